@@ -1,0 +1,6 @@
+//! Devices that talk to each other directly.
+#![no_std]
+#![forbid(unsafe_code)]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
