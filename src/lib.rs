@@ -4,3 +4,7 @@
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
+
+mod status;
+
+pub use status::Status;
