@@ -5,6 +5,24 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod config;
+mod connection;
+mod crypto;
+mod error;
+mod identity;
+mod name;
+mod noise;
+mod role;
 mod status;
+mod time;
+mod wire;
 
+pub use config::{Admission, Config, ConfigError, Limits, Timeouts};
+pub use connection::{
+    Connection, Event, ExchangeId, Failure, Missed, Outgoing, Publication, StopCause,
+};
+pub use crypto::Provider;
+pub use error::{CloseReason, HandshakeError, PeerMisbehaved, SendError, TimedOut};
+pub use role::Role;
 pub use status::Status;
+pub use time::Instant;

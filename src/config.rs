@@ -1,0 +1,235 @@
+//! What a device brings to each of its connections: who it is, what it takes, how long it waits.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::crypto::Provider;
+use crate::identity::{Identity, PeerId};
+use crate::wire::frame;
+
+/// Everything that the connections of one device have in common.
+///
+/// Made once, through [`Config::new`], and lent to each [`Connection`](crate::Connection).
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) identity: Identity,
+    pub(crate) limits: Limits,
+    pub(crate) provider: Provider,
+    pub(crate) timeouts: Timeouts,
+}
+
+impl Config {
+    /// A configuration with the default [`Limits`] and [`Timeouts`].
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            limits: Limits::default(),
+            provider: Provider::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// With these limits.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first limit that is out of range.
+    pub fn with_limits(mut self, limits: Limits) -> Result<Self, ConfigError> {
+        limits.check()?;
+        self.limits = limits;
+        Ok(self)
+    }
+
+    /// With these timeouts.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first timeout that is out of range.
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Result<Self, ConfigError> {
+        timeouts.check()?;
+        self.timeouts = timeouts;
+        Ok(self)
+    }
+
+    /// With the primitives of this provider.
+    #[must_use]
+    pub fn with_provider(mut self, provider: Provider) -> Self {
+        self.provider = provider;
+        self
+    }
+
+    /// Who this device is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The limits of each connection.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How long each connection waits for what.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+}
+
+/// How much one connection may hold, whatever the other side does.
+///
+/// Each is a bound on memory: a connection holds at most one frame received and one to send, the two send
+/// queues, and one small record for each open exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The longest frame taken, in bytes of ciphertext; 256 to 65,535.  SPEC §5.2
+    pub max_frame: u16,
+    /// How many requests the peer may have open here.
+    pub requests_in: u16,
+    /// How many requests may be open there; the peer's own limit holds as well.
+    pub requests_out: u16,
+    /// How many subscriptions the peer may have open here.
+    pub subscriptions_in: u16,
+    /// How many subscriptions may be open there; the peer's own limit holds as well.
+    pub subscriptions_out: u16,
+    /// Bytes of requests and answers that wait to be sent.
+    pub call_queue: usize,
+    /// Bytes of publications that wait to be sent.
+    pub publication_queue: usize,
+    /// Bytes that the two frame buffers and the two queues keep while idle; they grow from here, and come
+    /// back to it when the connection has been silent.  Where it is at least as large as all of them, no
+    /// buffer changes its size after the handshake.
+    pub buffer_at_rest: usize,
+}
+
+impl Limits {
+    /// For a microcontroller: frames of 1 KiB, four requests each way.
+    pub const fn small() -> Self {
+        Self {
+            max_frame: 1_024,
+            requests_in: 4,
+            requests_out: 4,
+            subscriptions_in: 4,
+            subscriptions_out: 4,
+            call_queue: 2_048,
+            publication_queue: 1_024,
+            buffer_at_rest: 2_048,
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if usize::from(self.max_frame) < frame::MIN_FRAME {
+            return Err(ConfigError::MaxFrame);
+        }
+        let one_message = usize::from(self.max_frame) + QUEUE_SLACK;
+        if self.call_queue < one_message.min(frame::MIN_FRAME + QUEUE_SLACK) {
+            return Err(ConfigError::CallQueue);
+        }
+        if self.publication_queue < frame::MIN_FRAME + QUEUE_SLACK {
+            return Err(ConfigError::PublicationQueue);
+        }
+        Ok(())
+    }
+}
+
+/// What a queue stores beside a message.
+const QUEUE_SLACK: usize = 32;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_frame: 16_384,
+            requests_in: 64,
+            requests_out: 64,
+            subscriptions_in: 256,
+            subscriptions_out: 256,
+            call_queue: 128 * 1024,
+            publication_queue: 128 * 1024,
+            buffer_at_rest: 512,
+        }
+    }
+}
+
+/// How long a connection waits for what.  SPEC §15
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// From the first byte to `accept`, the decision of both applications included.
+    pub handshake: Duration,
+    /// From the first byte of a frame to its last.
+    pub frame: Duration,
+    /// How long this side may be silent; `None` for ever.  It sends a ping after half of it.
+    pub silence: Option<Duration>,
+    /// How long a silent peer has to answer a probe.
+    pub probe: Duration,
+    /// How long a handler may work on a request that names no shorter deadline; `None` for ever.
+    pub answer: Option<Duration>,
+    /// How long an ending may take: the peer's `close`, and the last bytes.
+    pub close: Duration,
+}
+
+impl Timeouts {
+    fn check(&self) -> Result<(), ConfigError> {
+        let sane = |duration: Duration| {
+            (Duration::from_millis(1)..=Duration::from_millis(u32::MAX.into())).contains(&duration)
+        };
+        if !sane(self.handshake) || !sane(self.frame) || !sane(self.probe) || !sane(self.close) {
+            return Err(ConfigError::Timeout);
+        }
+        if self.silence.is_some_and(|silence| !sane(silence) || silence < Duration::from_millis(2)) {
+            return Err(ConfigError::Timeout);
+        }
+        if self.answer.is_some_and(|answer| !sane(answer)) {
+            return Err(ConfigError::Timeout);
+        }
+        Ok(())
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            frame: Duration::from_secs(10),
+            silence: Some(Duration::from_secs(30)),
+            probe: Duration::from_secs(5),
+            answer: Some(Duration::from_secs(60)),
+            close: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Who is let in.  SPEC §6
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// Ask the application: [`Event::Admission`](crate::Event::Admission) waits for
+    /// [`admit`](crate::Connection::admit) or [`refuse`](crate::Connection::refuse), under the handshake's
+    /// deadline.
+    Ask,
+    /// These, and nobody else.  For a handful; a larger set is better kept by the application, and asked.
+    Only(Vec<PeerId>),
+}
+
+impl Admission {
+    /// Exactly this peer.
+    pub fn expect(peer: PeerId) -> Self {
+        Self::Only(alloc::vec![peer])
+    }
+}
+
+/// What is wrong with a configuration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// `call_queue` does not hold one message of the smallest frame.
+    #[error("call_queue holds less than one message of the smallest frame (288 bytes)")]
+    CallQueue,
+    /// `max_frame` is below 256.
+    #[error("max_frame is below 256 bytes")]
+    MaxFrame,
+    /// `publication_queue` does not hold one message of the smallest frame.
+    #[error("publication_queue holds less than one message of the smallest frame (288 bytes)")]
+    PublicationQueue,
+    /// A timeout is below 1 ms (`silence`: 2 ms) or above 2³²−1 ms.
+    #[error("a timeout is below 1 ms (silence: 2 ms) or above 4294967295 ms")]
+    Timeout,
+}

@@ -1,0 +1,483 @@
+//! The sans-IO core: one link to one peer.
+
+mod drive;
+mod event;
+mod exchanges;
+mod handshake;
+mod pending;
+mod queue;
+mod reader;
+mod session;
+mod timer;
+mod wire_out;
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::time::Duration;
+
+pub use event::{Event, ExchangeId, Failure, Missed, Publication, StopCause};
+pub use session::Outgoing;
+
+use handshake::Handshake;
+use pending::Pending;
+use reader::Reader;
+use session::Session;
+use timer::{Timer, Timers};
+use wire_out::WireOut;
+
+use crate::config::{Admission, Config, Limits, Timeouts};
+use crate::error::{CloseReason, SendError};
+use crate::identity::{PeerId, Seed};
+use crate::role::Role;
+use crate::status::Status;
+use crate::time::Instant;
+use crate::wire::message::Point;
+use crate::wire::payload::PeerLimits;
+use crate::wire::preamble::PREAMBLE_LEN;
+
+/// One link to one peer, without a socket, a clock or a source of randomness.
+///
+/// Methods come in four kinds, in this order below:
+///
+/// - **A**, getters, `&self`;
+/// - **B**, inputs, `handle_*`: bytes, the end of the stream, the time.  They never fail; the connection does;
+/// - **C**, commands of the application.  A refused command leaves the connection exactly as it was;
+/// - **D**, outputs, `poll_*`: events, bytes to write, the next wake-up.
+///
+/// **After any B or C, drain D: events until there are none, then bytes until there are none; then sleep
+/// until the instant named.**  Nothing breaks if that is done late or in another order; it only comes later.
+///
+/// `now` never has to be exact.  A clock that jumps back is taken as standing still.
+///
+/// ```
+/// use symbolon::{Admission, Config, Connection, Event, Identity, Instant, SecretKey, Seed, Status};
+///
+/// # fn seed(n: u8) -> Seed { Seed::new(core::array::from_fn(|i| n ^ i as u8)).unwrap() }
+/// let lamp = Config::new(Identity::new(&SecretKey::from_bytes([1; 32]), seed(1)));
+/// let phone = Config::new(Identity::new(&SecretKey::from_bytes([2; 32]), seed(2)));
+/// let lamp_id = lamp.identity().peer_id();
+///
+/// let now = Instant::default();
+/// let mut a = Connection::initiator(&phone, Admission::expect(lamp_id), seed(3), now);
+/// let mut b = Connection::responder(&lamp, Admission::Ask, seed(4), now);
+/// let mut answer = None;
+/// for _ in 0..4 {
+///     // What an adapter does with a socket in between.
+///     while let Some(bytes) = a.poll_transmit(now) {
+///         let taken = b.handle_input(now, bytes);
+///         a.advance_transmit(taken);
+///         match b.poll_event() {
+///             Some(Event::Admission { .. }) => b.admit(now).unwrap(),
+///             Some(Event::Request { id, method: "lamp/on", .. }) => b.respond(id, Status::OK, b"lit").unwrap(),
+///             _ => {}
+///         }
+///     }
+///     while let Some(bytes) = b.poll_transmit(now) {
+///         let taken = a.handle_input(now, bytes);
+///         b.advance_transmit(taken);
+///         match a.poll_event() {
+///             Some(Event::Connected { .. }) => drop(a.request(now, "lamp/on", b"", None)),
+///             Some(Event::Response { body, .. }) => answer = Some(body.to_vec()),
+///             _ => {}
+///         }
+///     }
+/// }
+/// assert_eq!(answer.as_deref(), Some(&b"lit"[..]));
+/// ```
+pub struct Connection {
+    state: State,
+    reader: Reader,
+    wire: WireOut,
+    timers: Timers,
+    /// The latest instant handed in.
+    clock: Instant,
+    limits: Limits,
+    timeouts: Timeouts,
+    /// At most one event waits; nothing is read meanwhile.
+    pending: Option<Pending>,
+    ending: Option<CloseReason>,
+    reported: bool,
+    /// The stream has ended behind the frame in the reader.
+    eof: bool,
+}
+
+enum State {
+    Handshake(Box<Handshake>),
+    Session(Box<Session>),
+    /// A handshake that failed.
+    Failed(Role, Option<PeerId>),
+}
+
+impl Connection {
+    /// The side that dials.  Its first bytes wait in [`poll_transmit`](Self::poll_transmit).
+    ///
+    /// `seed` becomes the ephemeral key: it must be fresh, see [`Seed`].
+    pub fn initiator(config: &Config, admission: Admission, seed: Seed, now: Instant) -> Self {
+        Self::new(Role::Initiator, config, admission, &seed, now)
+    }
+
+    /// The side that was dialled.
+    ///
+    /// `seed` becomes the ephemeral key: it must be fresh, see [`Seed`].
+    pub fn responder(config: &Config, admission: Admission, seed: Seed, now: Instant) -> Self {
+        Self::new(Role::Responder, config, admission, &seed, now)
+    }
+
+    fn new(role: Role, config: &Config, admission: Admission, seed: &Seed, now: Instant) -> Self {
+        let (limits, timeouts) = (config.limits, config.timeouts);
+        let mut wire = WireOut::new(limits.buffer_at_rest);
+        let declared = PeerLimits {
+            max_frame: limits.max_frame,
+            max_requests: limits.requests_in,
+            max_subscriptions: limits.subscriptions_in,
+            window: 0,
+            silence_ms: timeouts.silence.map_or(0, |d| u32::try_from(d.as_millis()).unwrap_or(u32::MAX)),
+            features: 0,
+        };
+        let handshake = Handshake::new(role, config, admission, declared, seed, wire.buffer());
+        let mut timers = Timers::default();
+        timers.set(Timer::Handshake, now + timeouts.handshake);
+        Self {
+            state: State::Handshake(Box::new(handshake)),
+            reader: Reader::new(PREAMBLE_LEN, limits.buffer_at_rest),
+            wire,
+            timers,
+            clock: now,
+            limits,
+            timeouts,
+            pending: None,
+            ending: None,
+            reported: false,
+            eof: false,
+        }
+    }
+
+    // A. Getters
+
+    /// Which side this is.
+    pub fn role(&self) -> Role {
+        match &self.state {
+            State::Handshake(handshake) => handshake.role(),
+            State::Session(session) => session.role,
+            State::Failed(role, _) => *role,
+        }
+    }
+
+    /// The peer, once it has proven its identity; whether it is let in is another question.
+    pub fn peer(&self) -> Option<PeerId> {
+        match &self.state {
+            State::Handshake(handshake) => handshake.peer(),
+            State::Session(session) => Some(session.peer),
+            State::Failed(_, peer) => *peer,
+        }
+    }
+
+    /// Whether both sides have let each other in, and the connection has not ended.
+    pub fn is_connected(&self) -> bool {
+        self.ending.is_none() && matches!(&self.state, State::Session(session) if session.is_connected())
+    }
+
+    /// Whether commands are taken.  An initiator may command as soon as the responder has proven itself and
+    /// was let in here: what it asks goes out behind message 3, and the first answer is back after two
+    /// round trips.  SPEC §6
+    pub fn is_open(&self) -> bool {
+        let open = |session: &Session| !session.is_deciding() && !session.is_closing();
+        self.ending.is_none() && matches!(&self.state, State::Session(session) if open(session))
+    }
+
+    /// Whether the connection has ended; bytes may still wait to be written.
+    pub fn is_closed(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Whether no exchange is open in either direction: nothing would be lost by closing now.
+    pub fn is_idle(&self) -> bool {
+        match &self.state {
+            State::Handshake(_) => false,
+            State::Session(session) => session.is_idle(),
+            State::Failed(..) => true,
+        }
+    }
+
+    /// The hash of the handshake: the same 32 bytes at both ends, and at no other connection.  Good for
+    /// comparing by eye, or for binding another protocol to this connection.
+    pub fn channel_binding(&self) -> Option<[u8; 32]> {
+        match &self.state {
+            State::Session(session) => Some(session.hash),
+            State::Handshake(_) | State::Failed(..) => None,
+        }
+    }
+
+    /// Bytes of heap that the buffers hold at the moment.
+    pub fn buffered(&self) -> usize {
+        let queues = match &self.state {
+            State::Session(session) => session.queue_capacity(),
+            State::Handshake(_) | State::Failed(..) => 0,
+        };
+        self.reader.capacity() + self.wire.capacity() + queues
+    }
+
+    // B. Inputs
+
+    /// Takes bytes that came from the peer, and says how many; fewer than all means that an event waits, or
+    /// that the application is asked whether to admit.  After the end all are taken, and ignored.
+    #[must_use = "what was not taken must be handed in again"]
+    pub fn handle_input(&mut self, now: Instant, bytes: &[u8]) -> usize {
+        self.handle_timeout(now);
+        let mut taken = 0;
+        loop {
+            self.advance();
+            if self.ending.is_some() {
+                return bytes.len();
+            }
+            if self.is_blocked() || taken == bytes.len() {
+                return taken;
+            }
+            taken += self.read(&bytes[taken..]);
+        }
+    }
+
+    /// Takes the end of the peer's stream, after all of its bytes.
+    pub fn handle_eof(&mut self, now: Instant) {
+        self.handle_timeout(now);
+        self.eof = true;
+        self.advance();
+    }
+
+    /// Lets time pass.  Calls that come early or late do no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.clock = self.clock.max(now);
+        for timer in Timer::ALL {
+            if self.timers.expire(timer, self.clock) {
+                self.on_timer(timer);
+            }
+        }
+    }
+
+    // C. Commands
+
+    /// Lets the peer in that [`Event::Admission`] named.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotConnected`] where nobody asks.
+    pub fn admit(&mut self, now: Instant) -> Result<(), SendError> {
+        self.clock = self.clock.max(now);
+        self.check_deciding()?;
+        match &mut self.state {
+            State::Handshake(handshake) => {
+                let progress = handshake.finish_initiator(self.wire.buffer());
+                self.on_progress(progress);
+            }
+            State::Session(_) => self.let_in(),
+            State::Failed(..) => {}
+        }
+        Ok(())
+    }
+
+    /// Does not let the peer in that [`Event::Admission`] named; the connection ends.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NotConnected`] where nobody asks.
+    pub fn refuse(&mut self, now: Instant) -> Result<(), SendError> {
+        self.clock = self.clock.max(now);
+        self.check_deciding()?;
+        if let Some(peer) = self.peer() {
+            self.end(CloseReason::NotAdmitted(peer));
+        }
+        Ok(())
+    }
+
+    /// Responder: answers a valid preamble with *busy*, because too many handshakes are on their way.
+    /// Whoever does not speak symbolon still gets silence.  SPEC §3
+    pub fn turn_away(&mut self) {
+        if let State::Handshake(handshake) = &mut self.state {
+            handshake.turn_away();
+        }
+    }
+
+    /// Asks the peer for `method`.  It ends exactly once: by [`Event::Response`], [`Event::Busy`] or
+    /// [`Event::Failed`].
+    ///
+    /// The deadline is at most 2³²−1 ms, and travels along; `None` waits for as long as the peer does.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; the most common are `Full` and `TooMany`, which pass.
+    pub fn request(
+        &mut self,
+        now: Instant,
+        method: &str,
+        body: &[u8],
+        deadline: Option<Duration>,
+    ) -> Result<ExchangeId, SendError> {
+        self.clock = self.clock.max(now);
+        let clock = self.clock;
+        let id = self.session()?.request(clock, method, body, deadline)?;
+        self.arm_deadline();
+        Ok(ExchangeId(id))
+    }
+
+    /// Gives up a request or subscription of ours: it ends at once here, by [`Event::Failed`], and the peer
+    /// is asked to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownExchange`] where it has ended already, or is not ours.
+    pub fn cancel(&mut self, id: ExchangeId) -> Result<(), SendError> {
+        self.session()?.cancel(id.0, Status::CANCELLED)
+    }
+
+    /// Answers a request of theirs, or refuses a subscription of theirs with a status other than OK.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownExchange`] where nobody waits (any more), [`SendError::TooLarge`] where the body
+    /// does not fit: answer with [`Status::TOO_LARGE`] instead.
+    pub fn respond(&mut self, id: ExchangeId, status: Status, body: &[u8]) -> Result<(), SendError> {
+        self.session()?.respond(id.0, status, body)
+    }
+
+    /// Answers a request of theirs: no capacity right now, try again after `retry` (zero: no hint).
+    ///
+    /// # Errors
+    ///
+    /// As [`respond`](Self::respond).
+    pub fn respond_busy(&mut self, id: ExchangeId, retry: Duration) -> Result<(), SendError> {
+        self.session()?.busy(id.0, retry)
+    }
+
+    /// Subscribes to what `filter` matches.  It ends by [`Event::SubscriptionEnded`] or [`Event::Failed`].
+    ///
+    /// `window`, in bytes, is how much may be on its way or wait for this application; a publication whose
+    /// message is longer can never arrive.  `from` names the last publication this side has; it needs a
+    /// filter without wildcards.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    pub fn subscribe(&mut self, filter: &str, window: u32, from: Option<Point>) -> Result<ExchangeId, SendError> {
+        self.session()?.subscribe(filter, window, from).map(ExchangeId)
+    }
+
+    /// Says that the application has taken publications of this cost, so that more may come.  SPEC §11
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownExchange`] where the subscription has ended.
+    pub fn release(&mut self, id: ExchangeId, cost: u32) -> Result<(), SendError> {
+        self.session()?.release(id.0, cost)
+    }
+
+    /// Accepts a subscription of theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownExchange`] where it is none that waits.
+    pub fn accept_subscription(&mut self, id: ExchangeId) -> Result<(), SendError> {
+        self.session()?.accept_subscription(id.0)
+    }
+
+    /// Publishes into a subscription of theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NoCredit`] until the subscriber has read, [`SendError::Full`] until something was sent.
+    pub fn publish(&mut self, id: ExchangeId, publication: &Outgoing<'_>) -> Result<(), SendError> {
+        self.session()?.publish(id.0, publication)
+    }
+
+    /// Tells a subscriber of theirs what was dropped, where no publication follows to tell it.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn publish_missed(&mut self, id: ExchangeId, missed: Missed) -> Result<(), SendError> {
+        self.session()?.missed(id.0, missed)
+    }
+
+    /// Ends a subscription of theirs, behind what was published into it.
+    ///
+    /// # Errors
+    ///
+    /// As [`respond`](Self::respond).
+    pub fn end_subscription(&mut self, id: ExchangeId, status: Status) -> Result<(), SendError> {
+        self.session()?.end_subscription(id.0, status)
+    }
+
+    /// Announces that this side takes no more exchanges.  Those it took go on; once
+    /// [`is_idle`](Self::is_idle), [`close`](Self::close) loses nothing.  SPEC §16.2
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::NotConnected`].
+    pub fn goaway(&mut self) -> Result<(), SendError> {
+        self.session()?.goaway()
+    }
+
+    /// Closes, behind what is queued; then waits for the peer's `close`.  SPEC §16.1
+    ///
+    /// Requests of ours that are open may still be answered until then.  In a handshake it ends at once.
+    pub fn close(&mut self, now: Instant, status: Status) {
+        self.clock = self.clock.max(now);
+        match &mut self.state {
+            _ if self.ending.is_some() => {}
+            State::Session(session) if !session.is_deciding() => {
+                if !session.is_closing() {
+                    session.close_after_queues(status);
+                    self.timers.set(Timer::Close, self.clock + self.timeouts.close);
+                }
+            }
+            State::Session(_) | State::Handshake(_) | State::Failed(..) => self.end(CloseReason::Local(status)),
+        }
+    }
+
+    // D. Outputs
+
+    /// The next event, lent until the next call.  `None` until something else happens.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event<'_>> {
+        self.advance();
+        let pending = self.pending.take().or_else(|| self.poll_local());
+        if let Some(pending) = pending {
+            return Some(pending.lend(&self.reader));
+        }
+        let reason = self.ending.filter(|_| !self.reported)?;
+        self.reported = true;
+        Some(Event::Closed { reason })
+    }
+
+    /// Bytes for the peer, if any; tell by [`advance_transmit`](Self::advance_transmit) how many were written.
+    #[must_use]
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<&[u8]> {
+        self.handle_timeout(now);
+        if self.wire.is_empty() {
+            self.seal();
+        }
+        self.wire.unsent()
+    }
+
+    /// Notes that this many bytes of [`poll_transmit`](Self::poll_transmit) were written.
+    pub fn advance_transmit(&mut self, written: usize) {
+        self.wire.advance(written);
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest; never in the past by more than
+    /// the caller is late.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("role", &self.role())
+            .field("peer", &self.peer())
+            .field("connected", &self.is_connected())
+            .field("ending", &self.ending)
+            .finish_non_exhaustive()
+    }
+}

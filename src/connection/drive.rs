@@ -1,0 +1,327 @@
+//! What moves a connection on: units that are complete, timers that fire, and the ways to end.
+
+use alloc::boxed::Box;
+
+use super::handshake::{Failed, Progress};
+use super::pending::Pending;
+use super::session::{Received, Session};
+use super::timer::Timer;
+use super::{Connection, State};
+use crate::error::{CloseReason, HandshakeError, SendError, TimedOut};
+use crate::role::Role;
+use crate::status::Status;
+use crate::wire::frame;
+
+impl Connection {
+    /// The session, for a command.
+    pub(super) fn session(&mut self) -> Result<&mut Session, SendError> {
+        if self.ending.is_some() {
+            return Err(SendError::Closed);
+        }
+        match &mut self.state {
+            State::Session(session) => Ok(session),
+            State::Handshake(_) => Err(SendError::NotConnected),
+            State::Failed(..) => Err(SendError::Closed),
+        }
+    }
+
+    pub(super) fn check_deciding(&self) -> Result<(), SendError> {
+        if self.ending.is_some() {
+            return Err(SendError::Closed);
+        }
+        if self.is_deciding() { Ok(()) } else { Err(SendError::NotConnected) }
+    }
+
+    pub(super) fn is_deciding(&self) -> bool {
+        match &self.state {
+            State::Handshake(handshake) => handshake.is_deciding(),
+            State::Session(session) => session.is_deciding(),
+            State::Failed(..) => false,
+        }
+    }
+
+    /// Whether nothing is read until the application has acted.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.pending.is_some() || self.is_deciding()
+    }
+
+    /// Stores bytes of one unit, and acts on it when it is complete.
+    pub(super) fn read(&mut self, input: &[u8]) -> usize {
+        let begins = self.reader.is_empty();
+        let taken = self.reader.fill(input);
+        let acted = match &self.state {
+            State::Handshake(_) => self.read_handshake(),
+            State::Session(_) => {
+                if begins {
+                    self.timers.set(Timer::Frame, self.clock + self.timeouts.frame);
+                }
+                self.read_frame()
+            }
+            State::Failed(..) => Ok(()),
+        };
+        if let Err(reason) = acted {
+            self.end(reason);
+        }
+        taken
+    }
+
+    pub(super) fn read_handshake(&mut self) -> Result<(), CloseReason> {
+        let State::Handshake(handshake) = &mut self.state else { return Ok(()) };
+        let unit = self.reader.unit();
+        if handshake.wants_preamble() {
+            if !handshake.magic_matches(unit) {
+                return Err(HandshakeError::NotSymbolon.into());
+            }
+            let Ok(preamble) = unit.try_into() else { return Ok(()) };
+            let progress = handshake.on_preamble(preamble, self.wire.buffer());
+            self.reader.restart(frame::LENGTH_PREFIX);
+            self.on_progress(progress);
+            return Ok(());
+        }
+        if !self.reader.is_complete() {
+            return Ok(());
+        }
+        if let (Some(len), frame::LENGTH_PREFIX) = (self.reader.frame_length(), unit.len()) {
+            handshake.check_length(len)?;
+            self.reader.extend_to(frame::LENGTH_PREFIX + usize::from(len));
+            return Ok(());
+        }
+        let progress = handshake.on_message(self.reader.noise_message(), self.wire.buffer());
+        self.reader.restart(frame::LENGTH_PREFIX);
+        self.on_progress(progress);
+        Ok(())
+    }
+
+    pub(super) fn read_frame(&mut self) -> Result<(), CloseReason> {
+        let State::Session(session) = &mut self.state else { return Ok(()) };
+        if !self.reader.is_complete() {
+            return Ok(());
+        }
+        if let (Some(len), frame::LENGTH_PREFIX) = (self.reader.frame_length(), self.reader.unit().len()) {
+            session.check_length(len)?;
+            self.reader.extend_to(frame::LENGTH_PREFIX + usize::from(len));
+            return Ok(());
+        }
+        self.timers.stop(Timer::Frame);
+        session.open_frame(&mut self.reader)?;
+        self.timers.stop(Timer::Probe);
+        self.arm_silence();
+        Ok(())
+    }
+
+    pub(super) fn on_progress(&mut self, progress: Result<Progress, Failed>) {
+        match progress {
+            Ok(Progress::Continue) => {}
+            Ok(Progress::Ask(peer)) => self.pending = Some(Pending::Admission(peer)),
+            Ok(Progress::Established(established)) => {
+                let (peer, admitted) = (established.peer, established.admitted);
+                let session = Session::new(self.role(), established, self.limits, self.timeouts.answer);
+                self.state = State::Session(Box::new(session));
+                self.arm_silence();
+                self.arm_keepalive();
+                match (self.role(), admitted) {
+                    (Role::Initiator, _) => {}
+                    (Role::Responder, Some(true)) => self.let_in(),
+                    (Role::Responder, Some(false)) => self.end(CloseReason::NotAdmitted(peer)),
+                    (Role::Responder, None) => self.pending = Some(Pending::Admission(peer)),
+                }
+            }
+            Err(Failed::Fault(error)) => self.end(error.into()),
+            Err(Failed::Refused(code)) => self.end(CloseReason::Refused(code)),
+            Err(Failed::NotAdmitted(peer)) => self.end(CloseReason::NotAdmitted(peer)),
+        }
+    }
+
+    /// Responder: the initiator is let in.
+    pub(super) fn let_in(&mut self) {
+        if let State::Session(session) = &mut self.state {
+            session.admit();
+            self.timers.stop(Timer::Handshake);
+            self.pending = Some(Pending::Connected(session.peer));
+        }
+    }
+
+    /// Looks at what was received until an event waits, or all of it was looked at.
+    pub(super) fn advance(&mut self) {
+        while self.ending.is_none() && !self.is_blocked() {
+            let State::Session(session) = &mut self.state else { break };
+            if !session.has_plaintext() {
+                if session.has_frame() {
+                    session.stop_reading();
+                    self.reader.restart(frame::LENGTH_PREFIX);
+                }
+                break;
+            }
+            let received = session.receive(&self.reader, self.clock);
+            self.arm_deadline();
+            match received {
+                Ok(Some(Received::Event(pending))) => {
+                    if matches!(pending, Pending::Connected(_)) {
+                        self.timers.stop(Timer::Handshake);
+                    }
+                    self.pending = Some(pending);
+                }
+                Ok(Some(Received::Close(status))) => self.on_close(status),
+                Ok(None) => {}
+                Err(misbehaved) => self.end(misbehaved.into()),
+            }
+        }
+        if self.eof && self.ending.is_none() && !self.is_blocked() {
+            self.on_eof();
+        }
+    }
+
+    pub(super) fn poll_local(&mut self) -> Option<Pending> {
+        let closed = matches!(self.ending, Some(CloseReason::Remote(_)));
+        let State::Session(session) = &mut self.state else { return None };
+        let refused = closed && !session.is_connected();
+        let ended = self.ending.is_some();
+        session.poll_local().or_else(|| if ended { session.poll_ending(refused) } else { None })
+    }
+
+    /// The peer's `close`: it is answered behind what is queued.  SPEC §16.1
+    pub(super) fn on_close(&mut self, status: Status) {
+        let State::Session(session) = &mut self.state else { return };
+        let reason = match session.close_status() {
+            Some(own) => CloseReason::Local(own),
+            None => CloseReason::Remote(status),
+        };
+        session.close_after_queues(Status::OK);
+        self.finish(reason);
+    }
+
+    pub(super) fn on_eof(&mut self) {
+        // END-3: also where a `close` of ours is on its way, since nobody has answered it.
+        self.end(CloseReason::Truncated);
+    }
+
+    /// Ends the connection now; of what is queued only the status is told, if there is a way.  SPEC §16.3
+    pub(super) fn end(&mut self, reason: CloseReason) {
+        if self.ending.is_some() {
+            return;
+        }
+        let peer = self.peer();
+        match &mut self.state {
+            State::Session(session) => session.abort(reason.status()),
+            State::Handshake(_) => {
+                // A refusal in the responder's preamble is all that a failed handshake may say.
+                if !matches!(reason, CloseReason::Handshake(HandshakeError::Refused(_))) {
+                    self.wire.clear();
+                }
+                self.state = State::Failed(self.role(), peer);
+            }
+            State::Failed(..) => {}
+        }
+        self.pending = None;
+        self.finish(reason);
+    }
+
+    /// Notes the reason, and leaves a while for the last bytes.
+    pub(super) fn finish(&mut self, reason: CloseReason) {
+        if let State::Session(session) = &mut self.state {
+            session.stop_reading();
+        }
+        self.ending = Some(reason);
+        self.timers.stop_all();
+        self.timers.set(Timer::Close, self.clock + self.timeouts.close);
+        self.stop_if_flushed();
+    }
+
+    pub(super) fn stop_if_flushed(&mut self) {
+        if self.ending.is_some() && self.wire.is_empty() && !self.has_unsealed() {
+            self.timers.stop_all();
+        }
+    }
+
+    pub(super) fn has_unsealed(&self) -> bool {
+        matches!(&self.state, State::Session(session) if session.has_unsealed())
+    }
+
+    pub(super) fn seal(&mut self) {
+        let State::Session(session) = &mut self.state else { return self.stop_if_flushed() };
+        if session.seal_frame(self.clock, self.wire.buffer()).is_err() {
+            session.abort(None);
+            self.end(CloseReason::Exhausted);
+        }
+        if self.wire.is_empty() {
+            self.stop_if_flushed();
+        } else if self.ending.is_none() {
+            self.arm_keepalive();
+        }
+    }
+
+    pub(super) fn on_timer(&mut self, timer: Timer) {
+        match timer {
+            Timer::Handshake => self.end(CloseReason::TimedOut(TimedOut::Handshake)),
+            Timer::Close => {
+                self.wire.clear();
+                if let State::Session(session) = &mut self.state {
+                    session.abort(None);
+                }
+                if self.ending.is_none() {
+                    self.finish(CloseReason::TimedOut(TimedOut::Close));
+                }
+                self.timers.stop_all();
+            }
+            Timer::Frame => self.end(CloseReason::TimedOut(TimedOut::Frame)),
+            // While an event waits for the application nothing is read, so the peer may well have spoken.
+            Timer::Probe | Timer::Silence if self.is_blocked() => self.arm_silence(),
+            Timer::Probe => self.end(CloseReason::TimedOut(TimedOut::Silence)),
+            Timer::Silence => {
+                // TIM-2
+                self.ping();
+                self.timers.set(Timer::Probe, self.clock + self.timeouts.probe);
+            }
+            Timer::Keepalive => {
+                self.ping();
+                self.shrink();
+            }
+            Timer::Deadline => {
+                if let State::Session(session) = &mut self.state {
+                    if let Some(next) = session.expire(self.clock) {
+                        self.timers.set(Timer::Deadline, next);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn ping(&mut self) {
+        if let State::Session(session) = &mut self.state {
+            session.ping();
+        }
+    }
+
+    /// Gives back memory that a busier time needed.
+    pub(super) fn shrink(&mut self) {
+        let at_rest = self.limits.buffer_at_rest;
+        self.reader.shrink(at_rest);
+        self.wire.shrink(at_rest);
+        if let State::Session(session) = &mut self.state {
+            session.shrink(at_rest);
+        }
+    }
+
+    pub(super) fn arm_silence(&mut self) {
+        if let State::Session(session) = &self.state {
+            if let Some(silence) = session.silence_of_peer() {
+                self.timers.set(Timer::Silence, self.clock + silence);
+            }
+        }
+    }
+
+    pub(super) fn arm_keepalive(&mut self) {
+        // TIM-1
+        if let Some(silence) = self.timeouts.silence {
+            self.timers.set(Timer::Keepalive, self.clock + silence / 2);
+        }
+    }
+
+    pub(super) fn arm_deadline(&mut self) {
+        if let State::Session(session) = &mut self.state {
+            if let Some(deadline) = session.take_earliest_deadline() {
+                self.timers.advance_to(Timer::Deadline, deadline);
+            }
+        }
+    }
+}

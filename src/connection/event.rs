@@ -1,0 +1,208 @@
+//! What a connection reports to its application.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::error::CloseReason;
+use crate::identity::PeerId;
+use crate::status::Status;
+use crate::time::Instant;
+use crate::wire::message::Point;
+
+/// One exchange of a connection.  SPEC §10.1
+///
+/// Those that the connection's initiator opened are even, the responder's odd; never used twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ExchangeId(pub(crate) u64);
+
+impl ExchangeId {
+    /// The number on the wire.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ExchangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Something that happened, lent until the next call.  Bodies and names point into the frame received.
+///
+/// Marked *ours* is what this side opened, *theirs* what the peer opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The peer has proven its identity; [`admit`](crate::Connection::admit) or
+    /// [`refuse`](crate::Connection::refuse) it.  Only with [`Admission::Ask`](crate::Admission::Ask).
+    Admission {
+        /// Who asks to be let in, or answers where this side dialled.
+        peer: PeerId,
+    },
+    /// Theirs: the peer asks to stop a request, or its time is up.  After [`StopCause::Cancel`] an answer
+    /// is still owed; after [`StopCause::Deadline`] the peer has been answered already.
+    Stop {
+        /// The request.
+        id: ExchangeId,
+        /// Why.
+        cause: StopCause,
+    },
+    /// Ours: the peer's application has no capacity for the request right now.
+    Busy {
+        /// The request.
+        id: ExchangeId,
+        /// When to try again; zero: no hint.
+        retry: Duration,
+    },
+    /// The connection has ended; nothing follows.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Both sides have let each other in.
+    Connected {
+        /// The other side.
+        peer: PeerId,
+    },
+    /// Ours: a request or subscription ended without an answer.
+    Failed {
+        /// The exchange.
+        id: ExchangeId,
+        /// How.
+        failure: Failure,
+    },
+    /// The peer takes no more exchanges; those that it did not take have failed as
+    /// [`Failure::NotExecuted`].
+    GoingAway,
+    /// Ours: publications of this subscription were dropped, and nothing follows them yet.
+    Missed {
+        /// The subscription.
+        id: ExchangeId,
+        /// How many, since the last publication or the last such event.
+        missed: Missed,
+    },
+    /// Ours: a publication.  Once the application has taken it,
+    /// [`release`](crate::Connection::release) its cost.
+    Publication {
+        /// The subscription.
+        id: ExchangeId,
+        /// What was published.
+        publication: Publication<'a>,
+    },
+    /// Theirs: a request that waits for [`respond`](crate::Connection::respond).
+    Request {
+        /// The exchange.
+        id: ExchangeId,
+        /// The method's name.
+        method: &'a str,
+        /// The application's bytes.
+        body: &'a [u8],
+        /// When the peer, or this side's own limit, stops waiting.
+        deadline: Option<Instant>,
+    },
+    /// Ours: the answer to a request.
+    Response {
+        /// The request.
+        id: ExchangeId,
+        /// How it went; only [`Status::OK`] is success.
+        status: Status,
+        /// The application's bytes.
+        body: &'a [u8],
+    },
+    /// Theirs: a subscription that waits for [`accept_subscription`](crate::Connection::accept_subscription)
+    /// or [`respond`](crate::Connection::respond).
+    Subscribe {
+        /// The exchange.
+        id: ExchangeId,
+        /// What it asks for.
+        filter: &'a str,
+        /// The last publication that the subscriber has.
+        from: Option<Point>,
+    },
+    /// Ours: the subscription stands.
+    Subscribed {
+        /// The subscription.
+        id: ExchangeId,
+    },
+    /// Ours: the subscription ended, or was refused.
+    SubscriptionEnded {
+        /// The subscription.
+        id: ExchangeId,
+        /// Why.
+        status: Status,
+    },
+    /// Theirs: the peer wants no more publications; what is left to tell goes before
+    /// [`end_subscription`](crate::Connection::end_subscription).
+    Unsubscribe {
+        /// The subscription.
+        id: ExchangeId,
+    },
+}
+
+/// A publication as it arrived.  SPEC §14
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Publication<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// Its place among the publications of that topic.
+    pub point: Point,
+    /// What was dropped before it.
+    pub missed: Missed,
+    /// Whether it is the value that the topic had on subscribing.
+    pub retained: bool,
+    /// The application's bytes.
+    pub body: &'a [u8],
+    /// What it cost of the subscription's credit, in bytes.
+    pub cost: u32,
+}
+
+/// How many publications were dropped.  SPEC §14.3
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Missed {
+    /// How many are known.
+    pub count: u32,
+    /// Whether there may be more, and nobody knows how many.
+    pub unknown: bool,
+}
+
+impl Missed {
+    /// Nothing was missed.
+    pub const NONE: Self = Self { count: 0, unknown: false };
+
+    /// Whether nothing was missed.
+    pub const fn is_none(self) -> bool {
+        self.count == 0 && !self.unknown
+    }
+}
+
+/// How an exchange of ours ended without an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// This side cancelled it.
+    #[error("cancelled")]
+    Cancelled,
+    /// Its deadline passed; the peer may have executed it.
+    #[error("deadline passed")]
+    DeadlinePassed,
+    /// The connection ended first; the peer may have executed it, nobody knows.
+    #[error("disconnected, outcome unknown")]
+    Disconnected,
+    /// The connection ended first, and the peer did not execute it.  SPEC §16.4
+    #[error("not executed")]
+    NotExecuted,
+    /// The answer is longer than a frame, which this side does not take.
+    #[error("the answer is not of a kind that this side takes")]
+    Unsupported,
+}
+
+/// Why a handler should stop.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StopCause {
+    /// The peer sent `cancel` with this status.
+    Cancel(Status),
+    /// The deadline passed.
+    Deadline,
+}

@@ -1,0 +1,335 @@
+//! From the first byte to transport keys: preambles, the three Noise messages, the proofs, the decision.
+//!
+//! ```text
+//!  initiator:  Preamble ──► Message2 ──► (Deciding) ──► Established
+//!  responder:  Preamble ──► Message1 ──► Message3 ────► Established
+//! ```
+//!
+//! SPEC §3, §5, §6
+
+use alloc::vec::Vec;
+
+use crate::config::{Admission, Config};
+use crate::crypto::{Provider, SigningKey, Suite};
+use crate::error::HandshakeError;
+use crate::identity::{self, KeyPair, PeerId, Seed};
+use crate::noise;
+use crate::role::Role;
+use crate::wire::frame;
+use crate::wire::payload::{self, Payload, PeerLimits};
+use crate::wire::preamble::{InitiatorPreamble, PREAMBLE_LEN, PROFILE, RefusalCode, ResponderPreamble, VERSION};
+
+/// A handshake on its way, with copies of the keys it needs; all are wiped when it is dropped.
+pub(crate) struct Handshake {
+    role: Role,
+    step: Step,
+    provider: Provider,
+    signing: SigningKey,
+    static_key: KeyPair,
+    ephemeral: KeyPair,
+    admission: Admission,
+    limits: PeerLimits,
+    offer: [u8; PREAMBLE_LEN],
+    noise: Option<noise::Handshake>,
+    /// The other side, once its proof held.
+    proven: Option<(PeerId, PeerLimits)>,
+    busy: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Step {
+    Preamble,
+    Message1,
+    Message2,
+    /// Initiator: the application decides before message 3 is written.
+    Deciding,
+    Message3,
+}
+
+/// What a step led to.
+pub(crate) enum Progress {
+    /// The next unit is wanted.
+    Continue,
+    /// Initiator: the application is asked about this peer.
+    Ask(PeerId),
+    /// Transport keys stand.
+    Established(Established),
+}
+
+/// What a handshake leaves.
+pub(crate) struct Established {
+    pub(crate) ciphers: noise::Ciphers,
+    pub(crate) peer: PeerId,
+    pub(crate) limits: PeerLimits,
+    /// Whether this side lets the peer in; `None` where the application is still to say.
+    pub(crate) admitted: Option<bool>,
+}
+
+/// Why a handshake failed: a fault, or this side does not want the peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failed {
+    Fault(HandshakeError),
+    /// The responder's refusal in its preamble.
+    Refused(RefusalCode),
+    NotAdmitted(PeerId),
+}
+
+impl From<HandshakeError> for Failed {
+    fn from(error: HandshakeError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+impl From<noise::NoiseError> for Failed {
+    fn from(_: noise::NoiseError) -> Self {
+        Self::Fault(HandshakeError::Unauthentic)
+    }
+}
+
+impl Handshake {
+    /// Begins; an initiator's first bytes go to `out`.
+    pub(crate) fn new(
+        role: Role,
+        config: &Config,
+        admission: Admission,
+        limits: PeerLimits,
+        seed: &Seed,
+        out: &mut Vec<u8>,
+    ) -> Self {
+        let provider = config.provider;
+        let ephemeral = KeyPair::new(provider, seed.as_bytes());
+        let suites = provider.primitives().suites();
+        let offer = InitiatorPreamble { version: VERSION, profile: PROFILE, suites }.encode();
+        if role.is_initiator() {
+            out.extend_from_slice(&offer);
+            // Message 1 is the bare ephemeral key, so it needs neither cipher nor prologue, and saves a round trip.
+            push_frame(out, ephemeral.public());
+        }
+        Self {
+            role,
+            step: Step::Preamble,
+            provider,
+            signing: config.identity.signing_key().clone(),
+            static_key: config.identity.static_key().clone(),
+            ephemeral,
+            admission,
+            limits,
+            offer,
+            noise: None,
+            proven: None,
+            busy: false,
+        }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The peer, once it has proven who it is.
+    pub(crate) fn peer(&self) -> Option<PeerId> {
+        self.proven.map(|(peer, _)| peer)
+    }
+
+    /// Whether the next unit is a preamble, not a frame.
+    pub(crate) fn wants_preamble(&self) -> bool {
+        self.step == Step::Preamble
+    }
+
+    /// Whether the application is asked, and nothing is read meanwhile.
+    pub(crate) fn is_deciding(&self) -> bool {
+        self.step == Step::Deciding
+    }
+
+    /// Answers a valid preamble with *busy*.  SPEC §3
+    pub(crate) fn turn_away(&mut self) {
+        self.busy = true;
+    }
+
+    /// Whether these bytes can be the beginning of the preamble that is wanted.  SPEC §3 PRE-2, PRE-3
+    pub(crate) fn magic_matches(&self, prefix: &[u8]) -> bool {
+        match self.role {
+            Role::Initiator => ResponderPreamble::magic_matches(prefix),
+            Role::Responder => InitiatorPreamble::magic_matches(prefix),
+        }
+    }
+
+    /// Checks the length of a handshake frame before a byte of it is stored.  SPEC §4 FRM-1
+    pub(crate) fn check_length(&self, len: u16) -> Result<(), HandshakeError> {
+        let bare_key = self.step != Step::Message1 || len == 32;
+        if len == 0 || usize::from(len) > frame::HANDSHAKE_MAX || !bare_key {
+            return Err(HandshakeError::FrameLength(len));
+        }
+        Ok(())
+    }
+
+    /// Takes the other side's preamble.  SPEC §3
+    pub(crate) fn on_preamble(&mut self, bytes: [u8; PREAMBLE_LEN], out: &mut Vec<u8>) -> Result<Progress, Failed> {
+        match self.role {
+            Role::Initiator => self.on_answer(bytes),
+            Role::Responder => self.on_offer(bytes, out),
+        }
+    }
+
+    /// Takes the next Noise message.  SPEC §5
+    pub(crate) fn on_message(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<Progress, Failed> {
+        let mut payload = [0; frame::HANDSHAKE_MAX];
+        let noise = self.noise.as_mut().ok_or(HandshakeError::Unauthentic)?;
+        let hash = noise.hash();
+        let len = noise.read(message, &mut payload)?;
+        let payload = payload.get(..len).unwrap_or_default();
+        match self.step {
+            Step::Message1 => {
+                self.write(out)?;
+                self.step = Step::Message3;
+                Ok(Progress::Continue)
+            }
+            Step::Message2 => {
+                let peer = self.check_payload(payload, &hash)?;
+                match self.decide(peer) {
+                    Some(true) => self.finish_initiator(out),
+                    Some(false) => Err(Failed::NotAdmitted(peer)),
+                    None => {
+                        self.step = Step::Deciding;
+                        Ok(Progress::Ask(peer))
+                    }
+                }
+            }
+            Step::Message3 => {
+                let peer = self.check_payload(payload, &hash)?;
+                self.establish(self.decide(peer))
+            }
+            Step::Preamble | Step::Deciding => Err(HandshakeError::Unauthentic.into()),
+        }
+    }
+
+    /// Initiator: writes message 3 for a peer that is let in.  SPEC §6 ADM-1
+    pub(crate) fn finish_initiator(&mut self, out: &mut Vec<u8>) -> Result<Progress, Failed> {
+        self.write(out)?;
+        self.establish(Some(true))
+    }
+
+    fn on_offer(&mut self, bytes: [u8; PREAMBLE_LEN], out: &mut Vec<u8>) -> Result<Progress, Failed> {
+        let offer = InitiatorPreamble::decode(bytes).map_err(|_| HandshakeError::NotSymbolon)?;
+        let spoken = self.provider.primitives().suites();
+        let suite = Suite::best_of(offer.suites & spoken);
+        let refusal = if offer.version < VERSION {
+            Some(RefusalCode::Version)
+        } else if offer.profile != PROFILE {
+            Some(RefusalCode::Profile)
+        } else if suite.is_none() {
+            Some(RefusalCode::Suite)
+        } else {
+            self.busy.then_some(RefusalCode::Busy)
+        };
+        let (Some(suite), None) = (suite, refusal) else {
+            let code = refusal.unwrap_or(RefusalCode::Suite);
+            let answer = ResponderPreamble { version: VERSION, code: Some(code), suites: spoken };
+            out.extend_from_slice(&answer.encode());
+            return Err(HandshakeError::Refused(code).into());
+        };
+        let answer = ResponderPreamble { version: VERSION, code: None, suites: suite.bit() }.encode();
+        out.extend_from_slice(&answer);
+        self.begin_noise(suite, bytes, answer)?;
+        self.step = Step::Message1;
+        Ok(Progress::Continue)
+    }
+
+    /// SPEC §3 PRE-5
+    fn on_answer(&mut self, bytes: [u8; PREAMBLE_LEN]) -> Result<Progress, Failed> {
+        let answer = ResponderPreamble::decode(bytes).map_err(|_| HandshakeError::Preamble)?;
+        if let Some(code) = answer.code {
+            return Err(Failed::Refused(code));
+        }
+        let offered = self.provider.primitives().suites();
+        let suite = Suite::from_bit(answer.suites).filter(|suite| suite.bit() & offered != 0);
+        let Some(suite) = suite.filter(|_| answer.version == VERSION) else {
+            return Err(HandshakeError::Preamble.into());
+        };
+        self.begin_noise(suite, self.offer, bytes)?;
+        // What was sent ahead becomes message 1 of this state, byte for byte: it is the same key.
+        let mut sent = [0; frame::HANDSHAKE_MAX];
+        if let Some(noise) = &mut self.noise {
+            noise.write(&[], &mut sent)?;
+        }
+        self.step = Step::Message2;
+        Ok(Progress::Continue)
+    }
+
+    /// SPEC §5.1: the prologue is both preambles.
+    fn begin_noise(
+        &mut self,
+        suite: Suite,
+        offer: [u8; PREAMBLE_LEN],
+        answer: [u8; PREAMBLE_LEN],
+    ) -> Result<(), Failed> {
+        let mut prologue = [0; 2 * PREAMBLE_LEN];
+        prologue[..PREAMBLE_LEN].copy_from_slice(&offer);
+        prologue[PREAMBLE_LEN..].copy_from_slice(&answer);
+        let (static_key, ephemeral) = (&self.static_key, &self.ephemeral);
+        self.noise = Some(noise::Handshake::new(self.role, self.provider, suite, static_key, ephemeral, &prologue)?);
+        Ok(())
+    }
+
+    /// Checks what the other side says of itself, in the order of SPEC §5.4.
+    fn check_payload(&mut self, bytes: &[u8], hash: &[u8; 32]) -> Result<PeerId, Failed> {
+        let payload = Payload::decode(bytes).map_err(HandshakeError::Payload)?;
+        if payload.identity == self.signing.public() {
+            return Err(HandshakeError::OwnIdentity.into());
+        }
+        let remote_static = self.noise.as_ref().and_then(noise::Handshake::remote_static);
+        let remote_static = remote_static.ok_or(HandshakeError::Unauthentic)?;
+        let peer = identity::verify(
+            self.provider,
+            &payload.identity,
+            &payload.proof,
+            !self.role,
+            hash,
+            &remote_static,
+        );
+        let peer = peer.ok_or(HandshakeError::Proof)?;
+        self.proven = Some((peer, payload.limits));
+        Ok(peer)
+    }
+
+    fn decide(&self, peer: PeerId) -> Option<bool> {
+        match &self.admission {
+            Admission::Ask => None,
+            Admission::Only(peers) => Some(peers.contains(&peer)),
+        }
+    }
+
+    /// Writes message 2 or 3: the proof over the hash so far, and this side's limits.  SPEC §5.2, §5.3
+    fn write(&mut self, out: &mut Vec<u8>) -> Result<(), Failed> {
+        let noise = self.noise.as_mut().ok_or(HandshakeError::Unauthentic)?;
+        let own = Payload {
+            identity: self.signing.public(),
+            proof: identity::prove(
+                self.provider,
+                &self.signing,
+                self.role,
+                &noise.hash(),
+                self.static_key.public(),
+            ),
+            limits: self.limits,
+        };
+        let mut payload = [0; payload::MAX_LEN];
+        let len = own.encode(&mut payload);
+        let mut message = [0; frame::HANDSHAKE_MAX];
+        let len = noise.write(payload.get(..len).unwrap_or_default(), &mut message)?;
+        push_frame(out, message.get(..len).unwrap_or_default());
+        Ok(())
+    }
+
+    fn establish(&mut self, admitted: Option<bool>) -> Result<Progress, Failed> {
+        let noise = self.noise.take().ok_or(HandshakeError::Unauthentic)?;
+        let (peer, limits) = self.proven.ok_or(HandshakeError::Proof)?;
+        Ok(Progress::Established(Established { ciphers: noise.split()?, peer, limits, admitted }))
+    }
+}
+
+/// Appends a handshake frame; its content is at most [`frame::HANDSHAKE_MAX`] bytes.
+fn push_frame(out: &mut Vec<u8>, content: &[u8]) {
+    let len = u16::try_from(content.len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(content);
+}

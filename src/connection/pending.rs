@@ -1,0 +1,87 @@
+//! An event that waits for the application, by the places of its parts in the frame received.
+
+use core::ops::Range;
+use core::time::Duration;
+
+use super::event::{Event, ExchangeId, Failure, Missed, Publication, StopCause};
+use super::reader::Reader;
+use crate::identity::PeerId;
+use crate::status::Status;
+use crate::time::Instant;
+use crate::wire::message::Point;
+
+/// Where a name or body lies in the reader's unit.
+pub(crate) type Span = Range<usize>;
+
+/// An [`Event`] without its borrow.
+#[derive(Clone, Debug)]
+pub(crate) enum Pending {
+    Admission(PeerId),
+    Busy { id: u64, retry: Duration },
+    Connected(PeerId),
+    Failed { id: u64, failure: Failure },
+    GoingAway,
+    Missed { id: u64, missed: Missed },
+    Publication { id: u64, topic: Span, point: Point, missed: Missed, retained: bool, body: Span, cost: u32 },
+    Request { id: u64, method: Span, body: Span, deadline: Option<Instant> },
+    Response { id: u64, status: Status, body: Span },
+    Stop { id: u64, cause: StopCause },
+    Subscribe { id: u64, filter: Span, from: Option<Point> },
+    Subscribed { id: u64 },
+    SubscriptionEnded { id: u64, status: Status },
+    Unsubscribe { id: u64 },
+}
+
+impl Pending {
+    /// The event, lent from the reader's unit.
+    pub(crate) fn lend(self, reader: &Reader) -> Event<'_> {
+        match self {
+            Self::Admission(peer) => Event::Admission { peer },
+            Self::Busy { id, retry } => Event::Busy { id: ExchangeId(id), retry },
+            Self::Connected(peer) => Event::Connected { peer },
+            Self::Failed { id, failure } => Event::Failed { id: ExchangeId(id), failure },
+            Self::GoingAway => Event::GoingAway,
+            Self::Missed { id, missed } => Event::Missed { id: ExchangeId(id), missed },
+            Self::Publication { id, topic, point, missed, retained, body, cost } => Event::Publication {
+                id: ExchangeId(id),
+                publication: Publication {
+                    topic: text(reader, topic),
+                    point,
+                    missed,
+                    retained,
+                    body: reader.part(body),
+                    cost,
+                },
+            },
+            Self::Request { id, method, body, deadline } => Event::Request {
+                id: ExchangeId(id),
+                method: text(reader, method),
+                body: reader.part(body),
+                deadline,
+            },
+            Self::Response { id, status, body } => {
+                Event::Response { id: ExchangeId(id), status, body: reader.part(body) }
+            }
+            Self::Stop { id, cause } => Event::Stop { id: ExchangeId(id), cause },
+            Self::Subscribe { id, filter, from } => {
+                Event::Subscribe { id: ExchangeId(id), filter: text(reader, filter), from }
+            }
+            Self::Subscribed { id } => Event::Subscribed { id: ExchangeId(id) },
+            Self::SubscriptionEnded { id, status } => {
+                Event::SubscriptionEnded { id: ExchangeId(id), status }
+            }
+            Self::Unsubscribe { id } => Event::Unsubscribe { id: ExchangeId(id) },
+        }
+    }
+}
+
+/// A name that the decoder has checked to be UTF-8.
+fn text(reader: &Reader, span: Span) -> &str {
+    core::str::from_utf8(reader.part(span)).unwrap_or_default()
+}
+
+/// Where `part` lies in `whole`, of which it is a slice.
+pub(crate) fn span_of(whole: &[u8], part: &[u8]) -> Span {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    start..start.wrapping_add(part.len())
+}

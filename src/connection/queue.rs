@@ -1,0 +1,141 @@
+//! A bounded queue of encoded messages: one lane on its way out.  SPEC §12
+
+use alloc::vec::Vec;
+
+use crate::time::Instant;
+
+/// What sealing a message means for its exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// Opens a request: its head, with the time left, is encoded at sealing.
+    Request,
+    /// Opens a subscription.
+    Subscribe,
+    /// Ends the back direction of an exchange.
+    Last,
+    /// Belongs to an exchange that goes on.
+    Ongoing,
+}
+
+/// One message that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) role: Role,
+    /// The exchange.
+    pub(crate) id: u64,
+    pub(crate) deadline: Option<Instant>,
+    len: usize,
+}
+
+/// First in, first out; entries lie one behind the other in one buffer.
+///
+/// ```text
+///  0         head                                   bytes.len()
+///  ├─ sent ──┼─ header ─ message ─┬─ header ─ message ─┤
+/// ```
+#[derive(Debug)]
+pub(crate) struct Queue {
+    bytes: Vec<u8>,
+    head: usize,
+    max: usize,
+}
+
+const HEADER: usize = 1 + 4 + 8 + 8;
+const NO_DEADLINE: u64 = u64::MAX;
+
+impl Queue {
+    /// An empty queue that never holds more than `max` bytes.
+    pub(crate) const fn new(max: usize) -> Self {
+        Self { bytes: Vec::new(), head: 0, max }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head == self.bytes.len()
+    }
+
+    /// The longest message that fits when the queue is empty.
+    pub(crate) const fn longest(&self) -> usize {
+        self.max.saturating_sub(HEADER)
+    }
+
+    /// Whether a message of this length fits now.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        self.bytes.len() - self.head + HEADER + len <= self.max
+    }
+
+    /// Appends what `write` appends.  The caller has asked [`Queue::has_room`].
+    pub(crate) fn push(
+        &mut self,
+        role: Role,
+        id: u64,
+        deadline: Option<Instant>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.compact();
+        let start = self.bytes.len();
+        self.bytes.push(role as u8);
+        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes.extend_from_slice(&id.to_le_bytes());
+        let deadline = deadline.map_or(NO_DEADLINE, Instant::as_micros);
+        self.bytes.extend_from_slice(&deadline.to_le_bytes());
+        write(&mut self.bytes);
+        let len = self.bytes.len() - start - HEADER;
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.bytes[start + 1..start + 5].copy_from_slice(&len.to_le_bytes());
+    }
+
+    /// The oldest message.
+    pub(crate) fn front(&self) -> Option<(Entry, &[u8])> {
+        let (header, rest) = self.bytes[self.head..].split_first_chunk::<HEADER>()?;
+        let (role, header) = header.split_first()?;
+        let (len, header) = header.split_first_chunk()?;
+        let (id, header) = header.split_first_chunk()?;
+        let deadline = u64::from_le_bytes(*header.first_chunk()?);
+        let len = u32::from_le_bytes(*len) as usize;
+        let entry = Entry {
+            role: match *role {
+                0 => Role::Request,
+                1 => Role::Subscribe,
+                2 => Role::Last,
+                _ => Role::Ongoing,
+            },
+            id: u64::from_le_bytes(*id),
+            deadline: (deadline != NO_DEADLINE).then_some(Instant::from_micros(deadline)),
+            len,
+        };
+        Some((entry, rest.get(..len)?))
+    }
+
+    /// Forgets the message that [`Queue::front`] gave.
+    pub(crate) fn pop(&mut self, entry: Entry) {
+        self.head = (self.head + HEADER + entry.len).min(self.bytes.len());
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.head = 0;
+    }
+
+    /// Gives memory back, if nothing waits.
+    pub(crate) fn shrink(&mut self, at_rest: usize) {
+        if self.is_empty() {
+            self.bytes.shrink_to(at_rest);
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Moves what waits to the front once more than half of the buffer has been sent: each byte moves
+    /// less than once on average, and the buffer stays within twice its bound.
+    fn compact(&mut self) {
+        if self.head > self.bytes.len() / 2 {
+            self.bytes.drain(..self.head);
+            self.head = 0;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Collects the bytes of one unit, a preamble or a frame, however they are cut.  SPEC §4
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::wire::frame;
+
+/// One unit of known length on its way in.
+///
+/// The length is set before a byte is stored, by a caller that has checked it against its limit.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    /// Longer than `filled` where an earlier unit was longer: it is not cleared between units.
+    bytes: Vec<u8>,
+    filled: usize,
+    target: usize,
+}
+
+impl Reader {
+    /// A reader that wants a unit of `target` bytes, with room for `at_rest`.
+    pub(crate) fn new(target: usize, at_rest: usize) -> Self {
+        let mut reader = Self { bytes: Vec::with_capacity(at_rest.max(target)), filled: 0, target };
+        reader.extend_to(target);
+        reader
+    }
+
+    /// Forgets the unit and waits for the next, of which `target` bytes are wanted first.
+    pub(crate) fn restart(&mut self, target: usize) {
+        self.filled = 0;
+        self.extend_to(target);
+    }
+
+    /// Wants the unit to go on until it has `target` bytes.
+    pub(crate) fn extend_to(&mut self, target: usize) {
+        self.target = target;
+        if self.bytes.len() < target {
+            self.bytes.resize(target, 0);
+        }
+    }
+
+    /// Takes what belongs to the unit and says how much that was.
+    pub(crate) fn fill(&mut self, input: &[u8]) -> usize {
+        let taken = input.len().min(self.target - self.filled);
+        self.bytes[self.filled..self.filled + taken].copy_from_slice(&input[..taken]);
+        self.filled += taken;
+        taken
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Whether all that was wanted has come.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.filled == self.target
+    }
+
+    /// What has come of the unit.
+    pub(crate) fn unit(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+
+    /// The length in the frame's header, once its two bytes are in.
+    pub(crate) fn frame_length(&self) -> Option<u16> {
+        let header = self.unit().first_chunk::<{ frame::LENGTH_PREFIX }>()?;
+        Some(u16::from_be_bytes(*header))
+    }
+
+    /// The Noise message of a complete frame.
+    pub(crate) fn noise_message(&mut self) -> &mut [u8] {
+        let filled = self.filled;
+        &mut self.bytes[frame::LENGTH_PREFIX.min(filled)..filled]
+    }
+
+    /// Part of an opened frame's plaintext, by its place in [`Reader::unit`].
+    pub(crate) fn part(&self, span: Range<usize>) -> &[u8] {
+        self.bytes.get(span).unwrap_or_default()
+    }
+
+    /// Gives back what is above `at_rest`, if no unit is on its way.
+    pub(crate) fn shrink(&mut self, at_rest: usize) {
+        if self.filled == 0 && self.bytes.len() > at_rest.max(self.target) {
+            self.bytes.truncate(at_rest.max(self.target));
+            self.bytes.shrink_to(at_rest);
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}

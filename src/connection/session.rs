@@ -1,0 +1,279 @@
+//! A connection once it has transport keys: what both sides may ask, answer and publish.
+//!
+//! What arrives is in `incoming`, what the application commands in `commands`, what leaves in `outgoing`;
+//! this file holds the state that the three share.  SPEC §7 to §16
+
+mod commands;
+mod incoming;
+mod outgoing;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::event::Failure;
+use super::exchanges::{Exchanges, Opened};
+use super::handshake::Established;
+use super::pending::Pending;
+use super::queue::Queue;
+use crate::config::Limits;
+use crate::identity::PeerId;
+use crate::noise::CipherState;
+use crate::role::Role;
+use crate::status::Status;
+use crate::time::Instant;
+use crate::wire::frame;
+use crate::wire::payload::PeerLimits;
+
+pub(crate) use commands::Outgoing;
+
+/// The state that exists from Split to the last byte.
+pub(crate) struct Session {
+    pub(crate) role: Role,
+    pub(crate) peer: PeerId,
+    pub(crate) hash: [u8; 32],
+    /// What the other side declared.
+    theirs: PeerLimits,
+    limits: Limits,
+    answer_within: Option<core::time::Duration>,
+    send: CipherState,
+    receive: CipherState,
+    admission: Admission,
+    exchanges: Exchanges,
+    control: Control,
+    calls: Queue,
+    publications: Queue,
+    /// Frames sealed while publications waited and got nothing.  SPEC §12
+    passed_over: u8,
+    /// What is left to read of the frame in the reader.
+    plaintext: Plaintext,
+    /// Events of this side's own making; at most one or two for each exchange.
+    local: VecDeque<Pending>,
+    /// Openings above this are ignored: `goaway` was sent.  SPEC §16.2
+    goaway_sent: Option<u64>,
+    goaway_received: Option<u64>,
+    /// Set by each deadline that is armed, for the timer.
+    earliest_deadline: Option<Instant>,
+}
+
+/// How far the two sides have let each other in.  SPEC §6
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Admission {
+    /// Initiator: `accept` has not come yet.
+    AwaitingAccept,
+    /// Responder: the application has not decided yet.
+    Deciding,
+    Done,
+}
+
+/// What leaves ahead of all queues, without a buffer: each of these exists once, or once for an exchange.
+#[derive(Debug, Default)]
+struct Control {
+    accept: bool,
+    ping: Option<u64>,
+    pong: Option<u64>,
+    goaway: Option<u64>,
+    /// Exchanges with something due; the table says what.
+    due: VecDeque<Due>,
+    close: Option<Status>,
+    close_sealed: bool,
+    pings: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    /// A `cancel` for an exchange of ours.
+    Cancel(u64),
+    /// A `credit` for a subscription of ours.
+    Credit(u64),
+    /// The last message, without a body, for an exchange of theirs.
+    Last(u64),
+}
+
+/// The opened part of the reader's unit that has not been looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Plaintext {
+    at: usize,
+    end: usize,
+}
+
+impl Session {
+    pub(crate) fn new(
+        role: Role,
+        established: Established,
+        limits: Limits,
+        answer_within: Option<core::time::Duration>,
+    ) -> Self {
+        let admission = match (role, established.admitted) {
+            (Role::Initiator, _) => Admission::AwaitingAccept,
+            (Role::Responder, _) => Admission::Deciding,
+        };
+        Self {
+            role,
+            peer: established.peer,
+            hash: established.ciphers.hash,
+            theirs: established.limits,
+            limits,
+            answer_within,
+            send: established.ciphers.send,
+            receive: established.ciphers.receive,
+            admission,
+            exchanges: Exchanges::new(role),
+            control: Control::default(),
+            calls: Queue::new(limits.call_queue),
+            publications: Queue::new(limits.publication_queue),
+            passed_over: 0,
+            plaintext: Plaintext::default(),
+            local: VecDeque::new(),
+            goaway_sent: None,
+            goaway_received: None,
+            earliest_deadline: None,
+        }
+    }
+
+    /// How long the peer may be silent, if it says so.
+    pub(crate) fn silence_of_peer(&self) -> Option<core::time::Duration> {
+        let silence = self.theirs.silence_ms;
+        (silence > 0).then(|| core::time::Duration::from_millis(silence.into()))
+    }
+
+    pub(crate) fn is_deciding(&self) -> bool {
+        self.admission == Admission::Deciding
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.admission == Admission::Done
+    }
+
+    /// Responder: lets the initiator in.  SPEC §6 ADM-2
+    pub(crate) fn admit(&mut self) {
+        self.admission = Admission::Done;
+        self.control.accept = true;
+    }
+
+    /// The next event of this side's own making.
+    pub(crate) fn poll_local(&mut self) -> Option<Pending> {
+        self.local.pop_front()
+    }
+
+    /// At the end of the connection: what became of the oldest exchange of ours that nobody was told of.
+    /// SPEC §16.4
+    pub(crate) fn poll_ending(&mut self, refused: bool) -> Option<Pending> {
+        while let Some(opened) = self.exchanges.pop_ours() {
+            if !opened.given_up {
+                return Some(ending_of(&opened, refused));
+            }
+        }
+        None
+    }
+
+    /// Whether no exchange is open in either direction.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.exchanges.is_empty()
+    }
+
+    /// The most plaintext that the peer takes in one frame.  SPEC §4 FRM-2
+    fn max_plaintext(&self) -> usize {
+        usize::from(self.theirs.max_frame) - frame::TAG
+    }
+
+    /// Asks for a ping.  SPEC §9
+    pub(crate) fn ping(&mut self) {
+        self.control.pings = self.control.pings.wrapping_add(1);
+        self.control.ping = Some(self.control.pings);
+    }
+
+    /// The deadline armed since last asked.
+    pub(crate) fn take_earliest_deadline(&mut self) -> Option<Instant> {
+        self.earliest_deadline.take()
+    }
+
+    fn arm_deadline(&mut self, deadline: Option<Instant>) {
+        if let Some(deadline) = deadline {
+            let earliest = self.earliest_deadline.map_or(deadline, |earliest| earliest.min(deadline));
+            self.earliest_deadline = Some(earliest);
+        }
+    }
+
+    /// Gives memory back while nothing happens.
+    pub(crate) fn shrink(&mut self, at_rest: usize) {
+        self.calls.shrink(at_rest);
+        self.publications.shrink(at_rest);
+        if self.local.is_empty() {
+            self.local.shrink_to(0);
+        }
+    }
+
+    pub(crate) fn queue_capacity(&self) -> usize {
+        self.calls.capacity() + self.publications.capacity()
+    }
+
+    /// Drops what waits to be sent, except one `close` with this status.  SPEC §16.3
+    pub(crate) fn abort(&mut self, status: Option<Status>) {
+        self.calls.clear();
+        self.publications.clear();
+        self.admission = Admission::Done;
+        let close_sealed = self.control.close_sealed;
+        self.control = Control { close: status, close_sealed, ..Control::default() };
+        self.stop_reading();
+    }
+
+    /// Looks at nothing of what has been received any more.
+    pub(crate) fn stop_reading(&mut self) {
+        self.plaintext = Plaintext::default();
+    }
+
+    /// Whether the reader's unit is a frame that was opened.
+    pub(crate) fn has_frame(&self) -> bool {
+        self.plaintext.end > 0
+    }
+
+    /// Sends `close` with this status behind all that is queued.  SPEC §16.1
+    pub(crate) fn close_after_queues(&mut self, status: Status) {
+        if self.control.close.is_none() {
+            self.control.close = Some(status);
+        }
+    }
+
+    /// Whether a `close` of ours is queued or sent: no command may follow it.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.control.close.is_some() || self.control.close_sealed
+    }
+
+    /// The status of the `close` of ours that is queued or sent.
+    pub(crate) fn close_status(&self) -> Option<Status> {
+        self.control.close
+    }
+
+    /// Whether a `close` of ours has not been sealed yet.
+    pub(crate) fn has_unsealed(&self) -> bool {
+        self.control.close.is_some() && !self.control.close_sealed
+    }
+
+    /// Gives up the exchanges whose deadline has passed.  SPEC §10.4
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(opened) = self.exchanges.overdue_ours(now) {
+            let id = opened.id;
+            self.give_up(id, Failure::DeadlinePassed, Status::DEADLINE_PASSED);
+        }
+        while let Some(taken) = self.exchanges.overdue_theirs(now) {
+            let id = taken.id;
+            // EXC-12
+            self.answer_without_body(id, Status::DEADLINE_PASSED);
+            let cause = super::event::StopCause::Deadline;
+            self.local.push_back(Pending::Stop { id, cause });
+        }
+        self.exchanges.next_deadline()
+    }
+}
+
+fn ending_of(opened: &Opened, refused: bool) -> Pending {
+    let failure = if refused || !opened.sealed { Failure::NotExecuted } else { Failure::Disconnected };
+    Pending::Failed { id: opened.id, failure }
+}
+
+/// The plaintext of one frame on its way out; never longer than the peer takes.
+struct Frame<'a> {
+    bytes: &'a mut Vec<u8>,
+    start: usize,
+    max: usize,
+}

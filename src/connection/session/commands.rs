@@ -1,0 +1,300 @@
+//! What the application commands.  A refused command changes nothing.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::time::Duration;
+
+use super::{Due, Session};
+use crate::connection::event::{Failure, Missed};
+use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKind};
+use crate::connection::queue::Role;
+use crate::error::SendError;
+use crate::name;
+use crate::status::Status;
+use crate::time::Instant;
+use crate::wire::message::{self, Message, Point};
+
+/// A publication to be sent.  SPEC §14
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Outgoing<'a> {
+    /// The topic's name; the subscription's filter must match it.
+    pub topic: &'a str,
+    /// Its place among the publications of that topic.
+    pub point: Point,
+    /// What was dropped before it, in this subscription.
+    pub missed: Missed,
+    /// Whether it is the value that the topic had on subscribing.
+    pub retained: bool,
+    /// The application's bytes.
+    pub body: &'a [u8],
+}
+
+impl Session {
+    pub(crate) fn request(
+        &mut self,
+        now: Instant,
+        method: &str,
+        body: &[u8],
+        deadline: Option<Duration>,
+    ) -> Result<u64, SendError> {
+        self.check_opening()?;
+        name::check_name(method)?;
+        let most = self.limits.requests_out.min(self.theirs.max_requests);
+        if self.exchanges.our_requests() >= most {
+            return Err(SendError::TooMany);
+        }
+        let len = message::request_len_max(method, body);
+        self.check_call(len)?;
+        let deadline = deadline.map(|deadline| now + deadline);
+        let id = self.exchanges.open(deadline, None);
+        self.calls.push(Role::Request, id, deadline, |out| {
+            message::request_tail(false, method, body, out);
+        });
+        self.arm_deadline(deadline);
+        Ok(id)
+    }
+
+    pub(crate) fn subscribe(
+        &mut self,
+        filter: &str,
+        window: u32,
+        from: Option<Point>,
+    ) -> Result<u64, SendError> {
+        self.check_opening()?;
+        name::check_filter(filter)?;
+        let most = self.limits.subscriptions_out.min(self.theirs.max_subscriptions);
+        if self.exchanges.our_subscriptions() >= most {
+            return Err(SendError::TooMany);
+        }
+        let limit = u64::from(window);
+        let len = Message::Subscribe { id: u64::MAX, limit, filter, from }.encoded_len();
+        self.check_call(len)?;
+        let id = self.exchanges.open(
+            None,
+            Some(Box::new(Subscription {
+                filter: String::from(filter),
+                window: limit,
+                limit,
+                spent: 0,
+                released: 0,
+                credit_due: false,
+                discarding: false,
+            })),
+        );
+        self.calls.push(Role::Subscribe, id, None, |out| {
+            Message::Subscribe { id, limit, filter, from }.encode(out);
+        });
+        Ok(id)
+    }
+
+    /// Gives up an exchange of ours.  SPEC §10.4
+    pub(crate) fn cancel(&mut self, id: u64, status: Status) -> Result<(), SendError> {
+        self.check_open()?;
+        match self.exchanges.ours(id) {
+            Some(opened) if !opened.given_up => {
+                self.give_up(id, Failure::Cancelled, status);
+                Ok(())
+            }
+            _ => Err(SendError::UnknownExchange),
+        }
+    }
+
+    /// Ends the back direction of an exchange of theirs with a response.
+    pub(crate) fn respond(&mut self, id: u64, status: Status, body: &[u8]) -> Result<(), SendError> {
+        let response = Message::Response { id, status, more: false, body };
+        self.answer(id, |_| true, response)
+    }
+
+    pub(crate) fn busy(&mut self, id: u64, retry: Duration) -> Result<(), SendError> {
+        let retry_ms = u32::try_from(retry.as_millis()).unwrap_or(u32::MAX);
+        self.answer(id, |kind| matches!(kind, TakenKind::Request), Message::Busy { id, retry_ms })
+    }
+
+    pub(crate) fn accept_subscription(&mut self, id: u64) -> Result<(), SendError> {
+        self.check_open()?;
+        let response = Message::Response { id, status: Status::OK, more: true, body: &[] };
+        let len = response.encoded_len();
+        let taken = self.exchanges.theirs(id).filter(|taken| taken.answer == Answer::Owed);
+        let Some(Taken { kind: TakenKind::Subscription { accepted, .. }, .. }) = taken else {
+            return Err(SendError::UnknownExchange);
+        };
+        if *accepted {
+            return Err(SendError::UnknownExchange);
+        }
+        // In the lane of what follows it, so that no publication overtakes it.  LAN-3
+        if !self.publications.has_room(len) {
+            return Err(SendError::Full);
+        }
+        *accepted = true;
+        self.publications.push(Role::Ongoing, id, None, |out| response.encode(out));
+        Ok(())
+    }
+
+    /// Ends a subscription of theirs, behind the publications that wait.
+    pub(crate) fn end_subscription(&mut self, id: u64, status: Status) -> Result<(), SendError> {
+        self.check_open()?;
+        let accepted = match self.exchanges.theirs(id) {
+            Some(Taken { kind: TakenKind::Subscription { accepted, .. }, answer: Answer::Owed, .. }) => *accepted,
+            _ => return Err(SendError::UnknownExchange),
+        };
+        if !accepted {
+            return self.respond(id, status, &[]);
+        }
+        let end = Message::End { id, status };
+        if !self.publications.has_room(end.encoded_len()) {
+            return Err(SendError::Full);
+        }
+        self.publications.push(Role::Last, id, None, |out| end.encode(out));
+        if let Some(taken) = self.exchanges.theirs(id) {
+            taken.answer = Answer::Queued;
+        }
+        Ok(())
+    }
+
+    /// Queues a publication for a subscription of theirs, and spends its credit.  SPEC §11 CRD-2
+    pub(crate) fn publish(&mut self, id: u64, publication: &Outgoing<'_>) -> Result<(), SendError> {
+        self.check_open()?;
+        let Outgoing { topic, point, missed, retained, body } = *publication;
+        name::check_name(topic)?;
+        let message = Message::Publication(message::Publication {
+            id,
+            missed: missed.count,
+            unknown: missed.unknown,
+            retained,
+            topic,
+            point,
+            chunk: body,
+            total: None,
+        });
+        let len = message.encoded_len();
+        let max = self.max_plaintext().min(self.publications.longest());
+        let room = self.publications.has_room(len);
+        let (limit, spent) = self.publishing(id)?;
+        if len > max {
+            return Err(SendError::TooLarge { len, max });
+        }
+        let cost = len as u64;
+        if spent.saturating_add(cost) > *limit {
+            return Err(SendError::NoCredit);
+        }
+        if !room {
+            return Err(SendError::Full);
+        }
+        *spent += cost;
+        self.publications.push(Role::Ongoing, id, None, |out| message.encode(out));
+        Ok(())
+    }
+
+    /// Tells a subscriber what was dropped, with nothing behind it.  SPEC §14.3
+    pub(crate) fn missed(&mut self, id: u64, missed: Missed) -> Result<(), SendError> {
+        self.check_open()?;
+        self.publishing(id)?;
+        let message = Message::Missed { id, unknown: missed.unknown, count: missed.count };
+        if !self.publications.has_room(message.encoded_len()) {
+            return Err(SendError::Full);
+        }
+        self.publications.push(Role::Ongoing, id, None, |out| message.encode(out));
+        Ok(())
+    }
+
+    /// Notes that the application has taken publications of this cost.  SPEC §11
+    pub(crate) fn release(&mut self, id: u64, cost: u32) -> Result<(), SendError> {
+        self.check_open()?;
+        let subscription = self.exchanges.ours(id).and_then(|opened| opened.subscription.as_mut());
+        let subscription = subscription.ok_or(SendError::UnknownExchange)?;
+        let released = subscription.released.saturating_add(u64::from(cost));
+        subscription.released = released.min(subscription.spent);
+        self.grant(id);
+        Ok(())
+    }
+
+    /// Has new credit sent once half the window is free again.
+    pub(super) fn grant(&mut self, id: u64) {
+        let Some(opened) = self.exchanges.ours(id) else { return };
+        let Some(subscription) = &mut opened.subscription else { return };
+        let owed = (subscription.window + subscription.released).saturating_sub(subscription.limit);
+        let half = (subscription.window / 2).max(1);
+        if owed >= half && !subscription.credit_due && opened.cancel == Cancel::No {
+            subscription.credit_due = true;
+            self.control.due.push_back(Due::Credit(id));
+        }
+    }
+
+    /// Takes no more openings.  SPEC §16.2
+    pub(crate) fn goaway(&mut self) -> Result<(), SendError> {
+        self.check_open()?;
+        if self.goaway_sent.is_none() {
+            let last = self.exchanges.highest_taken();
+            self.goaway_sent = Some(last);
+            self.control.goaway = Some(last);
+        }
+        Ok(())
+    }
+
+    /// Whether an exchange can be answered, and with how much.
+    fn answer(
+        &mut self,
+        id: u64,
+        fits: impl FnOnce(&TakenKind) -> bool,
+        message: Message<'_>,
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        let len = message.encoded_len();
+        let waits = |taken: &&mut Taken| {
+            let accepted = matches!(taken.kind, TakenKind::Subscription { accepted: true, .. });
+            taken.answer == Answer::Owed && !accepted && fits(&taken.kind)
+        };
+        if self.exchanges.theirs(id).filter(waits).is_none() {
+            return Err(SendError::UnknownExchange);
+        }
+        self.check_call(len)?;
+        self.calls.push(Role::Last, id, None, |out| message.encode(out));
+        if let Some(taken) = self.exchanges.theirs(id) {
+            taken.answer = Answer::Queued;
+        }
+        Ok(())
+    }
+
+    /// The credit and the spending of an accepted subscription of theirs.
+    fn publishing(&mut self, id: u64) -> Result<(&mut u64, &mut u64), SendError> {
+        match self.exchanges.theirs(id) {
+            Some(Taken {
+                kind: TakenKind::Subscription { accepted: true, limit, spent },
+                answer: Answer::Owed,
+                ..
+            }) => Ok((limit, spent)),
+            _ => Err(SendError::UnknownExchange),
+        }
+    }
+
+    fn check_open(&self) -> Result<(), SendError> {
+        if self.is_closing() {
+            return Err(SendError::Closed);
+        }
+        if self.is_deciding() {
+            return Err(SendError::NotConnected);
+        }
+        Ok(())
+    }
+
+    fn check_opening(&self) -> Result<(), SendError> {
+        self.check_open()?;
+        // END-4
+        if self.goaway_received.is_some() {
+            return Err(SendError::GoingAway);
+        }
+        Ok(())
+    }
+
+    /// Whether a message of this length can go through the queue of calls, now.
+    fn check_call(&self, len: usize) -> Result<(), SendError> {
+        let max = self.max_plaintext().min(self.calls.longest());
+        if len > max {
+            return Err(SendError::TooLarge { len, max });
+        }
+        if !self.calls.has_room(len) {
+            return Err(SendError::Full);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,431 @@
+//! What arrives: one message at a time, each with all of its effect or none.  SPEC §7 TRN-4, §9, §10
+
+use core::time::Duration;
+
+use super::{Admission, Plaintext, Session};
+use crate::connection::event::{Failure, Missed, StopCause};
+use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKind};
+use crate::connection::pending::{Pending, span_of};
+use crate::connection::reader::Reader;
+use crate::error::{CloseReason, PeerMisbehaved};
+use crate::name;
+use crate::noise::OpenError;
+use crate::status::Status;
+use crate::time::Instant;
+use crate::wire::frame;
+use crate::wire::message::{Message, Point, Publication};
+
+/// What a message led to.
+pub(crate) enum Received {
+    /// The application is told.
+    Event(Pending),
+    /// The peer's `close`.
+    Close(Status),
+}
+
+type Outcome = Result<Option<Received>, PeerMisbehaved>;
+
+/// The length of a body, chunk or message within a frame; frames are shorter than 64 KiB.
+fn cost_of(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+impl Session {
+    /// Checks a frame's length before a byte of it is stored.  SPEC §4 FRM-3
+    pub(crate) fn check_length(&self, len: u16) -> Result<(), PeerMisbehaved> {
+        if usize::from(len) < frame::FRAME_MIN || len > self.limits.max_frame {
+            return Err(PeerMisbehaved::FrameLength(len));
+        }
+        Ok(())
+    }
+
+    /// Opens the complete frame in the reader, in place.  SPEC §7 TRN-1
+    pub(crate) fn open_frame(&mut self, reader: &mut Reader) -> Result<(), CloseReason> {
+        let len = self.receive.open(reader.noise_message()).map_err(|error| match error {
+            OpenError::Exhausted => CloseReason::Exhausted,
+            OpenError::Forged | OpenError::TooShort => PeerMisbehaved::Unauthentic.into(),
+        })?;
+        self.plaintext = Plaintext { at: frame::LENGTH_PREFIX, end: frame::LENGTH_PREFIX + len };
+        Ok(())
+    }
+
+    /// Whether messages of the frame in the reader are still to be looked at.
+    pub(crate) fn has_plaintext(&self) -> bool {
+        self.plaintext.at < self.plaintext.end
+    }
+
+    /// Takes messages until one has something to tell, or the frame is used up.
+    pub(crate) fn receive(&mut self, reader: &Reader, now: Instant) -> Outcome {
+        while self.has_plaintext() {
+            let unit = reader.unit();
+            let rest = unit.get(self.plaintext.at..self.plaintext.end).unwrap_or_default();
+            let (message, len) = Message::decode(rest).map_err(PeerMisbehaved::Message)?;
+            self.plaintext.at += len;
+            if let Some(received) = self.on_message(unit, message, len, now)? {
+                return Ok(Some(received));
+            }
+        }
+        Ok(None)
+    }
+
+    fn on_message(&mut self, unit: &[u8], message: Message<'_>, len: usize, now: Instant) -> Outcome {
+        self.check_accept(&message)?;
+        match message {
+            Message::Accept => {
+                self.admission = Admission::Done;
+                event(Pending::Connected(self.peer))
+            }
+            Message::Close { status } => {
+                self.stop_reading();
+                Ok(Some(Received::Close(status)))
+            }
+            Message::Goaway { last } => Ok(self.on_goaway(last)),
+            Message::Ping { token } => {
+                // MSG-2: only the newest is answered, so a flood costs one answer for each frame of ours.
+                self.control.pong = Some(token);
+                Ok(None)
+            }
+            Message::Pong { .. } | Message::Ignorable => Ok(None),
+            Message::Request { id, deadline_ms, more, method, body } => {
+                let deadline = self.deadline_of(deadline_ms, now);
+                let request = Pending::Request { id, method: span_of(unit, method.as_bytes()), body: span_of(unit, body), deadline };
+                self.on_request(id, deadline, more, method, request)
+            }
+            Message::Response { id, status, more, body } => {
+                let body = span_of(unit, body);
+                self.on_response(id, status, more, Pending::Response { id, status, body })
+            }
+            Message::Busy { id, retry_ms } => {
+                let retry = Duration::from_millis(retry_ms.into());
+                self.on_response(id, Status::UNAVAILABLE, false, Pending::Busy { id, retry })
+            }
+            Message::Cancel { id, status } => self.on_cancel(id, status),
+            Message::Data { id, .. } => self.on_data(id),
+            Message::End { id, status } => self.on_end(id, status),
+            Message::Credit { id, limit } => self.on_credit(id, limit),
+            Message::Subscribe { id, limit, filter, from } => {
+                let pending = Pending::Subscribe { id, filter: span_of(unit, filter.as_bytes()), from };
+                self.on_subscribe(id, limit, filter, from, pending)
+            }
+            Message::Publication(publication) => self.on_publication(unit, publication, cost_of(len)),
+            Message::Continuation { id, more, abort, chunk } => {
+                self.on_continuation(id, more, abort, chunk, cost_of(len))
+            }
+            Message::Missed { id, unknown, count } => self.on_missed(id, Missed { count, unknown }),
+        }
+    }
+
+    /// SPEC §6 ADM-5
+    fn check_accept(&self, message: &Message<'_>) -> Result<(), PeerMisbehaved> {
+        let awaited = self.admission == Admission::AwaitingAccept;
+        match message {
+            Message::Accept if awaited => Ok(()),
+            Message::Close { .. } => Ok(()),
+            Message::Accept => Err(PeerMisbehaved::Accept),
+            _ if awaited => Err(PeerMisbehaved::Accept),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deadlines count from receipt, and this side's own limit holds as well.
+    fn deadline_of(&self, deadline_ms: u32, now: Instant) -> Option<Instant> {
+        let asked = (deadline_ms > 0).then(|| Duration::from_millis(deadline_ms.into()));
+        let within = match (asked, self.answer_within) {
+            (Some(asked), Some(own)) => Some(asked.min(own)),
+            (asked, own) => asked.or(own),
+        };
+        within.map(|within| now + within)
+    }
+
+    /// SPEC §10.1, §10.3; `None` where this side has sent `goaway` and ignores the opening.
+    fn take(&mut self, taken: Taken) -> Result<Option<()>, PeerMisbehaved> {
+        self.exchanges.check_opening(taken.id)?;
+        // END-5
+        if self.goaway_sent.is_some_and(|last| taken.id > last) {
+            self.exchanges.pass_over(taken.id);
+            return Ok(None);
+        }
+        // EXC-9: checked before anything is registered.
+        match taken.kind {
+            TakenKind::Request if self.exchanges.their_requests() >= self.limits.requests_in => {
+                Err(PeerMisbehaved::TooManyRequests)
+            }
+            TakenKind::Subscription { .. }
+                if self.exchanges.their_subscriptions() >= self.limits.subscriptions_in =>
+            {
+                Err(PeerMisbehaved::TooManySubscriptions)
+            }
+            _ => {
+                self.exchanges.take(taken);
+                Ok(Some(()))
+            }
+        }
+    }
+
+    fn on_request(&mut self, id: u64, deadline: Option<Instant>, more: bool, method: &str, request: Pending) -> Outcome {
+        let taken = Taken {
+            id,
+            deadline,
+            kind: TakenKind::Request,
+            out_open: more,
+            answer: Answer::Owed,
+            cancelled: false,
+        };
+        if self.take(taken)?.is_none() {
+            return Ok(None);
+        }
+        if more {
+            // Bodies in chunks are not taken here: SPEC §10.4.
+            self.answer_without_body(id, Status::UNSUPPORTED);
+            return Ok(None);
+        }
+        if name::check_name(method).is_err() {
+            // NAM-1
+            self.answer_without_body(id, Status::BAD_REQUEST);
+            return Ok(None);
+        }
+        self.arm_deadline(deadline);
+        event(request)
+    }
+
+    fn on_subscribe(&mut self, id: u64, limit: u64, filter: &str, from: Option<Point>, pending: Pending) -> Outcome {
+        let taken = Taken {
+            id,
+            deadline: None,
+            kind: TakenKind::Subscription { accepted: false, limit, spent: 0 },
+            out_open: false,
+            answer: Answer::Owed,
+            cancelled: false,
+        };
+        if self.take(taken)?.is_none() {
+            return Ok(None);
+        }
+        // NAM-1, PUB-4
+        if name::check_filter(filter).is_err() || (from.is_some() && name::has_wildcards(filter)) {
+            self.answer_without_body(id, Status::BAD_REQUEST);
+            return Ok(None);
+        }
+        event(pending)
+    }
+
+    /// A response or `busy` for an exchange of ours.  SPEC §10.2
+    fn on_response(&mut self, id: u64, status: Status, more: bool, pending: Pending) -> Outcome {
+        let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
+        // EXC-6, EXC-7
+        if opened.answering || (more && !status.is_ok()) {
+            return Err(PeerMisbehaved::State(id));
+        }
+        let (given_up, subscription) = (opened.given_up, opened.subscription.is_some());
+        if more {
+            opened.answering = true;
+            if given_up {
+                return Ok(None);
+            }
+            if subscription {
+                return event(Pending::Subscribed { id });
+            }
+            self.give_up(id, Failure::Unsupported, Status::UNSUPPORTED);
+            return Ok(None);
+        }
+        self.exchanges.close_ours(id);
+        if given_up {
+            return Ok(None);
+        }
+        event(if subscription { Pending::SubscriptionEnded { id, status } } else { pending })
+    }
+
+    fn on_cancel(&mut self, id: u64, status: Status) -> Outcome {
+        if self.is_passed_over(id) {
+            return Ok(None);
+        }
+        let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
+        // A second one, or one that an answer has crossed, changes nothing.
+        if taken.cancelled || taken.answer != Answer::Owed {
+            return Ok(None);
+        }
+        taken.cancelled = true;
+        event(match taken.kind {
+            TakenKind::Request => Pending::Stop { id, cause: StopCause::Cancel(status) },
+            TakenKind::Subscription { .. } => Pending::Unsubscribe { id },
+        })
+    }
+
+    /// Neither side of this implementation grants credit for chunks, so there is none to spend.  SPEC §11 CRD-3
+    fn on_data(&mut self, id: u64) -> Outcome {
+        if self.is_passed_over(id) {
+            return Ok(None);
+        }
+        let allowed = if self.exchanges.is_ours(id) {
+            let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
+            opened.answering && opened.subscription.is_none()
+        } else {
+            let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
+            taken.out_open
+        };
+        Err(if allowed { PeerMisbehaved::CreditExceeded(id) } else { PeerMisbehaved::State(id) })
+    }
+
+    fn on_end(&mut self, id: u64, status: Status) -> Outcome {
+        if self.is_passed_over(id) {
+            return Ok(None);
+        }
+        if !self.exchanges.is_ours(id) {
+            let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
+            if !taken.out_open {
+                return Err(PeerMisbehaved::State(id));
+            }
+            taken.out_open = false;
+            if taken.answer == Answer::Sent {
+                self.exchanges.close_theirs(id);
+            }
+            return Ok(None);
+        }
+        let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
+        if !opened.answering {
+            return Err(PeerMisbehaved::State(id));
+        }
+        let given_up = opened.given_up;
+        self.exchanges.close_ours(id);
+        if given_up {
+            return Ok(None);
+        }
+        event(Pending::SubscriptionEnded { id, status })
+    }
+
+    /// SPEC §11 CRD-1
+    fn on_credit(&mut self, id: u64, granted: u64) -> Outcome {
+        if self.is_passed_over(id) {
+            return Ok(None);
+        }
+        if self.exchanges.is_ours(id) {
+            // Credit for a body of ours in chunks, of which there are none.
+            self.exchanges.ours_or_stray(id)?;
+            return Ok(None);
+        }
+        if let Some(taken) = self.exchanges.theirs_or_stray(id)? {
+            if let TakenKind::Subscription { limit, .. } = &mut taken.kind {
+                *limit = granted.max(*limit);
+            }
+        }
+        Ok(None)
+    }
+
+    fn on_publication(&mut self, unit: &[u8], publication: Publication<'_>, cost: u32) -> Outcome {
+        let Publication { id, missed, unknown, retained, topic, point, chunk, total } = publication;
+        let Some((subscription, given_up)) = self.spend(id, cost)? else { return Ok(None) };
+        // PUB-7, NAM-3
+        if subscription.discarding {
+            return Err(PeerMisbehaved::State(id));
+        }
+        if !name::matches(&subscription.filter, topic) {
+            return Err(PeerMisbehaved::Topic(id));
+        }
+        if given_up {
+            return Ok(None);
+        }
+        let missed = Missed { count: missed, unknown };
+        if total.is_some() {
+            // Longer than a frame, which this side does not take: counted, not lost silently.  SPEC §14.5
+            subscription.discarding = true;
+            subscription.released += u64::from(cost);
+            self.grant(id);
+            let count = missed.count.saturating_add(1);
+            return event(Pending::Missed { id, missed: Missed { count, ..missed } });
+        }
+        event(Pending::Publication {
+            id,
+            topic: span_of(unit, topic.as_bytes()),
+            point,
+            missed,
+            retained,
+            body: span_of(unit, chunk),
+            cost,
+        })
+    }
+
+    fn on_continuation(&mut self, id: u64, more: bool, abort: bool, chunk: &[u8], cost: u32) -> Outcome {
+        if abort && (more || !chunk.is_empty()) {
+            return Err(PeerMisbehaved::AbortForm);
+        }
+        let Some((subscription, _)) = self.spend(id, cost)? else { return Ok(None) };
+        // PUB-7
+        if !subscription.discarding {
+            return Err(PeerMisbehaved::State(id));
+        }
+        subscription.discarding = more;
+        subscription.released += u64::from(cost);
+        self.grant(id);
+        Ok(None)
+    }
+
+    fn on_missed(&mut self, id: u64, missed: Missed) -> Outcome {
+        let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
+        if !opened.answering || opened.subscription.is_none() {
+            return Err(PeerMisbehaved::State(id));
+        }
+        if opened.given_up || missed.is_none() {
+            return Ok(None);
+        }
+        event(Pending::Missed { id, missed })
+    }
+
+    /// Spends a subscription's credit.  SPEC §11 CRD-3
+    fn spend(&mut self, id: u64, cost: u32) -> Result<Option<(&mut Subscription, bool)>, PeerMisbehaved> {
+        let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
+        let given_up = opened.given_up;
+        let (true, Some(subscription)) = (opened.answering, &mut opened.subscription) else {
+            return Err(PeerMisbehaved::State(id));
+        };
+        let spent = subscription.spent.saturating_add(u64::from(cost));
+        if spent > subscription.limit {
+            return Err(PeerMisbehaved::CreditExceeded(id));
+        }
+        subscription.spent = spent;
+        Ok(Some((subscription, given_up)))
+    }
+
+    /// SPEC §16.2: those above `last` were not executed, and their slots are free.
+    fn on_goaway(&mut self, last: u64) -> Option<Received> {
+        let first = self.goaway_received.is_none();
+        if self.goaway_received.is_some_and(|earlier| last >= earlier) {
+            return None;
+        }
+        self.goaway_received = Some(last);
+        while let Some(id) = self.exchanges.newest_above(last) {
+            let closed = self.exchanges.close_ours(id);
+            if closed.is_some_and(|opened| !opened.given_up) {
+                self.local.push_back(Pending::Failed { id, failure: Failure::NotExecuted });
+            }
+        }
+        first.then_some(Received::Event(Pending::GoingAway))
+    }
+
+    /// Whether this is about an opening that was ignored after `goaway`.  END-5
+    fn is_passed_over(&self, id: u64) -> bool {
+        let beyond = self.goaway_sent.is_some_and(|last| id > last);
+        beyond && !self.exchanges.is_ours(id) && id <= self.exchanges.highest_taken()
+    }
+
+    /// Ends an exchange of ours for the application, and asks the peer to stop.  SPEC §10.4
+    pub(super) fn give_up(&mut self, id: u64, failure: Failure, status: Status) {
+        let Some(opened) = self.exchanges.ours(id) else { return };
+        opened.given_up = true;
+        if opened.sealed && opened.cancel == Cancel::No {
+            opened.cancel = Cancel::Due(status);
+            self.control.due.push_back(super::Due::Cancel(id));
+        }
+        self.local.push_back(Pending::Failed { id, failure });
+    }
+
+    /// Ends the back direction of an exchange of theirs with a message that needs no room.
+    pub(super) fn answer_without_body(&mut self, id: u64, status: Status) {
+        if let Some(taken) = self.exchanges.theirs(id) {
+            taken.answer = Answer::Due(status);
+            self.control.due.push_back(super::Due::Last(id));
+        }
+    }
+}
+
+fn event(pending: Pending) -> Outcome {
+    Ok(Some(Received::Event(pending)))
+}

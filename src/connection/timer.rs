@@ -1,0 +1,77 @@
+//! The timers of a connection.  SPEC §15
+
+use crate::time::Instant;
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Timer {
+    /// When to stop waiting for the end of an ending.
+    Close,
+    /// When the first deadline of an exchange may have passed.
+    Deadline,
+    /// When a frame that was begun is late.
+    Frame,
+    /// When to give up on a handshake.
+    Handshake,
+    /// When to break this side's own silence.
+    Keepalive,
+    /// When a probed peer is gone.
+    Probe,
+    /// When a silent peer is probed.
+    Silence,
+}
+
+impl Timer {
+    /// Endings first, so that none of the others acts on a connection that is over.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Handshake,
+        Self::Close,
+        Self::Probe,
+        Self::Frame,
+        Self::Silence,
+        Self::Keepalive,
+        Self::Deadline,
+    ];
+}
+
+/// When each timer is due, if it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Timers([Option<Instant>; Timer::ALL.len()]);
+
+impl Timers {
+    pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = Some(at);
+    }
+
+    pub(crate) fn stop(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    pub(crate) fn stop_all(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
+    }
+
+    /// Sets the timer unless it is due earlier anyway.
+    pub(crate) fn advance_to(&mut self, timer: Timer, at: Instant) {
+        let slot = &mut self.0[timer as usize];
+        *slot = Some(slot.map_or(at, |due| due.min(at)));
+    }
+
+    /// Stops the timer and says so, if it is due.
+    pub(crate) fn expire(&mut self, timer: Timer, now: Instant) -> bool {
+        let slot = &mut self.0[timer as usize];
+        let due = slot.is_some_and(|due| due <= now);
+        if due {
+            *slot = None;
+        }
+        due
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.0.iter().flatten().copied().min()
+    }
+}

@@ -1,0 +1,54 @@
+//! Bytes on their way to the socket: the handshake's, or one sealed frame.
+
+use alloc::vec::Vec;
+
+/// Bytes that leave in order, as the socket takes them.
+#[derive(Debug)]
+pub(crate) struct WireOut {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl WireOut {
+    pub(crate) fn new(at_rest: usize) -> Self {
+        Self { bytes: Vec::with_capacity(at_rest), sent: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sent == self.bytes.len()
+    }
+
+    /// Where to append.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.is_empty() {
+            self.clear();
+        }
+        &mut self.bytes
+    }
+
+    pub(crate) fn unsent(&self) -> Option<&[u8]> {
+        self.bytes.get(self.sent..).filter(|unsent| !unsent.is_empty())
+    }
+
+    /// Forgets what was written; more than there is counts as all.
+    pub(crate) fn advance(&mut self, written: usize) {
+        self.sent = self.sent.saturating_add(written).min(self.bytes.len());
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
+    }
+
+    /// Gives back what is above `at_rest`, if nothing is on its way.
+    pub(crate) fn shrink(&mut self, at_rest: usize) {
+        if self.is_empty() {
+            self.clear();
+            self.bytes.shrink_to(at_rest);
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
