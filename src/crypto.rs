@@ -30,6 +30,12 @@ impl Provider {
         Self(&rustcrypto::RustCrypto)
     }
 
+    /// A provider of a test's own.
+    #[cfg(test)]
+    pub(crate) const fn from_primitives(primitives: &'static dyn Primitives) -> Self {
+        Self(primitives)
+    }
+
     pub(crate) fn primitives(self) -> &'static dyn Primitives {
         self.0
     }
