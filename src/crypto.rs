@@ -92,8 +92,11 @@ pub(crate) trait Primitives: Send + Sync {
     fn suites(&self) -> u16;
 
     /// The shared secret of X25519, or an error where it is all zero.
-    fn x25519(&self, private: &[u8; KEY_LEN], public: &[u8; KEY_LEN])
-    -> Result<[u8; KEY_LEN], LowOrder>;
+    fn x25519(
+        &self,
+        private: &[u8; KEY_LEN],
+        public: &[u8; KEY_LEN],
+    ) -> Result<[u8; KEY_LEN], LowOrder>;
 
     /// The public key that belongs to an X25519 private key.
     fn x25519_public(&self, private: &[u8; KEY_LEN]) -> [u8; KEY_LEN];

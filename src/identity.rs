@@ -14,9 +14,9 @@ mod tests;
 
 pub use peer_id::{ParsePeerIdError, PeerId};
 pub(crate) use proof::{prove, verify};
-pub(crate) use secret::StaticKey;
 #[cfg(feature = "std")]
 pub use secret::EntropyError;
+pub(crate) use secret::StaticKey;
 pub use secret::{ConstantSeed, SecretKey, Seed};
 
 /// A device's own keys: the secret that makes it who it is, and a key for this start of the program.
@@ -88,6 +88,8 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("peer_id", &self.peer_id()).finish_non_exhaustive()
+        f.debug_struct("Identity")
+            .field("peer_id", &self.peer_id())
+            .finish_non_exhaustive()
     }
 }

@@ -124,7 +124,9 @@ impl Handshake {
 
     /// Whether all three messages have been written and read.
     pub(crate) fn is_finished(&self) -> bool {
-        self.state.as_ref().is_some_and(|state| state.is_handshake_finished())
+        self.state
+            .as_ref()
+            .is_some_and(|state| state.is_handshake_finished())
     }
 
     /// Ends the handshake and makes the transport ciphers.
@@ -159,7 +161,9 @@ impl Handshake {
             self.remote_static = None;
             return outcome;
         }
-        self.remote_static = state.get_remote_static().and_then(|key| key.try_into().ok());
+        self.remote_static = state
+            .get_remote_static()
+            .and_then(|key| key.try_into().ok());
         self.state = Some(state);
         self.update_hash();
         outcome
@@ -174,7 +178,9 @@ impl Handshake {
 
 impl core::fmt::Debug for Handshake {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Handshake").field("role", &self.role).finish_non_exhaustive()
+        f.debug_struct("Handshake")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
     }
 }
 

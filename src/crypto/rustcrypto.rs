@@ -31,7 +31,11 @@ impl Primitives for RustCrypto {
         let shared = StaticSecret::from(*private).diffie_hellman(&PublicKey::from(*public));
         // Noise leaves this check to the protocol. Nearly every other implementation refuses, so not to would tell
         // implementations apart (SPEC §5.2).
-        if shared.was_contributory() { Ok(shared.to_bytes()) } else { Err(LowOrder) }
+        if shared.was_contributory() {
+            Ok(shared.to_bytes())
+        } else {
+            Err(LowOrder)
+        }
     }
 
     fn x25519_public(&self, private: &[u8; KEY_LEN]) -> [u8; KEY_LEN] {
@@ -58,12 +62,16 @@ impl Primitives for RustCrypto {
         message: &[u8],
         signature: &[u8; SIGNATURE_LEN],
     ) -> bool {
-        let Ok(key) = VerifyingKey::from_bytes(public) else { return false };
+        let Ok(key) = VerifyingKey::from_bytes(public) else {
+            return false;
+        };
         // A key of small order "signs" everything. A second encoding of one point would be a second name for one
         // device; `VerifyingKey` takes it, as ZIP-215 asks, and libsodium does not.
         !key.is_weak()
             && is_reduced(public)
-            && key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+            && key
+                .verify_strict(message, &Signature::from_bytes(signature))
+                .is_ok()
     }
 }
 

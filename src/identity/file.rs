@@ -46,7 +46,10 @@ fn create(path: &Path) -> io::Result<SecretKey> {
     // A link never replaces a file, and when the name appears its content is whole. A rename would replace.
     let mut linked = fs::hard_link(&temporary, path);
     let removed = fs::remove_file(&temporary);
-    if linked.as_ref().is_err_and(|error| error.kind() != ErrorKind::AlreadyExists) {
+    if linked
+        .as_ref()
+        .is_err_and(|error| error.kind() != ErrorKind::AlreadyExists)
+    {
         // No hard links here (FAT, Android's storage). This too never replaces a file, but a crash can leave it short.
         linked = write_new(path, content.as_slice());
     }

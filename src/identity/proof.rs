@@ -19,7 +19,9 @@ pub(crate) fn prove(
     hash: &[u8; KEY_LEN],
     static_public: &[u8; KEY_LEN],
 ) -> [u8; SIGNATURE_LEN] {
-    provider.primitives().sign(key, &signed_bytes(role, hash, static_public))
+    provider
+        .primitives()
+        .sign(key, &signed_bytes(role, hash, static_public))
 }
 
 /// The device that `public` names, if `signature` proves that it holds the static key `static_public` in this session
@@ -82,9 +84,15 @@ mod tests {
         expected.push(0x02);
         expected.extend_from_slice(&HASH);
         expected.extend_from_slice(&STATIC);
-        assert_eq!(signed_bytes(Role::Responder, &HASH, &STATIC).as_slice(), expected);
+        assert_eq!(
+            signed_bytes(Role::Responder, &HASH, &STATIC).as_slice(),
+            expected
+        );
         expected[20] = 0x01;
-        assert_eq!(signed_bytes(Role::Initiator, &HASH, &STATIC).as_slice(), expected);
+        assert_eq!(
+            signed_bytes(Role::Initiator, &HASH, &STATIC).as_slice(),
+            expected
+        );
     }
 
     #[test]
@@ -115,7 +123,11 @@ mod tests {
         for at in 0..DOMAIN.len() {
             signed[at] ^= 1;
             let proof = PROVIDER.primitives().sign(&key(), &signed);
-            assert_eq!(check(&key().public(), &proof, Role::Initiator), None, "byte {at}");
+            assert_eq!(
+                check(&key().public(), &proof, Role::Initiator),
+                None,
+                "byte {at}"
+            );
             signed[at] ^= 1;
         }
     }

@@ -2,8 +2,14 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::*;
+use crate::crypto::Suite;
+use crate::noise::Handshake;
+use crate::role::Role;
+
+const PROVIDER: Provider = Provider::rust_crypto();
 
 fn identity() -> Identity {
     let start = Seed::new(core::array::from_fn(|i| 0xC0 + i as u8)).expect("not constant");
@@ -29,7 +35,9 @@ fn the_peer_id_is_the_public_key_of_rfc_8032() {
 fn the_seed_of_the_start_is_the_private_static_key() {
     let identity = identity();
     assert_eq!(identity.static_key().private()[..2], [0xC0, 0xC1]);
-    let public = Provider::default().primitives().x25519_public(identity.static_key().private());
+    let public = Provider::default()
+        .primitives()
+        .x25519_public(identity.static_key().private());
     assert_eq!(identity.static_key().public(), &public);
 }
 
@@ -56,13 +64,65 @@ fn debug_shows_nothing_secret() {
         identity.static_key(),
         Provider::default(),
     );
-    for secret in [identity.secret().as_bytes(), identity.static_key().private()] {
-        let hex: String = secret[..2].iter().map(|byte| format!("{byte:02x}")).collect();
+    for secret in [
+        identity.secret().as_bytes(),
+        identity.static_key().private(),
+    ] {
+        let hex: String = secret[..2]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let decimal = format!("{}, {}", secret[0], secret[1]);
         assert!(!shown.to_lowercase().contains(&hex), "{shown}");
         assert!(!shown.contains(&decimal), "{shown}");
     }
-    assert!(shown.contains("SecretKey(..)") && shown.contains("Seed(..)"), "{shown}");
+    assert!(
+        shown.contains("SecretKey(..)") && shown.contains("Seed(..)"),
+        "{shown}"
+    );
+}
+
+/// The responder's proof, as it goes into message 2, and what the initiator checks it against.
+#[test]
+fn a_proof_holds_in_its_own_session_only() {
+    let responder = identity();
+    let caller = Seed::new(core::array::from_fn(|i| 3 + i as u8)).expect("not constant");
+    let caller = StaticKey::new(PROVIDER, caller.as_bytes());
+    let id = responder.peer_id();
+    let mut proofs = Vec::new();
+    let mut hashes = Vec::new();
+    for session in 1..=2 {
+        let mut first = [0; 96];
+        let begin = |role, key, ephemeral| {
+            let suite = Suite::ChaChaPoly;
+            Handshake::new(role, PROVIDER, suite, key, &[ephemeral; 32], b"").unwrap()
+        };
+        let mut theirs = begin(Role::Initiator, &caller, session);
+        let mut ours = begin(Role::Responder, responder.static_key(), 9);
+        let len = theirs.write(b"", &mut first).unwrap();
+        ours.read(&first[..len], &mut [0; 96]).unwrap();
+        assert_eq!(ours.hash(), theirs.hash());
+        let public = responder.static_key().public();
+        let key = responder.signing_key();
+        proofs.push(prove(PROVIDER, key, Role::Responder, &ours.hash(), public));
+        hashes.push(theirs.hash());
+    }
+    let check = |proof, hash| {
+        let public = responder.static_key().public();
+        verify(
+            PROVIDER,
+            id.as_bytes(),
+            proof,
+            Role::Responder,
+            hash,
+            public,
+        )
+    };
+    for (a, proof) in proofs.iter().enumerate() {
+        for (b, hash) in hashes.iter().enumerate() {
+            assert_eq!(check(proof, hash), (a == b).then_some(id));
+        }
+    }
 }
 
 #[cfg(feature = "std")]
@@ -79,7 +139,6 @@ mod file {
     use std::io::ErrorKind;
     use std::path::{Path, PathBuf};
     use std::thread;
-    use std::vec::Vec;
 
     use super::*;
 
@@ -127,7 +186,11 @@ mod file {
         let content = fs::read_to_string(folder.file()).unwrap();
         assert_eq!(content.len(), 65);
         assert!(content.ends_with('\n'));
-        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "a temporary file is left");
+        assert_eq!(
+            fs::read_dir(&folder.0).unwrap().count(),
+            1,
+            "a temporary file is left"
+        );
     }
 
     #[cfg(unix)]
@@ -195,7 +258,10 @@ mod file {
                     Identity::load_or_create(&path).unwrap().peer_id()
                 };
                 let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
-                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+                threads
+                    .into_iter()
+                    .map(|thread| thread.join().unwrap())
+                    .collect()
             });
             assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
         }

@@ -136,7 +136,10 @@ impl Dh for X25519 {
     fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), Error> {
         let public = pubkey.first_chunk().ok_or(Error::Dh)?;
         let out = out.first_chunk_mut().ok_or(Error::Dh)?;
-        let mut shared = self.primitives.x25519(&self.private, public).map_err(|_| Error::Dh)?;
+        let mut shared = self
+            .primitives
+            .x25519(&self.private, public)
+            .map_err(|_| Error::Dh)?;
         *out = shared;
         shared.zeroize();
         Ok(())
@@ -175,7 +178,9 @@ impl Cipher for AeadCipher {
         let (text, tag) = ciphertext.split_last_chunk().ok_or(Error::Decrypt)?;
         let out = out.get_mut(..text.len()).ok_or(Error::Decrypt)?;
         out.copy_from_slice(text);
-        self.aead.open(nonce, authtext, out, tag).map_err(|_| Error::Decrypt)?;
+        self.aead
+            .open(nonce, authtext, out, tag)
+            .map_err(|_| Error::Decrypt)?;
         Ok(text.len())
     }
 }

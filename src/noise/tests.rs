@@ -23,7 +23,15 @@ fn key(role: Role, ephemeral: bool) -> [u8; 32] {
 
 fn handshake_with(provider: Provider, role: Role, prologue: &[u8]) -> Handshake {
     let static_key = StaticKey::new(provider, &key(role, false));
-    Handshake::new(role, provider, SUITE, &static_key, &key(role, true), prologue).unwrap()
+    Handshake::new(
+        role,
+        provider,
+        SUITE,
+        &static_key,
+        &key(role, true),
+        prologue,
+    )
+    .unwrap()
 }
 
 fn handshake(role: Role) -> Handshake {
@@ -44,7 +52,7 @@ fn read(handshake: &mut Handshake, message: &[u8]) -> Result<Vec<u8>, NoiseError
     Ok(out)
 }
 
-/// Both sides, before message `step` (0 to 2) is written; `None` as the message means the one just written.
+/// The writer and the reader of message `step` (0 to 2), before it is written.
 fn sides_before(step: usize) -> (Handshake, Handshake) {
     let mut writer = handshake(Role::Initiator);
     let mut reader = handshake(Role::Responder);
@@ -73,7 +81,10 @@ fn both_sides_agree_after_every_message() {
         let message = write(&mut sides[step % 2], b"payload").unwrap();
         assert_eq!(message.len(), 7 + overhead);
         assert!(overhead <= MAX_OVERHEAD);
-        assert_eq!(read(&mut sides[(step + 1) % 2], &message).unwrap(), b"payload");
+        assert_eq!(
+            read(&mut sides[(step + 1) % 2], &message).unwrap(),
+            b"payload"
+        );
         assert_ne!(sides[0].hash(), before);
     }
     let [initiator, responder] = sides;
@@ -97,7 +108,11 @@ fn every_changed_byte_of_a_message_ends_the_handshake() {
             let (mut writer, mut reader) = sides_before(step);
             assert_eq!(write(&mut writer, b"payload").unwrap(), message);
             if step > 0 {
-                assert_eq!(read(&mut reader, &forged), Err(NoiseError::Forged), "{step}, {at}");
+                assert_eq!(
+                    read(&mut reader, &forged),
+                    Err(NoiseError::Forged),
+                    "{step}, {at}"
+                );
                 assert_eq!(reader.remote_static(), None);
                 assert_eq!(read(&mut reader, &message), Err(NoiseError::Failed));
                 continue;
@@ -105,7 +120,11 @@ fn every_changed_byte_of_a_message_ends_the_handshake() {
             // Message 1 is in the clear; the answer to a changed one does not open.
             read(&mut reader, &forged).unwrap();
             let answer = write(&mut reader, b"").unwrap();
-            assert_eq!(read(&mut writer, &answer), Err(NoiseError::Forged), "{step}, {at}");
+            assert_eq!(
+                read(&mut writer, &answer),
+                Err(NoiseError::Forged),
+                "{step}, {at}"
+            );
         }
     }
 }
@@ -154,7 +173,11 @@ fn an_ephemeral_key_of_low_order_ends_the_handshake() {
     for public in [[0; 32], one, high(0xec), high(0xed), high(0xee)] {
         let mut responder = handshake(Role::Responder);
         read(&mut responder, &public).unwrap();
-        assert_eq!(write(&mut responder, b""), Err(NoiseError::LowOrder), "{public:?}");
+        assert_eq!(
+            write(&mut responder, b""),
+            Err(NoiseError::LowOrder),
+            "{public:?}"
+        );
         assert_eq!(write(&mut responder, b""), Err(NoiseError::Failed));
     }
 }
@@ -235,7 +258,9 @@ fn the_seed_of_the_start_is_no_ephemeral_key() {
 fn the_same_seed_makes_the_same_messages() {
     let first = |_| write(&mut handshake(Role::Initiator), b"").unwrap();
     assert_eq!(first(()), first(()));
-    let public = PROVIDER.primitives().x25519_public(&key(Role::Initiator, true));
+    let public = PROVIDER
+        .primitives()
+        .x25519_public(&key(Role::Initiator, true));
     assert_eq!(first(()), public);
 }
 
@@ -257,7 +282,10 @@ fn the_ephemeral_key_is_given_out_once() {
 fn debug_shows_no_keys() {
     let (ciphers, _) = established();
     let shown = alloc::format!("{:?} {:?}", handshake(Role::Initiator), ciphers.send);
-    assert_eq!(shown, "Handshake { role: Initiator, .. } CipherState { n: 0, .. }");
+    assert_eq!(
+        shown,
+        "Handshake { role: Initiator, .. } CipherState { n: 0, .. }"
+    );
 }
 
 /// Counts what is dear.
@@ -311,9 +339,15 @@ fn a_side_pays_for_four_scalar_multiplications() {
     let static_key = StaticKey::new(PROVIDER, &key(Role::Initiator, false));
     let provider = Provider::from_primitives(counting);
     let ephemeral = key(Role::Initiator, true);
-    let mut initiator =
-        Handshake::new(Role::Initiator, provider, SUITE, &static_key, &ephemeral, b"prologue")
-            .unwrap();
+    let mut initiator = Handshake::new(
+        Role::Initiator,
+        provider,
+        SUITE,
+        &static_key,
+        &ephemeral,
+        b"prologue",
+    )
+    .unwrap();
     let mut responder = handshake(Role::Responder);
     let message = write(&mut initiator, b"").unwrap();
     read(&mut responder, &message).unwrap();
@@ -321,6 +355,10 @@ fn a_side_pays_for_four_scalar_multiplications() {
     read(&mut initiator, &message).unwrap();
     let message = write(&mut initiator, b"").unwrap();
     read(&mut responder, &message).unwrap();
-    assert_eq!(counting.public.load(Ordering::Relaxed), 1, "the ephemeral key alone");
+    assert_eq!(
+        counting.public.load(Ordering::Relaxed),
+        1,
+        "the ephemeral key alone"
+    );
     assert_eq!(counting.shared.load(Ordering::Relaxed), 3, "ee, es, se");
 }

@@ -54,8 +54,8 @@ fn reference(role: Role, prologue: &[u8]) -> HandshakeState {
     }
 }
 
-/// Runs a handshake, we being `role`.
-fn run(role: Role, prologue: &[u8], payload: &[u8]) -> (Ciphers, TransportState) {
+/// Runs a handshake to its end, we being `role`.
+fn finish(role: Role, prologue: &[u8], payload: &[u8]) -> (Ciphers, HandshakeState) {
     let mut ours = handshake_with(PROVIDER, role, prologue);
     let mut theirs = reference(!role, prologue);
     let mut buf = vec![0; 65_535];
@@ -73,8 +73,11 @@ fn run(role: Role, prologue: &[u8], payload: &[u8]) -> (Ciphers, TransportState)
         assert_eq!(ours.hash(), theirs.get_handshake_hash());
         our_turn = !our_turn;
     }
-    assert_eq!(ours.remote_static().unwrap(), *StaticKey::new(PROVIDER, &key(!role, false)).public());
-    (ours.split().unwrap(), theirs.into_transport_mode().unwrap())
+    assert_eq!(
+        ours.remote_static().unwrap(),
+        *StaticKey::new(PROVIDER, &key(!role, false)).public()
+    );
+    (ours.split().unwrap(), theirs)
 }
 
 fn exchange(ours: &mut Ciphers, theirs: &mut TransportState, payload: &[u8]) {
@@ -90,25 +93,30 @@ fn exchange(ours: &mut Ciphers, theirs: &mut TransportState, payload: &[u8]) {
     assert_eq!(&buf[..len], payload);
 }
 
+/// snow's stateless transport takes the nonce from us, so the frames between the rekeys can be left out.
 #[test]
 fn we_rekey_as_snow_does() {
     for role in [Role::Initiator, Role::Responder] {
-        let (mut ours, mut theirs) = run(role, b"", b"");
-        for _ in 0..2 {
-            for _ in 0..REKEY_INTERVAL {
-                exchange(&mut ours, &mut theirs, b"");
+        let (mut ours, theirs) = finish(role, b"", b"");
+        let mut theirs = theirs.into_stateless_transport_mode().unwrap();
+        for interval in 1..=3 {
+            let boundary = interval * REKEY_INTERVAL;
+            ours.send.start_at(boundary - 2);
+            ours.receive.start_at(boundary - 2);
+            for n in boundary - 2..boundary + 2 {
+                if n == boundary {
+                    theirs.rekey_outgoing();
+                    theirs.rekey_incoming();
+                }
+                let mut text = [0; 20];
+                let mut buf = [0x5A; 20];
+                ours.send.seal(&mut buf).unwrap();
+                assert_eq!(theirs.read_message(n, &buf, &mut text), Ok(4), "{n}");
+                assert_eq!(theirs.write_message(n, &text[..4], &mut buf), Ok(20));
+                assert_eq!(ours.receive.open(&mut buf), Ok(4), "{n}");
+                assert_eq!(buf[..4], [0x5A; 4]);
             }
-            theirs.rekey_outgoing();
-            theirs.rekey_incoming();
-            exchange(&mut ours, &mut theirs, b"after the rekey");
-            // That frame counts towards the next interval.
-            for _ in 0..REKEY_INTERVAL - 1 {
-                exchange(&mut ours, &mut theirs, b"");
-            }
-            theirs.rekey_outgoing();
-            theirs.rekey_incoming();
         }
-        exchange(&mut ours, &mut theirs, b"the nonce went on");
     }
 }
 
@@ -123,7 +131,8 @@ proptest! {
         frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..2048), 0..8),
     ) {
         let role = if initiator { Role::Initiator } else { Role::Responder };
-        let (mut ours, mut theirs) = run(role, &prologue, &payload);
+        let (mut ours, theirs) = finish(role, &prologue, &payload);
+        let mut theirs = theirs.into_transport_mode().unwrap();
         for frame in &frames {
             exchange(&mut ours, &mut theirs, frame);
         }
