@@ -1,4 +1,4 @@
-//! The Noise XX handshake (SPEC §5.2) and the transport ciphers that come of it.
+//! The Noise XX handshake and the transport ciphers that come of it.
 //!
 //! Nothing outside this module names snow, which runs the handshake over the primitives of a
 //! [`Provider`](crate::Provider). snow ends at Split: the two [`CipherState`]s are ours, since snow's can neither work

@@ -30,7 +30,7 @@ impl Primitives for RustCrypto {
     ) -> Result<[u8; KEY_LEN], LowOrder> {
         let shared = StaticSecret::from(*private).diffie_hellman(&PublicKey::from(*public));
         // Noise leaves this check to the protocol. Nearly every other implementation refuses, so not to would tell
-        // implementations apart (SPEC §5.2).
+        // implementations apart.
         if shared.was_contributory() {
             Ok(shared.to_bytes())
         } else {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{Aead, KEY_LEN, Provider, Suite, TAG_LEN};
 
-/// After this many frames of a direction its key is replaced (SPEC §5.2). Both sides count, so no message says so.
+/// After this many frames of a direction its key is replaced. Both sides count, so no message says so.
 pub(crate) const REKEY_INTERVAL: u64 = 65_536;
 
 /// The cipher of one direction, with the number of frames it has handled.
