@@ -10,7 +10,7 @@ mod connection;
 mod crypto;
 mod error;
 mod identity;
-mod name;
+pub mod name;
 mod noise;
 mod role;
 mod status;
@@ -23,6 +23,10 @@ pub use connection::{
 };
 pub use crypto::Provider;
 pub use error::{CloseReason, HandshakeError, PeerMisbehaved, SendError, TimedOut};
+#[cfg(feature = "std")]
+pub use identity::EntropyError;
+pub use identity::{ConstantSeed, Identity, ParsePeerIdError, PeerId, SecretKey, Seed};
 pub use role::Role;
 pub use status::Status;
 pub use time::Instant;
+pub use wire::{EncodingError, PayloadError, Point, RefusalCode, WireError};

@@ -1,0 +1,185 @@
+//! The primitives, behind a value chosen at run time.
+//!
+//! Nothing outside `crypto/` names a crate of primitives, save for the key of [`SigningKey`]. A host with a faster
+//! library becomes another implementation of [`Primitives`] and another constructor of [`Provider`].
+
+use alloc::boxed::Box;
+use core::fmt;
+
+mod rustcrypto;
+#[cfg(test)]
+mod tests;
+
+/// The length of a public or private key, of a hash and of an AEAD key.
+pub(crate) const KEY_LEN: usize = 32;
+/// The length of an AEAD tag, in every suite.
+pub(crate) const TAG_LEN: usize = 16;
+/// The length of an Ed25519 signature.
+pub(crate) const SIGNATURE_LEN: usize = 64;
+
+/// Where the cryptographic primitives come from.
+///
+/// Which one is chosen changes the speed and never a byte on the wire.
+#[derive(Clone, Copy)]
+pub struct Provider(&'static dyn Primitives);
+
+impl Provider {
+    /// The pure Rust implementations: no C, no assembler, no operating system.
+    #[must_use]
+    pub const fn rust_crypto() -> Self {
+        Self(&rustcrypto::RustCrypto)
+    }
+
+    /// A provider of a test's own.
+    #[cfg(test)]
+    pub(crate) const fn from_primitives(primitives: &'static dyn Primitives) -> Self {
+        Self(primitives)
+    }
+
+    pub(crate) fn primitives(self) -> &'static dyn Primitives {
+        self.0
+    }
+}
+
+impl Default for Provider {
+    fn default() -> Self {
+        Self::rust_crypto()
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Provider").field(&self.0.name()).finish()
+    }
+}
+
+/// A cipher suite: what the preambles agree about, before anything is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suite {
+    ChaChaPoly,
+}
+
+impl Suite {
+    /// This suite's bit in the bitmap of a preamble.
+    pub(crate) const fn bit(self) -> u16 {
+        match self {
+            Self::ChaChaPoly => 0x0001,
+        }
+    }
+
+    /// The suite that this one bit stands for, if it stands for one.
+    pub(crate) const fn from_bit(bit: u16) -> Option<Self> {
+        match bit {
+            0x0001 => Some(Self::ChaChaPoly),
+            _ => None,
+        }
+    }
+
+    /// The full name of the Noise protocol, which is hashed into every handshake.
+    pub(crate) const fn noise_name(self) -> &'static str {
+        match self {
+            Self::ChaChaPoly => "Noise_XX_25519_ChaChaPoly_SHA256",
+        }
+    }
+}
+
+/// What a provider of primitives supplies.
+pub(crate) trait Primitives: Send + Sync {
+    /// A name for `Debug` and for logs.
+    fn name(&self) -> &'static str;
+
+    /// The bitmap of the suites that [`aead`](Self::aead) knows.
+    fn suites(&self) -> u16;
+
+    /// The shared secret of X25519, or an error where it is all zero.
+    fn x25519(
+        &self,
+        private: &[u8; KEY_LEN],
+        public: &[u8; KEY_LEN],
+    ) -> Result<[u8; KEY_LEN], LowOrder>;
+
+    /// The public key that belongs to an X25519 private key.
+    fn x25519_public(&self, private: &[u8; KEY_LEN]) -> [u8; KEY_LEN];
+
+    /// A cipher with its key.
+    fn aead(&self, suite: Suite, key: &[u8; KEY_LEN]) -> Box<dyn Aead>;
+
+    /// An empty SHA-256.
+    fn sha256(&self) -> Box<dyn Hash256>;
+
+    /// An Ed25519 signature.
+    fn sign(&self, key: &SigningKey, message: &[u8]) -> [u8; SIGNATURE_LEN];
+
+    /// Whether an Ed25519 signature holds by the strict rules: the public key canonical and of large order, R of large
+    /// order, S reduced.
+    fn verify(
+        &self,
+        public: &[u8; KEY_LEN],
+        message: &[u8],
+        signature: &[u8; SIGNATURE_LEN],
+    ) -> bool;
+}
+
+/// An authenticated cipher, keyed, that works where the bytes lie. The key is wiped on drop.
+pub(crate) trait Aead: Send + Sync {
+    /// Replaces the key without a new allocation, and wipes the old one.
+    fn set_key(&mut self, key: &[u8; KEY_LEN]);
+
+    /// Encrypts `buf` in place.
+    ///
+    /// No caller may give a nonce twice under one key.
+    fn seal(&self, nonce: u64, ad: &[u8], buf: &mut [u8]) -> [u8; TAG_LEN];
+
+    /// Decrypts `buf` in place. On an error the content of `buf` is unspecified, but no plaintext.
+    fn open(
+        &self,
+        nonce: u64,
+        ad: &[u8],
+        buf: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), BadTag>;
+}
+
+/// SHA-256, piece by piece.
+pub(crate) trait Hash256: Send + Sync {
+    /// Takes more input.
+    fn update(&mut self, data: &[u8]);
+
+    /// The hash of all input since the last reset, and a reset.
+    fn finalize(&mut self) -> [u8; KEY_LEN];
+
+    /// Forgets all input.
+    fn reset(&mut self);
+}
+
+/// An Ed25519 secret with its public key worked out once.
+///
+/// A signature needs the public key too; to derive it each time would double the price of signing.
+#[derive(Clone)]
+pub(crate) struct SigningKey(ed25519_dalek::SigningKey);
+
+impl SigningKey {
+    pub(crate) fn from_secret(secret: &[u8; KEY_LEN]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(secret))
+    }
+
+    pub(crate) fn public(&self) -> [u8; KEY_LEN] {
+        self.0.verifying_key().to_bytes()
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(..)")
+    }
+}
+
+/// An authentication tag was not the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the authentication tag does not match")]
+pub(crate) struct BadTag;
+
+/// A public key led to the all-zero secret, which would be known to everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the public key is of low order")]
+pub(crate) struct LowOrder;

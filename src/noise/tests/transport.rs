@@ -1,0 +1,120 @@
+//! The transport ciphers by themselves.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::*;
+
+fn sealed(cipher: &mut CipherState, text: &[u8]) -> Vec<u8> {
+    let mut buf = text.to_vec();
+    buf.resize(text.len() + 16, 0);
+    cipher.seal(&mut buf).unwrap();
+    buf
+}
+
+#[test]
+fn a_frame_opens_once_and_in_its_order() {
+    let (mut one, mut two) = established();
+    let first = sealed(&mut one.send, b"first");
+    let second = sealed(&mut one.send, b"second");
+    assert_eq!(
+        two.receive.open(&mut second.clone()),
+        Err(OpenError::Forged)
+    );
+    assert_eq!(two.receive.open(&mut first.clone()), Ok(5));
+    assert_eq!(two.receive.open(&mut first.clone()), Err(OpenError::Forged));
+    assert_eq!(two.receive.open(&mut second.clone()), Ok(6));
+    // Not one's own, and not on the way back.
+    let third = sealed(&mut one.send, b"third");
+    assert_eq!(one.receive.open(&mut third.clone()), Err(OpenError::Forged));
+}
+
+#[test]
+fn a_refused_frame_changes_nothing_and_shows_nothing() {
+    let (mut one, mut two) = established();
+    let frame = sealed(&mut one.send, b"plaintext");
+    for at in 0..frame.len() {
+        let mut forged = frame.clone();
+        forged[at] ^= 0x80;
+        assert_eq!(
+            two.receive.open(&mut forged),
+            Err(OpenError::Forged),
+            "{at}"
+        );
+        assert!(
+            !forged
+                .windows(4)
+                .any(|part| b"plaintext".windows(4).any(|text| text == part))
+        );
+    }
+    for len in 0..frame.len() {
+        let expected = if len < 16 {
+            OpenError::TooShort
+        } else {
+            OpenError::Forged
+        };
+        assert_eq!(
+            two.receive.open(&mut frame[..len].to_vec()),
+            Err(expected),
+            "{len}"
+        );
+    }
+    assert_eq!(two.receive.open(&mut frame.clone()), Ok(9));
+}
+
+#[test]
+fn the_largest_frame_and_the_smallest() {
+    let (mut one, mut two) = established();
+    for len in [0, 1, MAX_MESSAGE - 16] {
+        let text = vec![0x5A; len];
+        let mut frame = sealed(&mut one.send, &text);
+        assert_eq!(two.receive.open(&mut frame), Ok(len));
+        assert_eq!(frame[..len], text);
+    }
+}
+
+#[test]
+fn the_key_changes_at_the_interval_and_not_beside_it() {
+    // With the first key, the frame of nonce n, whatever n is.
+    let with_first_key = |n| {
+        let (mut one, _) = established();
+        one.send.start_at(n);
+        sealed(&mut one.send, b"text")
+    };
+    let (mut one, mut two) = established();
+    one.send.start_at(REKEY_INTERVAL - 2);
+    two.receive.start_at(REKEY_INTERVAL - 2);
+    for n in REKEY_INTERVAL - 2..REKEY_INTERVAL + 2 {
+        let mut frame = sealed(&mut one.send, b"text");
+        assert_eq!(frame == with_first_key(n), n < REKEY_INTERVAL, "{n}");
+        assert_eq!(two.receive.open(&mut frame), Ok(4), "{n}");
+    }
+}
+
+#[test]
+fn a_forged_frame_does_not_bring_the_rekey_nearer() {
+    let (mut one, mut two) = established();
+    one.send.start_at(REKEY_INTERVAL - 1);
+    two.receive.start_at(REKEY_INTERVAL - 1);
+    for _ in 0..3 {
+        assert_eq!(two.receive.open(&mut [0; 20]), Err(OpenError::Forged));
+    }
+    for _ in 0..2 {
+        assert_eq!(two.receive.open(&mut sealed(&mut one.send, b"text")), Ok(4));
+    }
+}
+
+#[test]
+fn the_last_nonce_is_never_used() {
+    let (mut one, mut two) = established();
+    one.send.start_at(u64::MAX - 1);
+    two.receive.start_at(u64::MAX - 1);
+    let mut frame = sealed(&mut one.send, b"last");
+    assert_eq!(two.receive.open(&mut frame), Ok(4));
+    for _ in 0..2 {
+        let mut buf = *b"text that must not be touched";
+        assert_eq!(one.send.seal(&mut buf), Err(Exhausted));
+        assert_eq!(two.receive.open(&mut buf), Err(OpenError::Exhausted));
+        assert_eq!(&buf, b"text that must not be touched");
+    }
+}
