@@ -5,6 +5,12 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod name;
 mod status;
+mod wire;
 
+pub use name::{
+    NAME_MAX, NameError, check_filter, check_name, has_wildcards, is_reserved, matches,
+};
 pub use status::Status;
+pub use wire::{EncodingError, Point, RefusalCode, WireError};
