@@ -269,10 +269,10 @@ fn c12_lengths_beyond_the_end() {
 
 #[derive(Clone, Debug)]
 enum Value {
-    Array(Vec<Value>),
+    Array(Vec<Self>),
     Bytes(Vec<u8>),
     Head(u8, u64),
-    Map(Vec<(u8, Value)>),
+    Map(Vec<(u8, Self)>),
     Simple(u8),
     Text(alloc::string::String),
 }
