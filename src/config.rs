@@ -117,14 +117,14 @@ impl Limits {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        if usize::from(self.max_frame) < frame::MIN_FRAME {
+        if self.max_frame < frame::MIN_FRAME {
             return Err(ConfigError::MaxFrame);
         }
-        let one_message = usize::from(self.max_frame) + QUEUE_SLACK;
-        if self.call_queue < one_message.min(frame::MIN_FRAME + QUEUE_SLACK) {
+        let one_message = usize::from(frame::MIN_FRAME) + QUEUE_SLACK;
+        if self.call_queue < one_message {
             return Err(ConfigError::CallQueue);
         }
-        if self.publication_queue < frame::MIN_FRAME + QUEUE_SLACK {
+        if self.publication_queue < one_message {
             return Err(ConfigError::PublicationQueue);
         }
         Ok(())

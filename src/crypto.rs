@@ -75,6 +75,11 @@ impl Suite {
         }
     }
 
+    /// The suite to choose among those that both sides speak.  SPEC §3
+    pub(crate) const fn best_of(bits: u16) -> Option<Self> {
+        Self::from_bit(bits & Self::ChaChaPoly.bit())
+    }
+
     /// The full name of the Noise protocol, which is hashed into every handshake.
     pub(crate) const fn noise_name(self) -> &'static str {
         match self {

@@ -4,9 +4,7 @@
 use crate::identity::PeerId;
 use crate::name::NameError;
 use crate::status::Status;
-use crate::wire::message::WireError;
-use crate::wire::payload::PayloadError;
-use crate::wire::preamble::RefusalCode;
+use crate::wire::{PayloadError, RefusalCode, WireError};
 
 /// Why a connection ended.  Reported once, last, by [`Event::Closed`](crate::Event::Closed).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -16,7 +16,7 @@ pub use peer_id::{ParsePeerIdError, PeerId};
 pub(crate) use proof::{prove, verify};
 #[cfg(feature = "std")]
 pub use secret::EntropyError;
-pub(crate) use secret::StaticKey;
+pub(crate) use secret::KeyPair;
 pub use secret::{ConstantSeed, SecretKey, Seed};
 
 /// A device's own keys: the secret that makes it who it is, and a key for this start of the program.
@@ -25,7 +25,7 @@ pub use secret::{ConstantSeed, SecretKey, Seed};
 pub struct Identity {
     secret: SecretKey,
     signing: SigningKey,
-    static_key: StaticKey,
+    static_key: KeyPair,
 }
 
 impl Identity {
@@ -38,7 +38,7 @@ impl Identity {
         Self {
             secret: SecretKey::from_bytes(secret.to_bytes()),
             signing: SigningKey::from_secret(secret.as_bytes()),
-            static_key: StaticKey::new(Provider::default(), start.as_bytes()),
+            static_key: KeyPair::new(Provider::default(), start.as_bytes()),
         }
     }
 
@@ -81,7 +81,7 @@ impl Identity {
         &self.signing
     }
 
-    pub(crate) fn static_key(&self) -> &StaticKey {
+    pub(crate) fn static_key(&self) -> &KeyPair {
         &self.static_key
     }
 }

@@ -13,7 +13,7 @@ use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 
 use crate::crypto::{KEY_LEN, Provider, Suite};
-use crate::identity::StaticKey;
+use crate::identity::KeyPair;
 use crate::role::Role;
 
 mod cipher;
@@ -21,7 +21,9 @@ mod resolver;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cipher::{CipherState, Exhausted, OpenError, REKEY_INTERVAL};
+#[cfg(test)]
+pub(crate) use cipher::REKEY_INTERVAL;
+pub(crate) use cipher::{CipherState, Exhausted, OpenError};
 
 /// The longest Noise message.
 pub(crate) const MAX_MESSAGE: usize = 65_535;
@@ -51,17 +53,17 @@ pub(crate) struct Ciphers {
 }
 
 impl Handshake {
-    /// Begins a handshake. `ephemeral` is the private ephemeral key and must be fresh: see [`Seed`](crate::Seed).
+    /// Begins a handshake. The ephemeral key must be fresh: see [`Seed`](crate::Seed).
     pub(crate) fn new(
         role: Role,
         provider: Provider,
         suite: Suite,
-        static_key: &StaticKey,
-        ephemeral: &[u8; KEY_LEN],
+        static_key: &KeyPair,
+        ephemeral: &KeyPair,
         prologue: &[u8],
     ) -> Result<Self, NoiseError> {
         // One seed for two purposes would publish the static key in message 1, and betrays a generator that repeats.
-        if ephemeral == static_key.private() {
+        if ephemeral.private() == static_key.private() {
             return Err(NoiseError::RepeatedSeed);
         }
         let resolver = resolver::Resolver::new(provider, suite, static_key, ephemeral);

@@ -312,10 +312,10 @@ impl Handshake {
             ),
             limits: self.limits,
         };
-        let mut payload = [0; payload::MAX_LEN];
-        let len = own.encode(&mut payload);
+        let mut payload = Vec::with_capacity(payload::PAYLOAD_MAX);
+        own.encode(&mut payload);
         let mut message = [0; frame::HANDSHAKE_MAX];
-        let len = noise.write(payload.get(..len).unwrap_or_default(), &mut message)?;
+        let len = noise.write(&payload, &mut message)?;
         push_frame(out, message.get(..len).unwrap_or_default());
         Ok(())
     }

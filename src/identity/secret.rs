@@ -109,12 +109,12 @@ impl fmt::Debug for Seed {
 ///
 /// The public part is kept: to derive it costs as much as a whole key exchange.
 #[derive(Clone)]
-pub(crate) struct StaticKey {
+pub(crate) struct KeyPair {
     private: [u8; KEY_LEN],
     public: [u8; KEY_LEN],
 }
 
-impl StaticKey {
+impl KeyPair {
     pub(crate) fn new(provider: Provider, private: &[u8; KEY_LEN]) -> Self {
         Self {
             private: *private,
@@ -131,15 +131,15 @@ impl StaticKey {
     }
 }
 
-impl Drop for StaticKey {
+impl Drop for KeyPair {
     fn drop(&mut self) {
         self.private.zeroize();
     }
 }
 
-impl fmt::Debug for StaticKey {
+impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StaticKey(..)")
+        f.write_str("KeyPair(..)")
     }
 }
 

@@ -87,7 +87,7 @@ fn debug_shows_nothing_secret() {
 fn a_proof_holds_in_its_own_session_only() {
     let responder = identity();
     let caller = Seed::new(core::array::from_fn(|i| 3 + i as u8)).expect("not constant");
-    let caller = StaticKey::new(PROVIDER, caller.as_bytes());
+    let caller = KeyPair::new(PROVIDER, caller.as_bytes());
     let id = responder.peer_id();
     let mut proofs = Vec::new();
     let mut hashes = Vec::new();

@@ -9,42 +9,42 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::crypto::{Aead, Hash256, KEY_LEN, Primitives, Provider, Suite, TAG_LEN};
-use crate::identity::StaticKey;
+use crate::identity::KeyPair;
 
 /// Gives snow exactly one suite, one static key and one ephemeral key.
 pub(super) struct Resolver {
     primitives: &'static dyn Primitives,
     suite: Suite,
-    static_key: StaticKey,
-    ephemeral: Zeroizing<[u8; KEY_LEN]>,
+    static_key: KeyPair,
+    ephemeral: KeyPair,
 }
 
 impl Resolver {
     pub(super) fn new(
         provider: Provider,
         suite: Suite,
-        static_key: &StaticKey,
-        ephemeral: &[u8; KEY_LEN],
+        static_key: &KeyPair,
+        ephemeral: &KeyPair,
     ) -> Self {
         Self {
             primitives: provider.primitives(),
             suite,
             static_key: static_key.clone(),
-            ephemeral: Zeroizing::new(*ephemeral),
+            ephemeral: ephemeral.clone(),
         }
     }
 }
 
 impl CryptoResolver for Resolver {
     fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        Some(Box::new(OneShot(Some(self.ephemeral.clone()))))
+        Some(Box::new(OneShot(Some(Zeroizing::new(*self.ephemeral.private())))))
     }
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
         match choice {
             DHChoice::Curve25519 => Some(Box::new(X25519 {
                 primitives: self.primitives,
-                known: self.static_key.clone(),
+                known: [self.static_key.clone(), self.ephemeral.clone()],
                 private: Zeroizing::new([0; KEY_LEN]),
                 public: [0; KEY_LEN],
             })),
@@ -88,8 +88,8 @@ impl Random for OneShot {
 
 struct X25519 {
     primitives: &'static dyn Primitives,
-    /// A pair whose public part is known already: a fifth of the handshake's scalar multiplications.
-    known: StaticKey,
+    /// Pairs whose public part is known already, which spares two of the handshake's scalar multiplications.
+    known: [KeyPair; 2],
     private: Zeroizing<[u8; KEY_LEN]>,
     public: [u8; KEY_LEN],
 }
@@ -110,10 +110,9 @@ impl Dh for X25519 {
     fn set(&mut self, privkey: &[u8]) {
         self.private.copy_from_slice(privkey);
         // Compared with our own key, never with a peer's: the time it takes tells nobody anything.
-        self.public = if *self.private == *self.known.private() {
-            *self.known.public()
-        } else {
-            self.primitives.x25519_public(&self.private)
+        self.public = match self.known.iter().find(|pair| pair.private() == &*self.private) {
+            Some(pair) => *pair.public(),
+            None => self.primitives.x25519_public(&self.private),
         };
     }
 

@@ -22,13 +22,13 @@ fn key(role: Role, ephemeral: bool) -> [u8; 32] {
 }
 
 fn handshake_with(provider: Provider, role: Role, prologue: &[u8]) -> Handshake {
-    let static_key = StaticKey::new(provider, &key(role, false));
+    let static_key = KeyPair::new(provider, &key(role, false));
     Handshake::new(
         role,
         provider,
         SUITE,
         &static_key,
-        &key(role, true),
+        &KeyPair::new(PROVIDER, &key(role, true)),
         prologue,
     )
     .unwrap()
@@ -89,7 +89,7 @@ fn both_sides_agree_after_every_message() {
     }
     let [initiator, responder] = sides;
     assert!(initiator.is_finished() && responder.is_finished());
-    let public = |role| *StaticKey::new(PROVIDER, &key(role, false)).public();
+    let public = |role| *KeyPair::new(PROVIDER, &key(role, false)).public();
     assert_eq!(initiator.remote_static(), Some(public(Role::Responder)));
     assert_eq!(responder.remote_static(), Some(public(Role::Initiator)));
     let hash = initiator.hash();
@@ -249,8 +249,8 @@ fn out_of_turn_is_an_error_and_final() {
 
 #[test]
 fn the_seed_of_the_start_is_no_ephemeral_key() {
-    let static_key = StaticKey::new(PROVIDER, &[7; 32]);
-    let made = Handshake::new(Role::Initiator, PROVIDER, SUITE, &static_key, &[7; 32], b"");
+    let static_key = KeyPair::new(PROVIDER, &[7; 32]);
+    let made = Handshake::new(Role::Initiator, PROVIDER, SUITE, &static_key, &static_key.clone(), b"");
     assert_eq!(made.err(), Some(NoiseError::RepeatedSeed));
 }
 
@@ -268,7 +268,7 @@ fn the_same_seed_makes_the_same_messages() {
 fn the_ephemeral_key_is_given_out_once() {
     use snow::resolvers::CryptoResolver;
 
-    let static_key = StaticKey::new(PROVIDER, &[7; 32]);
+    let static_key = KeyPair::new(PROVIDER, &[7; 32]);
     let resolver = resolver::Resolver::new(PROVIDER, SUITE, &static_key, &[8; 32]);
     let mut rng = resolver.resolve_rng().unwrap();
     let mut bytes = [0; 32];
@@ -336,9 +336,9 @@ fn a_side_pays_for_four_scalar_multiplications() {
         public: AtomicUsize::new(0),
         shared: AtomicUsize::new(0),
     }));
-    let static_key = StaticKey::new(PROVIDER, &key(Role::Initiator, false));
+    let static_key = KeyPair::new(PROVIDER, &key(Role::Initiator, false));
     let provider = Provider::from_primitives(counting);
-    let ephemeral = key(Role::Initiator, true);
+    let ephemeral = KeyPair::new(PROVIDER, &key(Role::Initiator, true));
     let mut initiator = Handshake::new(
         Role::Initiator,
         provider,

@@ -12,6 +12,7 @@ use crate::error::SendError;
 use crate::name;
 use crate::status::Status;
 use crate::time::Instant;
+use crate::wire::encode;
 use crate::wire::message::{self, Message, Point};
 
 /// A publication to be sent.  SPEC §14
@@ -43,12 +44,12 @@ impl Session {
         if self.exchanges.our_requests() >= most {
             return Err(SendError::TooMany);
         }
-        let len = message::request_len_max(method, body);
+        let len = encode::request_len_max(method, body);
         self.check_call(len)?;
         let deadline = deadline.map(|deadline| now + deadline);
         let id = self.exchanges.open(deadline, None);
         self.calls.push(Role::Request, id, deadline, |out| {
-            message::request_tail(false, method, body, out);
+            encode::request_tail(false, method, body, out);
         });
         self.arm_deadline(deadline);
         Ok(id)

@@ -8,8 +8,8 @@ use crate::connection::exchanges::{Answer, Cancel, Exchanges};
 use crate::connection::queue::{Entry, Role};
 use crate::noise::Exhausted;
 use crate::time::Instant;
-use crate::wire::frame;
-use crate::wire::message::{self, Message};
+use crate::wire::{encode, frame};
+use crate::wire::message::Message;
 
 /// One frame in sixteen begins with the lane that has waited.  SPEC §12 LAN-1
 const FRAMES_PASSED_OVER: u8 = 15;
@@ -199,13 +199,13 @@ fn append(entry: Entry, bytes: &[u8], exchanges: &mut Exchanges, now: Instant, f
                 exchanges.close_ours(id);
                 return Appended::Obsolete;
             }
-            let head = if entry.role == Role::Request { message::REQUEST_HEAD_MAX } else { 0 };
+            let head = if entry.role == Role::Request { encode::REQUEST_HEAD_MAX } else { 0 };
             if !frame.has_room(head + bytes.len()) {
                 return Appended::Full;
             }
             if entry.role == Role::Request {
                 let left = entry.deadline.map_or(0, |deadline| whole_millis(deadline.saturating_since(now)));
-                message::request_head(id, left, frame.bytes);
+                encode::request_head(id, left, frame.bytes);
             }
             frame.bytes.extend_from_slice(bytes);
             exchanges.sealed(id);

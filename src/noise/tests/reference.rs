@@ -75,7 +75,7 @@ fn finish(role: Role, prologue: &[u8], payload: &[u8]) -> (Ciphers, HandshakeSta
     }
     assert_eq!(
         ours.remote_static().unwrap(),
-        *StaticKey::new(PROVIDER, &key(!role, false)).public()
+        *KeyPair::new(PROVIDER, &key(!role, false)).public()
     );
     (ours.split().unwrap(), theirs)
 }

@@ -53,9 +53,9 @@ impl Vector {
         } else {
             "resp_"
         };
-        let static_key = StaticKey::new(PROVIDER, &self.key(side, "static"));
+        let static_key = KeyPair::new(PROVIDER, &self.key(side, "static"));
         let prologue = self.bytes(side, "prologue").unwrap();
-        let ephemeral = self.key(side, "ephemeral");
+        let ephemeral = KeyPair::new(PROVIDER, &self.key(side, "ephemeral"));
         Handshake::new(role, PROVIDER, SUITE, &static_key, &ephemeral, &prologue).unwrap()
     }
 
@@ -71,7 +71,7 @@ impl Vector {
         let resolver = resolver::Resolver::new(
             PROVIDER,
             SUITE,
-            &StaticKey::new(PROVIDER, &known),
+            &KeyPair::new(PROVIDER, &known),
             &self.key(side, "ephemeral"),
         );
         let prologue = self.bytes(side, "prologue").unwrap();

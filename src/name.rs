@@ -1,0 +1,244 @@
+//! Names of methods and topics, and filters over them.  SPEC §13
+
+/// How many bytes a name or a filter has at most.  SPEC §13
+pub const NAME_MAX: usize = 128;
+
+/// Why a text is not a name, or not a filter.  SPEC §13
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// It holds a control character: U+0000 to U+001F, or U+007F.
+    #[error("the name holds a control character")]
+    Control,
+    /// It is empty.
+    #[error("the name is empty")]
+    Empty,
+    /// A level is empty: `/` at the start, at the end, or twice in a row.
+    #[error("a level of the name is empty")]
+    EmptyLevel,
+    /// It has more than [`NAME_MAX`] bytes.
+    #[error("the name has more than 128 bytes")]
+    TooLong,
+    /// `+` or `#` stands in a name, or in a filter where it may not: `+` is a whole level, `#` the whole last one.
+    #[error("a wildcard stands where none may be")]
+    Wildcard,
+}
+
+/// Checks that `name` can name a method or a topic.  SPEC §13
+///
+/// ```
+/// use symbolon::{NameError, check_name};
+///
+/// assert_eq!(check_name("kitchen/temperature"), Ok(()));
+/// assert_eq!(check_name("kitchen//temperature"), Err(NameError::EmptyLevel));
+/// assert_eq!(check_name("kitchen/+"), Err(NameError::Wildcard));
+/// ```
+///
+/// # Errors
+///
+/// The first thing that is wrong with it.
+pub fn check_name(name: &str) -> Result<(), NameError> {
+    check(name, false)
+}
+
+/// Checks that `filter` can be subscribed to: a name in which a whole level may be `+`, and the last `#`.  SPEC §13
+///
+/// # Errors
+///
+/// The first thing that is wrong with it.
+pub fn check_filter(filter: &str) -> Result<(), NameError> {
+    check(filter, true)
+}
+
+/// Whether `filter` covers `topic`.  SPEC §13
+///
+/// Bytes are compared; there is no normalisation and no folding of case.  A wildcard never covers a level that
+/// begins with `$`.  Both have to be valid; for anything else the answer means nothing.
+///
+/// ```
+/// use symbolon::matches;
+///
+/// assert!(matches("+/temperature", "kitchen/temperature"));
+/// assert!(matches("kitchen/#", "kitchen"));
+/// assert!(!matches("#", "$sys/load"));
+/// assert!(matches("$sys/#", "$sys/load"));
+/// ```
+pub fn matches(filter: &str, topic: &str) -> bool {
+    let mut levels = topic.split('/');
+    for pattern in filter.split('/') {
+        if pattern == "#" {
+            return !levels.any(is_reserved_level); // SPEC §13
+        }
+        match levels.next() {
+            Some(level) if level == pattern => {}
+            Some(level) if pattern == "+" && !is_reserved_level(level) => {} // SPEC §13
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
+/// Whether `name`, or a filter, has a level that begins with `$`: those belong to the protocol.  SPEC §13
+pub fn is_reserved(name: &str) -> bool {
+    name.split('/').any(is_reserved_level)
+}
+
+/// Whether `filter` can cover more than one topic.  SPEC §13
+pub fn has_wildcards(filter: &str) -> bool {
+    filter.split('/').any(|level| level == "+" || level == "#")
+}
+
+fn is_reserved_level(level: &str) -> bool {
+    level.starts_with('$')
+}
+
+fn check(text: &str, wildcards: bool) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty); // SPEC §13
+    }
+    if text.len() > NAME_MAX {
+        return Err(NameError::TooLong); // SPEC §13
+    }
+    let mut levels = text.split('/').peekable();
+    while let Some(level) = levels.next() {
+        match level {
+            "" => return Err(NameError::EmptyLevel), // SPEC §13
+            "+" if wildcards => {}
+            "#" if wildcards && levels.peek().is_none() => {} // SPEC §13
+            _ => check_level(level)?,
+        }
+    }
+    Ok(())
+}
+
+fn check_level(level: &str) -> Result<(), NameError> {
+    for byte in level.bytes() {
+        match byte {
+            b'+' | b'#' => return Err(NameError::Wildcard), // SPEC §13
+            0..0x20 | 0x7f => return Err(NameError::Control), // SPEC §13
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    /// NAM-1: what a name and a filter are
+    #[test]
+    fn checks() {
+        use NameError::*;
+        let longest = "é".repeat(NAME_MAX / 2);
+        let longer = "a".repeat(NAME_MAX + 1);
+        for (text, name, filter) in [
+            ("", Err(Empty), Err(Empty)),
+            ("a", Ok(()), Ok(())),
+            ("a/b/c", Ok(()), Ok(())),
+            ("$sys/x", Ok(()), Ok(())),
+            ("a b/é/\u{85}", Ok(()), Ok(())),
+            (&longest, Ok(()), Ok(())),
+            (&longer, Err(TooLong), Err(TooLong)),
+            ("/", Err(EmptyLevel), Err(EmptyLevel)),
+            ("/a", Err(EmptyLevel), Err(EmptyLevel)),
+            ("a/", Err(EmptyLevel), Err(EmptyLevel)),
+            ("a//b", Err(EmptyLevel), Err(EmptyLevel)),
+            ("+", Err(Wildcard), Ok(())),
+            ("#", Err(Wildcard), Ok(())),
+            ("+/a/+/#", Err(Wildcard), Ok(())),
+            ("a+", Err(Wildcard), Err(Wildcard)),
+            ("a/b#", Err(Wildcard), Err(Wildcard)),
+            ("#/a", Err(Wildcard), Err(Wildcard)),
+            ("##", Err(Wildcard), Err(Wildcard)),
+            ("+#", Err(Wildcard), Err(Wildcard)),
+            ("a\0", Err(Control), Err(Control)),
+            ("\u{1f}", Err(Control), Err(Control)),
+            ("a/\u{7f}/b", Err(Control), Err(Control)),
+        ] {
+            assert_eq!(check_name(text), name, "name {text:?}");
+            assert_eq!(check_filter(text), filter, "filter {text:?}");
+        }
+    }
+
+    /// NAM-3: what a filter covers
+    #[test]
+    fn coverage() {
+        for (filter, topic, covered) in [
+            ("a", "a", true),
+            ("a", "A", false),
+            ("a", "a/b", false),
+            ("a/b", "a", false),
+            ("+", "a", true),
+            ("+", "a/b", false),
+            ("a/+/c", "a/b/c", true),
+            ("a/+", "a", false),
+            ("#", "a/b", true),
+            ("a/#", "a", true),
+            ("a/#", "a/b", true),
+            ("a/#", "a/b/c", true),
+            ("a/#", "ab", false),
+            ("+/#", "a", true),
+            ("#", "$sys/x", false),
+            ("+/x", "$sys/x", false),
+            ("$sys/#", "$sys/x", true),
+            ("$sys/#", "$sys", true),
+            ("$sys/+", "$sys/$x", false),
+            ("$sys/$x", "$sys/$x", true),
+            ("a/#", "a/$b", false),
+            ("a/#", "a/b/$c", false),
+            ("#", "a$", true),
+            ("é", "e\u{301}", false),
+        ] {
+            assert_eq!(matches(filter, topic), covered, "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn kinds() {
+        assert!(is_reserved("$sys") && is_reserved("a/$b") && is_reserved("$sys/#"));
+        assert!(!is_reserved("a$/b") && !is_reserved("#"));
+        assert!(has_wildcards("+") && has_wildcards("a/#") && has_wildcards("a/+/b"));
+        assert!(!has_wildcards("a/b"));
+    }
+
+    /// The text of SPEC §13 as a search through every way to cut the topic.
+    fn reference(filter: &[&str], topic: &[&str]) -> bool {
+        let free = |level: &&str| !level.starts_with('$');
+        match filter.split_first() {
+            None => topic.is_empty(),
+            Some((&"#", rest)) => (0..=topic.len())
+                .any(|taken| topic[..taken].iter().all(free) && reference(rest, &topic[taken..])),
+            Some((pattern, rest)) => topic.split_first().is_some_and(|(level, levels)| {
+                (pattern == level || *pattern == "+" && free(level)) && reference(rest, levels)
+            }),
+        }
+    }
+
+    /// Few letters, so that random filters often cover random topics.
+    fn text(level: &'static str) -> impl Strategy<Value = String> {
+        proptest::collection::vec(level, 1..6).prop_map(|levels| levels.join("/"))
+    }
+
+    proptest! {
+        #[test]
+        fn matches_as_the_reference_does(filter in text("[ab+$]|#|\\$a"), topic in text("[ab$]|\\$a")) {
+            prop_assume!(check_filter(&filter).is_ok());
+            let patterns: Vec<_> = filter.split('/').collect();
+            let levels: Vec<_> = topic.split('/').collect();
+            prop_assert_eq!(matches(&filter, &topic), reference(&patterns, &levels));
+        }
+
+        /// A name is a filter that covers itself; nothing panics on any text.
+        #[test]
+        fn any_text(text in "[a/+#$\\x00é]{0,140}", other: String) {
+            let _ = (matches(&text, &other), matches(&other, &text), check_filter(&other));
+            if check_name(&text).is_ok() {
+                prop_assert!(check_filter(&text).is_ok() && matches(&text, &text) && !has_wildcards(&text));
+            }
+        }
+    }
+}

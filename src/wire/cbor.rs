@@ -1,0 +1,237 @@
+//! Deterministic CBOR, and no other.  SPEC §8.1
+//!
+//! Written by hand because a lenient decoder cannot be made strict from outside: which form a number had is gone
+//! once it is read.  [`read`] refuses everything that one item alone can do wrong, [`item_len`] adds what takes
+//! several, and no byte is looked at more than twice.
+
+use alloc::vec::Vec;
+
+/// How many levels of arrays and maps there may be, the outermost included.  SPEC §8.1
+const LEVELS_MAX: usize = 4;
+/// How many elements an array may have.  SPEC §8.1
+const ELEMENTS_MAX: u64 = 32;
+/// The highest key of a map.  SPEC §8.1
+const KEY_MAX: u64 = 23;
+
+/// Which rule of the encoding was broken.  SPEC §8.1
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodingError {
+    /// An array has more than 32 elements.  SPEC §8.1
+    #[error("an array has more than 32 elements")]
+    ArrayTooLong,
+    /// A break stands where no item of indefinite length is open.  SPEC §8.1
+    #[error("a break outside of an indefinite length")]
+    Break,
+    /// A floating-point number.  SPEC §8.1
+    #[error("a floating-point number")]
+    Float,
+    /// A length is indefinite.  SPEC §8.1
+    #[error("an indefinite length")]
+    Indefinite,
+    /// A map's keys do not ascend strictly: out of order, or one twice.  SPEC §8.1
+    #[error("a map's keys do not ascend")]
+    KeyOrder,
+    /// A map's key is not an unsigned integer from 0 to 23.  SPEC §8.1
+    #[error("a map's key is not an integer from 0 to 23")]
+    KeyRange,
+    /// A number or length is not in its shortest form.  SPEC §8.1
+    #[error("a number is not in its shortest form")]
+    NotShortest,
+    /// A text is not UTF-8.  SPEC §8.1
+    #[error("a text is not UTF-8")]
+    NotUtf8,
+    /// One of the initial bytes that CBOR reserves.  SPEC §8.1
+    #[error("a reserved initial byte")]
+    Reserved,
+    /// A simple value other than `false`, `true` and `null`.  SPEC §8.1
+    #[error("a simple value other than false, true and null")]
+    Simple,
+    /// A tag.  SPEC §8.1
+    #[error("a tag")]
+    Tag,
+    /// More than four levels of arrays and maps.  SPEC §8.1
+    #[error("more than four levels of arrays and maps")]
+    TooDeep,
+    /// The bytes end within the item, or a length names more than what is left.  SPEC §8.1
+    #[error("the bytes end within the item")]
+    Truncated,
+}
+
+/// One item, or the head of one that has items inside.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Item<'a> {
+    /// This many items follow.
+    Array(u64),
+    Bytes(&'a [u8]),
+    /// This many pairs of items follow.
+    Map(u64),
+    /// A negative integer, `false`, `true` or `null`: well-formed, and in no field of version 1.
+    Other,
+    Text(&'a str),
+    Unsigned(u64),
+}
+
+/// The length of the first item of `bytes`, which is checked to its last byte.
+pub(crate) fn item_len(bytes: &[u8]) -> Result<usize, EncodingError> {
+    Ok(bytes.len() - skip(bytes, LEVELS_MAX)?.len())
+}
+
+/// Reads the first item of `bytes` as far as it is no array or map, and returns what is behind.
+pub(crate) fn read(bytes: &[u8]) -> Result<(Item<'_>, &[u8]), EncodingError> {
+    let (&initial, rest) = bytes.split_first().ok_or(EncodingError::Truncated)?;
+    let (major, info) = (initial >> 5, initial & 0x1f);
+    if major == 7 {
+        return simple(info).map(|()| (Item::Other, rest)); // SPEC §8.1
+    }
+    if major == 6 {
+        return Err(EncodingError::Tag); // SPEC §8.1
+    }
+    let (value, rest) = argument(major, info, rest)?;
+    Ok(match major {
+        0 => (Item::Unsigned(value), rest),
+        1 => (Item::Other, rest),
+        2 => {
+            let (content, rest) = split(rest, value)?;
+            (Item::Bytes(content), rest)
+        }
+        3 => {
+            let (content, rest) = split(rest, value)?;
+            let text = core::str::from_utf8(content).map_err(|_| EncodingError::NotUtf8)?; // SPEC §8.1
+            (Item::Text(text), rest)
+        }
+        4 => (Item::Array(value), rest),
+        _ => (Item::Map(value), rest),
+    })
+}
+
+/// Where encoded items go: into a buffer, or nowhere but a count, so that a length needs no second description.
+pub(crate) trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+
+    fn unsigned(&mut self, value: u64) {
+        self.head(0, value);
+    }
+
+    fn bytes(&mut self, content: &[u8]) {
+        self.head(2, content.len() as u64);
+        self.put(content);
+    }
+
+    fn text(&mut self, content: &str) {
+        self.head(3, content.len() as u64);
+        self.put(content.as_bytes());
+    }
+
+    fn array(&mut self, elements: u64) {
+        self.head(4, elements);
+    }
+
+    fn map(&mut self, pairs: u64) {
+        self.head(5, pairs);
+    }
+
+    fn head(&mut self, major: u8, value: u64) {
+        let bytes = value.to_be_bytes();
+        let (info, from) = match value {
+            0..=23 => return self.put(&[major << 5 | bytes[7]]),
+            24..=0xff => (24, 7),
+            0x100..=0xffff => (25, 6),
+            0x1_0000..=0xffff_ffff => (26, 4),
+            _ => (27, 0),
+        };
+        self.put(&[major << 5 | info]);
+        self.put(&bytes[from..]);
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Counts instead of writing.
+#[derive(Default)]
+pub(crate) struct Counter(pub(crate) usize);
+
+impl Sink for Counter {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
+/// Checks the first item and returns what is behind it.  It calls itself at most `levels` deep.
+fn skip(bytes: &[u8], levels: usize) -> Result<&[u8], EncodingError> {
+    let (item, mut rest) = read(bytes)?;
+    let (Item::Array(count) | Item::Map(count)) = item else {
+        return Ok(rest);
+    };
+    let levels = levels.checked_sub(1).ok_or(EncodingError::TooDeep)?; // SPEC §8.1
+    if matches!(item, Item::Map(_)) {
+        return skip_pairs(rest, count, levels);
+    }
+    if count > ELEMENTS_MAX {
+        return Err(EncodingError::ArrayTooLong); // SPEC §8.1
+    }
+    for _ in 0..count {
+        rest = skip(rest, levels)?;
+    }
+    Ok(rest)
+}
+
+/// Checks the content of a map.  However many pairs it claims, the keys run out after 24.
+fn skip_pairs(mut rest: &[u8], count: u64, levels: usize) -> Result<&[u8], EncodingError> {
+    let mut lowest = 0;
+    for _ in 0..count {
+        let (key, value) = read(rest)?;
+        match key {
+            Item::Unsigned(key) if key > KEY_MAX => return Err(EncodingError::KeyRange), // SPEC §8.1
+            Item::Unsigned(key) if key < lowest => return Err(EncodingError::KeyOrder), // SPEC §8.1
+            Item::Unsigned(key) => lowest = key + 1,
+            _ => return Err(EncodingError::KeyRange), // SPEC §8.1
+        }
+        rest = skip(value, levels)?;
+    }
+    Ok(rest)
+}
+
+/// The number behind an initial byte: a value, a length or a count.
+fn argument(major: u8, info: u8, rest: &[u8]) -> Result<(u64, &[u8]), EncodingError> {
+    let width = match info {
+        0..=23 => return Ok((u64::from(info), rest)),
+        24..=27 => 1 << (info - 24),
+        31 if major >= 2 => return Err(EncodingError::Indefinite), // SPEC §8.1
+        _ => return Err(EncodingError::Reserved),                  // SPEC §8.1
+    };
+    let (digits, rest) = rest
+        .split_at_checked(width)
+        .ok_or(EncodingError::Truncated)?;
+    let value = digits
+        .iter()
+        .fold(0, |value, &digit| value << 8 | u64::from(digit));
+    let smallest = if width == 1 { 24 } else { 1 << (4 * width) };
+    if value < smallest {
+        return Err(EncodingError::NotShortest); // SPEC §8.1
+    }
+    Ok((value, rest))
+}
+
+/// Takes `len` bytes, or refuses a length that exceeds what is left.  SPEC §8.1
+fn split(bytes: &[u8], len: u64) -> Result<(&[u8], &[u8]), EncodingError> {
+    usize::try_from(len)
+        .ok()
+        .and_then(|len| bytes.split_at_checked(len))
+        .ok_or(EncodingError::Truncated)
+}
+
+/// Lets `false`, `true` and `null` pass.  SPEC §8.1
+fn simple(info: u8) -> Result<(), EncodingError> {
+    match info {
+        20..=22 => Ok(()),
+        25..=27 => Err(EncodingError::Float),
+        28..=30 => Err(EncodingError::Reserved),
+        31 => Err(EncodingError::Break),
+        _ => Err(EncodingError::Simple),
+    }
+}

@@ -1,0 +1,216 @@
+//! Writing messages.  SPEC §9
+//!
+//! Requests and publications can be written in two parts.  What a request's *head* holds is known only when its
+//! frame is sealed (the deadline that is left); a publication's *tail* is the same for each of its subscribers.
+
+use alloc::vec::Vec;
+
+use super::cbor::{Counter, Sink};
+use super::message::{Message, Point, Publication, flag, kind};
+
+impl Message<'_> {
+    /// Appends the message to `out`.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.write(out);
+    }
+
+    /// How long the message is when encoded.
+    pub(crate) fn encoded_len(&self) -> usize {
+        count(|out| self.write(out))
+    }
+
+    fn write(&self, out: &mut impl Sink) {
+        match *self {
+            Self::Accept => begin(out, 1, kind::ACCEPT),
+            Self::Close { status } => numbers(out, kind::CLOSE, [status.number().into()]),
+            Self::Goaway { last } => numbers(out, kind::GOAWAY, [last]),
+            Self::Ping { token } => numbers(out, kind::PING, [token]),
+            Self::Pong { token } => numbers(out, kind::PONG, [token]),
+            Self::Request {
+                id,
+                deadline_ms,
+                more,
+                method,
+                body,
+            } => {
+                request_head(id, deadline_ms, out);
+                request_tail(more, method, body, out);
+            }
+            Self::Response {
+                id,
+                status,
+                more,
+                body,
+            } => {
+                begin(out, 5, kind::RESPONSE);
+                out.unsigned(id);
+                out.unsigned(status.number().into());
+                out.unsigned(bit(more, flag::MORE));
+                out.bytes(body);
+            }
+            Self::Busy { id, retry_ms } => numbers(out, kind::BUSY, [id, retry_ms.into()]),
+            Self::Cancel { id, status } => numbers(out, kind::CANCEL, [id, status.number().into()]),
+            Self::Data { id, chunk } => {
+                begin(out, 3, kind::DATA);
+                out.unsigned(id);
+                out.bytes(chunk);
+            }
+            Self::End { id, status } => numbers(out, kind::END, [id, status.number().into()]),
+            Self::Credit { id, limit } => numbers(out, kind::CREDIT, [id, limit]),
+            Self::Subscribe {
+                id,
+                limit,
+                filter,
+                from,
+            } => subscribe(out, id, limit, filter, from),
+            Self::Publication(publication) => publication.write(out),
+            Self::Continuation {
+                id,
+                more,
+                abort,
+                chunk,
+            } => {
+                begin(out, 4, kind::CONTINUATION);
+                out.unsigned(id);
+                out.unsigned(bit(more, flag::MORE) | bit(abort, flag::ABORT));
+                out.bytes(chunk);
+            }
+            Self::Missed { id, unknown, count } => {
+                numbers(
+                    out,
+                    kind::MISSED,
+                    [id, bit(unknown, flag::UNKNOWN), count.into()],
+                );
+            }
+            Self::Ignorable => begin(out, 1, kind::PADDING),
+        }
+    }
+}
+
+/// How long a request is at most up to its deadline: array, type, id, deadline.
+pub(crate) const REQUEST_HEAD_MAX: usize = 1 + 1 + 9 + 5;
+
+/// A request up to its deadline.
+pub(crate) fn request_head(id: u64, deadline_ms: u32, out: &mut impl Sink) {
+    begin(out, 6, kind::REQUEST);
+    out.unsigned(id);
+    out.unsigned(deadline_ms.into());
+}
+
+/// A request behind its deadline.
+pub(crate) fn request_tail(more: bool, method: &str, body: &[u8], out: &mut impl Sink) {
+    out.unsigned(bit(more, flag::MORE));
+    out.text(method);
+    out.bytes(body);
+}
+
+/// How long [`request_tail`] is.
+pub(crate) fn request_tail_len(method: &str, body: &[u8]) -> usize {
+    count(|out| request_tail(false, method, body, out))
+}
+
+/// How long a request is at most, whatever its id and deadline.
+pub(crate) fn request_len_max(method: &str, body: &[u8]) -> usize {
+    REQUEST_HEAD_MAX + request_tail_len(method, body)
+}
+
+/// A publication in one piece, up to its flags.
+pub(crate) fn publication_head(
+    id: u64,
+    missed: u32,
+    unknown: bool,
+    retained: bool,
+    out: &mut impl Sink,
+) {
+    publication_begin(
+        8,
+        id,
+        missed,
+        bit(unknown, flag::UNKNOWN) | bit(retained, flag::RETAINED),
+        out,
+    );
+}
+
+/// A publication in one piece, behind its flags.
+pub(crate) fn publication_tail(topic: &str, point: Point, chunk: &[u8], out: &mut impl Sink) {
+    out.text(topic);
+    out.unsigned(point.epoch.into());
+    out.unsigned(point.sequence);
+    out.bytes(chunk);
+}
+
+/// How long [`publication_head`] is.
+pub(crate) fn publication_head_len(id: u64, missed: u32) -> usize {
+    count(|out| publication_head(id, missed, false, false, out))
+}
+
+/// How long [`publication_tail`] is.
+pub(crate) fn publication_tail_len(topic: &str, point: Point, chunk: &[u8]) -> usize {
+    count(|out| publication_tail(topic, point, chunk, out))
+}
+
+/// How long a publication in one piece is at most, whatever the numbers in it.
+pub(crate) fn publication_len_max(topic: &str, chunk: &[u8]) -> usize {
+    let point = Point {
+        epoch: u32::MAX,
+        sequence: u64::MAX,
+    };
+    publication_head_len(u64::MAX, u32::MAX) + publication_tail_len(topic, point, chunk)
+}
+
+impl Publication<'_> {
+    fn write(&self, out: &mut impl Sink) {
+        match self.total {
+            None => publication_head(self.id, self.missed, self.unknown, self.retained, out),
+            Some(_) => {
+                let flags = bit(self.unknown, flag::UNKNOWN) | bit(self.retained, flag::RETAINED);
+                publication_begin(9, self.id, self.missed, flags | u64::from(flag::MORE), out);
+            }
+        }
+        publication_tail(self.topic, self.point, self.chunk, out);
+        if let Some(total) = self.total {
+            out.unsigned(total);
+        }
+    }
+}
+
+fn publication_begin(elements: u64, id: u64, missed: u32, flags: u64, out: &mut impl Sink) {
+    begin(out, elements, kind::PUBLICATION);
+    out.unsigned(id);
+    out.unsigned(missed.into());
+    out.unsigned(flags);
+}
+
+fn subscribe(out: &mut impl Sink, id: u64, limit: u64, filter: &str, from: Option<Point>) {
+    begin(out, if from.is_some() { 6 } else { 4 }, kind::SUBSCRIBE);
+    out.unsigned(id);
+    out.unsigned(limit);
+    out.text(filter);
+    if let Some(Point { epoch, sequence }) = from {
+        out.unsigned(epoch.into());
+        out.unsigned(sequence);
+    }
+}
+
+/// A message that is nothing but numbers.
+fn numbers<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N]) {
+    begin(out, 1 + N as u64, kind);
+    for field in fields {
+        out.unsigned(field);
+    }
+}
+
+fn begin(out: &mut impl Sink, elements: u64, kind: u8) {
+    out.array(elements);
+    out.unsigned(kind.into());
+}
+
+fn bit(set: bool, flag: u8) -> u64 {
+    if set { flag.into() } else { 0 }
+}
+
+fn count(write: impl FnOnce(&mut Counter)) -> usize {
+    let mut counter = Counter::default();
+    write(&mut counter);
+    counter.0
+}

@@ -1,0 +1,389 @@
+//! Messages, and reading them.  SPEC §8.2, §9
+
+use super::cbor::{self, EncodingError, Item};
+use crate::name::NAME_MAX;
+use crate::status::Status;
+
+/// The numbers of the types.  SPEC §9
+pub(super) mod kind {
+    pub(in crate::wire) const ACCEPT: u8 = 0;
+    pub(in crate::wire) const CLOSE: u8 = 1;
+    pub(in crate::wire) const GOAWAY: u8 = 2;
+    pub(in crate::wire) const PING: u8 = 3;
+    pub(in crate::wire) const PONG: u8 = 4;
+    pub(in crate::wire) const REQUEST: u8 = 5;
+    pub(in crate::wire) const RESPONSE: u8 = 6;
+    pub(in crate::wire) const BUSY: u8 = 7;
+    pub(in crate::wire) const CANCEL: u8 = 8;
+    pub(in crate::wire) const DATA: u8 = 9;
+    pub(in crate::wire) const END: u8 = 10;
+    pub(in crate::wire) const CREDIT: u8 = 11;
+    pub(in crate::wire) const SUBSCRIBE: u8 = 12;
+    pub(in crate::wire) const PUBLICATION: u8 = 13;
+    pub(in crate::wire) const CONTINUATION: u8 = 14;
+    pub(in crate::wire) const MISSED: u8 = 15;
+    pub(in crate::wire) const PADDING: u8 = 20;
+    /// The last of the types that a receiver ignores where it does not know them.
+    pub(in crate::wire) const IGNORABLE_LAST: u8 = 23;
+}
+
+/// The bits of the `flags` fields.  SPEC §9
+pub(super) mod flag {
+    pub(in crate::wire) const MORE: u8 = 0x01;
+    pub(in crate::wire) const UNKNOWN: u8 = 0x02;
+    pub(in crate::wire) const ABORT: u8 = 0x02;
+    pub(in crate::wire) const RETAINED: u8 = 0x04;
+}
+
+/// A place in the publications of one topic: which numbering, and which number in it.  SPEC §14.2
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Point {
+    /// Drawn at random each time the publisher's numbering begins anew.
+    pub epoch: u32,
+    /// The number of the publication, from 0.
+    pub sequence: u64,
+}
+
+/// Why bytes are not a message.  Each one ends the connection with `violation`.  SPEC §8
+///
+/// `message` is the number of a type, `field` the place of an element in its array, where the type is 0.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// It is not CBOR as this protocol encodes it.  SPEC §8.1
+    #[error("bad encoding: {0}")]
+    Encoding(#[from] EncodingError),
+    /// The message ends before this field.  SPEC §8.2, and §9 for half a point in a subscribe
+    #[error("message of type {message} lacks field {field}")]
+    MissingField {
+        /// The type of the message.
+        message: u8,
+        /// Where the field should stand.
+        field: u8,
+    },
+    /// A method, topic or filter has more than 128 bytes.  SPEC §13
+    #[error("message of type {message} holds a name of more than 128 bytes")]
+    NameTooLong {
+        /// The type of the message.
+        message: u8,
+    },
+    /// It is not an array whose first element is an unsigned integer.  SPEC §8.2
+    #[error("not a message")]
+    NotAMessage,
+    /// A number is too large for this field.  SPEC §8.2
+    #[error("message of type {message} has field {field} out of range")]
+    OutOfRange {
+        /// The type of the message.
+        message: u8,
+        /// Where the field stands.
+        field: u8,
+    },
+    /// A flag is set that this type does not have.  SPEC §8.2
+    #[error("message of type {message} has undefined flags")]
+    UndefinedFlags {
+        /// The type of the message.
+        message: u8,
+    },
+    /// A type that version 1 neither knows nor ignores.  SPEC §8.2
+    #[error("unknown message type {0}")]
+    UnknownType(u64),
+    /// This field is of another type.  SPEC §8.2
+    #[error("message of type {message} has field {field} of another type")]
+    WrongType {
+        /// The type of the message.
+        message: u8,
+        /// Where the field stands.
+        field: u8,
+    },
+}
+
+/// One message.  Names in it are no longer than they may be, and not checked otherwise.  SPEC §9
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Message<'a> {
+    Accept,
+    Close {
+        status: Status,
+    },
+    Goaway {
+        last: u64,
+    },
+    Ping {
+        token: u64,
+    },
+    Pong {
+        token: u64,
+    },
+    Request {
+        id: u64,
+        deadline_ms: u32,
+        more: bool,
+        method: &'a str,
+        body: &'a [u8],
+    },
+    Response {
+        id: u64,
+        status: Status,
+        more: bool,
+        body: &'a [u8],
+    },
+    Busy {
+        id: u64,
+        retry_ms: u32,
+    },
+    Cancel {
+        id: u64,
+        status: Status,
+    },
+    Data {
+        id: u64,
+        chunk: &'a [u8],
+    },
+    End {
+        id: u64,
+        status: Status,
+    },
+    Credit {
+        id: u64,
+        limit: u64,
+    },
+    Subscribe {
+        id: u64,
+        limit: u64,
+        filter: &'a str,
+        from: Option<Point>,
+    },
+    Publication(Publication<'a>),
+    Continuation {
+        id: u64,
+        more: bool,
+        abort: bool,
+        chunk: &'a [u8],
+    },
+    Missed {
+        id: u64,
+        unknown: bool,
+        count: u32,
+    },
+    /// Any of the types 20 to 23, whatever is in it.  It is sent as an empty padding.
+    Ignorable,
+}
+
+/// A publication, or the first part of one.  SPEC §9
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Publication<'a> {
+    pub(crate) id: u64,
+    pub(crate) missed: u32,
+    pub(crate) unknown: bool,
+    pub(crate) retained: bool,
+    pub(crate) topic: &'a str,
+    pub(crate) point: Point,
+    pub(crate) chunk: &'a [u8],
+    /// The length of the whole body, where it goes on in continuations: the flag `more` is this being there.
+    pub(crate) total: Option<u64>,
+}
+
+impl<'a> Message<'a> {
+    /// Reads the first message of `bytes`, and tells how long it is.
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<(Self, usize), WireError> {
+        let len = cbor::item_len(bytes)?; // SPEC §8.1 (ENC-1): all of it, also what is ignored below
+        let (Item::Array(elements @ 1..), rest) = cbor::read(bytes)? else {
+            return Err(WireError::NotAMessage); // SPEC §8.2
+        };
+        let (Item::Unsigned(number), rest) = cbor::read(rest)? else {
+            return Err(WireError::NotAMessage); // SPEC §8.2
+        };
+        let message = u8::try_from(number).map_err(|_| WireError::UnknownType(number))?;
+        let fields = Fields {
+            rest,
+            elements,
+            message,
+            field: 1,
+        };
+        // Elements behind those that are read are never looked at again: SPEC §8.2 (ENC-3)
+        Ok((Self::read(fields)?, len))
+    }
+
+    fn read(mut fields: Fields<'a>) -> Result<Self, WireError> {
+        let f = &mut fields;
+        // A struct's fields are evaluated in the order in which they are written, which is that of SPEC §9.
+        Ok(match f.message {
+            kind::ACCEPT => Self::Accept,
+            kind::CLOSE => Self::Close {
+                status: f.status()?,
+            },
+            kind::GOAWAY => Self::Goaway { last: f.u64()? },
+            kind::PING => Self::Ping { token: f.u64()? },
+            kind::PONG => Self::Pong { token: f.u64()? },
+            kind::REQUEST => Self::Request {
+                id: f.u64()?,
+                deadline_ms: f.u32()?,
+                more: f.flags(flag::MORE)? != 0,
+                method: f.name()?,
+                body: f.bytes()?,
+            },
+            kind::RESPONSE => Self::Response {
+                id: f.u64()?,
+                status: f.status()?,
+                more: f.flags(flag::MORE)? != 0,
+                body: f.bytes()?,
+            },
+            kind::BUSY => Self::Busy {
+                id: f.u64()?,
+                retry_ms: f.u32()?,
+            },
+            kind::CANCEL => Self::Cancel {
+                id: f.u64()?,
+                status: f.status()?,
+            },
+            kind::DATA => Self::Data {
+                id: f.u64()?,
+                chunk: f.bytes()?,
+            },
+            kind::END => Self::End {
+                id: f.u64()?,
+                status: f.status()?,
+            },
+            kind::CREDIT => Self::Credit {
+                id: f.u64()?,
+                limit: f.u64()?,
+            },
+            kind::SUBSCRIBE => Self::Subscribe {
+                id: f.u64()?,
+                limit: f.u64()?,
+                filter: f.name()?,
+                from: if f.is_empty() { None } else { Some(f.point()?) }, // SPEC §9 (MSG-1)
+            },
+            kind::PUBLICATION => Self::Publication(Publication::read(f)?),
+            kind::CONTINUATION => {
+                let id = f.u64()?;
+                let flags = f.flags(flag::MORE | flag::ABORT)?;
+                let (more, abort) = (flags & flag::MORE != 0, flags & flag::ABORT != 0);
+                Self::Continuation {
+                    id,
+                    more,
+                    abort,
+                    chunk: f.bytes()?,
+                }
+            }
+            kind::MISSED => Self::Missed {
+                id: f.u64()?,
+                unknown: f.flags(flag::UNKNOWN)? != 0,
+                count: f.u32()?,
+            },
+            kind::PADDING..=kind::IGNORABLE_LAST => Self::Ignorable, // SPEC §8.2 (ENC-5)
+            unknown => return Err(WireError::UnknownType(unknown.into())), // SPEC §8.2 (ENC-6)
+        })
+    }
+}
+
+impl<'a> Publication<'a> {
+    fn read(f: &mut Fields<'a>) -> Result<Self, WireError> {
+        let (id, missed) = (f.u64()?, f.u32()?);
+        let flags = f.flags(flag::MORE | flag::UNKNOWN | flag::RETAINED)?;
+        Ok(Self {
+            id,
+            missed,
+            unknown: flags & flag::UNKNOWN != 0,
+            retained: flags & flag::RETAINED != 0,
+            topic: f.name()?,
+            point: f.point()?,
+            chunk: f.bytes()?,
+            // Without `more`, a ninth element is one to ignore.  SPEC §9
+            total: if flags & flag::MORE == 0 {
+                None
+            } else {
+                Some(f.u64()?)
+            },
+        })
+    }
+}
+
+/// The elements of one message that were not read yet.
+struct Fields<'a> {
+    rest: &'a [u8],
+    /// How many elements the array has in all.
+    elements: u64,
+    message: u8,
+    /// The element that comes next.
+    field: u8,
+}
+
+impl<'a> Fields<'a> {
+    fn is_empty(&self) -> bool {
+        u64::from(self.field) >= self.elements
+    }
+
+    fn u64(&mut self) -> Result<u64, WireError> {
+        self.field(|item| match item {
+            Item::Unsigned(value) => Some(value),
+            _ => None,
+        })
+    }
+
+    fn u32(&mut self) -> Result<u32, WireError> {
+        let value = self.u64()?;
+        value.try_into().map_err(|_| self.out_of_range()) // SPEC §8.2 (ENC-4)
+    }
+
+    /// Any number is a status.  SPEC §8.2 (ENC-8)
+    fn status(&mut self) -> Result<Status, WireError> {
+        let value = self.u64()?;
+        let number = value.try_into().map_err(|_| self.out_of_range())?; // SPEC §8.2 (ENC-4)
+        Ok(Status::new(number))
+    }
+
+    fn flags(&mut self, defined: u8) -> Result<u8, WireError> {
+        let message = self.message;
+        let flags = u8::try_from(self.u64()?)
+            .ok()
+            .filter(|flags| flags & !defined == 0);
+        flags.ok_or(WireError::UndefinedFlags { message }) // SPEC §8.2 (ENC-7)
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], WireError> {
+        self.field(|item| match item {
+            Item::Bytes(content) => Some(content),
+            _ => None,
+        })
+    }
+
+    fn name(&mut self) -> Result<&'a str, WireError> {
+        let text = self.field(|item| match item {
+            Item::Text(content) => Some(content),
+            _ => None,
+        })?;
+        if text.len() > NAME_MAX {
+            return Err(WireError::NameTooLong {
+                message: self.message,
+            }); // SPEC §13 (NAM-2)
+        }
+        Ok(text)
+    }
+
+    fn point(&mut self) -> Result<Point, WireError> {
+        Ok(Point {
+            epoch: self.u32()?,
+            sequence: self.u64()?,
+        })
+    }
+
+    fn field<T>(&mut self, convert: impl FnOnce(Item<'a>) -> Option<T>) -> Result<T, WireError> {
+        let (message, field) = (self.message, self.field);
+        if self.is_empty() {
+            return Err(WireError::MissingField { message, field }); // SPEC §8.2 (ENC-4)
+        }
+        let (item, rest) = cbor::read(self.rest)?;
+        let value = convert(item).ok_or(WireError::WrongType { message, field })?; // SPEC §8.2 (ENC-4)
+        self.rest = rest;
+        self.field += 1;
+        Ok(value)
+    }
+
+    /// About the field that was read last.
+    fn out_of_range(&self) -> WireError {
+        WireError::OutOfRange {
+            message: self.message,
+            field: self.field - 1,
+        }
+    }
+}
