@@ -42,19 +42,12 @@ impl Message<'_> {
                 more,
                 body,
             } => {
-                begin(out, 5, kind::RESPONSE);
-                out.unsigned(id);
-                out.unsigned(status.number().into());
-                out.unsigned(bit(more, flag::MORE));
-                out.bytes(body);
+                let fields = [id, status.number().into(), bit(more, flag::MORE)];
+                numbers_and_bytes(out, kind::RESPONSE, fields, body);
             }
             Self::Busy { id, retry_ms } => numbers(out, kind::BUSY, [id, retry_ms.into()]),
             Self::Cancel { id, status } => numbers(out, kind::CANCEL, [id, status.number().into()]),
-            Self::Data { id, chunk } => {
-                begin(out, 3, kind::DATA);
-                out.unsigned(id);
-                out.bytes(chunk);
-            }
+            Self::Data { id, chunk } => numbers_and_bytes(out, kind::DATA, [id], chunk),
             Self::End { id, status } => numbers(out, kind::END, [id, status.number().into()]),
             Self::Credit { id, limit } => numbers(out, kind::CREDIT, [id, limit]),
             Self::Subscribe {
@@ -70,17 +63,12 @@ impl Message<'_> {
                 abort,
                 chunk,
             } => {
-                begin(out, 4, kind::CONTINUATION);
-                out.unsigned(id);
-                out.unsigned(bit(more, flag::MORE) | bit(abort, flag::ABORT));
-                out.bytes(chunk);
+                let fields = [id, bit(more, flag::MORE) | bit(abort, flag::ABORT)];
+                numbers_and_bytes(out, kind::CONTINUATION, fields, chunk);
             }
             Self::Missed { id, unknown, count } => {
-                numbers(
-                    out,
-                    kind::MISSED,
-                    [id, bit(unknown, flag::UNKNOWN), count.into()],
-                );
+                let fields = [id, bit(unknown, flag::UNKNOWN), count.into()];
+                numbers(out, kind::MISSED, fields);
             }
             Self::Ignorable => begin(out, 1, kind::PADDING),
         }
@@ -198,6 +186,20 @@ fn numbers<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N]) {
     for field in fields {
         out.unsigned(field);
     }
+}
+
+/// A message that is numbers, and bytes at its end.
+fn numbers_and_bytes<const N: usize>(
+    out: &mut impl Sink,
+    kind: u8,
+    fields: [u64; N],
+    content: &[u8],
+) {
+    begin(out, 2 + N as u64, kind);
+    for field in fields {
+        out.unsigned(field);
+    }
+    out.bytes(content);
 }
 
 fn begin(out: &mut impl Sink, elements: u64, kind: u8) {

@@ -203,9 +203,9 @@ impl<'a> Message<'a> {
         Ok((Self::read(fields)?, len))
     }
 
+    /// A struct's fields are evaluated in the order in which they are written, which is that of SPEC §9.
     fn read(mut fields: Fields<'a>) -> Result<Self, WireError> {
         let f = &mut fields;
-        // A struct's fields are evaluated in the order in which they are written, which is that of SPEC §9.
         Ok(match f.message {
             kind::ACCEPT => Self::Accept,
             kind::CLOSE => Self::Close {
@@ -214,19 +214,8 @@ impl<'a> Message<'a> {
             kind::GOAWAY => Self::Goaway { last: f.u64()? },
             kind::PING => Self::Ping { token: f.u64()? },
             kind::PONG => Self::Pong { token: f.u64()? },
-            kind::REQUEST => Self::Request {
-                id: f.u64()?,
-                deadline_ms: f.u32()?,
-                more: f.flags(flag::MORE)? != 0,
-                method: f.name()?,
-                body: f.bytes()?,
-            },
-            kind::RESPONSE => Self::Response {
-                id: f.u64()?,
-                status: f.status()?,
-                more: f.flags(flag::MORE)? != 0,
-                body: f.bytes()?,
-            },
+            kind::REQUEST => Self::read_request(f)?,
+            kind::RESPONSE => Self::read_response(f)?,
             kind::BUSY => Self::Busy {
                 id: f.u64()?,
                 retry_ms: f.u32()?,
@@ -254,17 +243,7 @@ impl<'a> Message<'a> {
                 from: if f.is_empty() { None } else { Some(f.point()?) }, // SPEC §9 (MSG-1)
             },
             kind::PUBLICATION => Self::Publication(Publication::read(f)?),
-            kind::CONTINUATION => {
-                let id = f.u64()?;
-                let flags = f.flags(flag::MORE | flag::ABORT)?;
-                let (more, abort) = (flags & flag::MORE != 0, flags & flag::ABORT != 0);
-                Self::Continuation {
-                    id,
-                    more,
-                    abort,
-                    chunk: f.bytes()?,
-                }
-            }
+            kind::CONTINUATION => Self::read_continuation(f)?,
             kind::MISSED => Self::Missed {
                 id: f.u64()?,
                 unknown: f.flags(flag::UNKNOWN)? != 0,
@@ -272,6 +251,37 @@ impl<'a> Message<'a> {
             },
             kind::PADDING..=kind::IGNORABLE_LAST => Self::Ignorable, // SPEC §8.2 (ENC-5)
             unknown => return Err(WireError::UnknownType(unknown.into())), // SPEC §8.2 (ENC-6)
+        })
+    }
+
+    fn read_request(f: &mut Fields<'a>) -> Result<Self, WireError> {
+        Ok(Self::Request {
+            id: f.u64()?,
+            deadline_ms: f.u32()?,
+            more: f.flags(flag::MORE)? != 0,
+            method: f.name()?,
+            body: f.bytes()?,
+        })
+    }
+
+    fn read_response(f: &mut Fields<'a>) -> Result<Self, WireError> {
+        Ok(Self::Response {
+            id: f.u64()?,
+            status: f.status()?,
+            more: f.flags(flag::MORE)? != 0,
+            body: f.bytes()?,
+        })
+    }
+
+    fn read_continuation(f: &mut Fields<'a>) -> Result<Self, WireError> {
+        let id = f.u64()?;
+        let flags = f.flags(flag::MORE | flag::ABORT)?;
+        let (more, abort) = (flags & flag::MORE != 0, flags & flag::ABORT != 0);
+        Ok(Self::Continuation {
+            id,
+            more,
+            abort,
+            chunk: f.bytes()?,
         })
     }
 }
