@@ -357,7 +357,12 @@ impl Connection {
     /// # Errors
     ///
     /// As [`request`](Self::request).
-    pub fn subscribe(&mut self, filter: &str, window: u32, from: Option<Point>) -> Result<ExchangeId, SendError> {
+    pub fn subscribe(
+        &mut self,
+        filter: &str,
+        window: u32,
+        from: Option<Point>,
+    ) -> Result<ExchangeId, SendError> {
         self.session()?.subscribe(filter, window, from).map(ExchangeId)
     }
 
@@ -429,7 +434,9 @@ impl Connection {
                     self.timers.set(Timer::Close, self.clock + self.timeouts.close);
                 }
             }
-            State::Session(_) | State::Handshake(_) | State::Failed(..) => self.end(CloseReason::Local(status)),
+            State::Session(_) | State::Handshake(_) | State::Failed(..) => {
+                self.end(CloseReason::Local(status))
+            }
         }
     }
 

@@ -97,11 +97,7 @@ pub(crate) trait Primitives: Send + Sync {
     fn suites(&self) -> u16;
 
     /// The shared secret of X25519, or an error where it is all zero.
-    fn x25519(
-        &self,
-        private: &[u8; KEY_LEN],
-        public: &[u8; KEY_LEN],
-    ) -> Result<[u8; KEY_LEN], LowOrder>;
+    fn x25519(&self, private: &[u8; KEY_LEN], public: &[u8; KEY_LEN]) -> Result<[u8; KEY_LEN], LowOrder>;
 
     /// The public key that belongs to an X25519 private key.
     fn x25519_public(&self, private: &[u8; KEY_LEN]) -> [u8; KEY_LEN];
@@ -117,12 +113,7 @@ pub(crate) trait Primitives: Send + Sync {
 
     /// Whether an Ed25519 signature holds by the strict rules: the public key canonical and of large order, R of large
     /// order, S reduced.
-    fn verify(
-        &self,
-        public: &[u8; KEY_LEN],
-        message: &[u8],
-        signature: &[u8; SIGNATURE_LEN],
-    ) -> bool;
+    fn verify(&self, public: &[u8; KEY_LEN], message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool;
 }
 
 /// An authenticated cipher, keyed, that works where the bytes lie. The key is wiped on drop.
@@ -136,13 +127,7 @@ pub(crate) trait Aead: Send + Sync {
     fn seal(&self, nonce: u64, ad: &[u8], buf: &mut [u8]) -> [u8; TAG_LEN];
 
     /// Decrypts `buf` in place. On an error the content of `buf` is unspecified, but no plaintext.
-    fn open(
-        &self,
-        nonce: u64,
-        ad: &[u8],
-        buf: &mut [u8],
-        tag: &[u8; TAG_LEN],
-    ) -> Result<(), BadTag>;
+    fn open(&self, nonce: u64, ad: &[u8], buf: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), BadTag>;
 }
 
 /// SHA-256, piece by piece.

@@ -18,9 +18,7 @@ mod time;
 mod wire;
 
 pub use config::{Admission, Config, ConfigError, Limits, Timeouts};
-pub use connection::{
-    Connection, Event, ExchangeId, Failure, Missed, Outgoing, Publication, StopCause,
-};
+pub use connection::{Connection, Event, ExchangeId, Failure, Missed, Outgoing, Publication, StopCause};
 pub use crypto::Provider;
 pub use error::{CloseReason, HandshakeError, PeerMisbehaved, SendError, TimedOut};
 #[cfg(feature = "std")]

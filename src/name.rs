@@ -114,7 +114,7 @@ fn check(text: &str, wildcards: bool) -> Result<(), NameError> {
 fn check_level(level: &str) -> Result<(), NameError> {
     for byte in level.bytes() {
         match byte {
-            b'+' | b'#' => return Err(NameError::Wildcard), // SPEC §13
+            b'+' | b'#' => return Err(NameError::Wildcard),   // SPEC §13
             0..0x20 | 0x7f => return Err(NameError::Control), // SPEC §13
             _ => {}
         }

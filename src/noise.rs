@@ -96,8 +96,7 @@ impl Handshake {
     /// `out` needs room for [`MAX_OVERHEAD`] bytes besides the payload, whichever message it is.
     pub(crate) fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, NoiseError> {
         // snow checks its own copies against `out` too late for the static key; with this much room none can fail.
-        let fits = payload.len() <= MAX_MESSAGE - MAX_OVERHEAD
-            && out.len() >= payload.len() + MAX_OVERHEAD;
+        let fits = payload.len() <= MAX_MESSAGE - MAX_OVERHEAD && out.len() >= payload.len() + MAX_OVERHEAD;
         self.step(|state| {
             if !fits {
                 return Err(NoiseError::Length);
@@ -126,9 +125,7 @@ impl Handshake {
 
     /// Whether all three messages have been written and read.
     pub(crate) fn is_finished(&self) -> bool {
-        self.state
-            .as_ref()
-            .is_some_and(|state| state.is_handshake_finished())
+        self.state.as_ref().is_some_and(|state| state.is_handshake_finished())
     }
 
     /// Ends the handshake and makes the transport ciphers.
@@ -163,9 +160,7 @@ impl Handshake {
             self.remote_static = None;
             return outcome;
         }
-        self.remote_static = state
-            .get_remote_static()
-            .and_then(|key| key.try_into().ok());
+        self.remote_static = state.get_remote_static().and_then(|key| key.try_into().ok());
         self.state = Some(state);
         self.update_hash();
         outcome
@@ -180,9 +175,7 @@ impl Handshake {
 
 impl core::fmt::Debug for Handshake {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Handshake")
-            .field("role", &self.role)
-            .finish_non_exhaustive()
+        f.debug_struct("Handshake").field("role", &self.role).finish_non_exhaustive()
     }
 }
 

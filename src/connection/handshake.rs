@@ -17,7 +17,9 @@ use crate::noise;
 use crate::role::Role;
 use crate::wire::frame;
 use crate::wire::payload::{self, Payload, PeerLimits};
-use crate::wire::preamble::{InitiatorPreamble, PREAMBLE_LEN, PROFILE, RefusalCode, ResponderPreamble, VERSION};
+use crate::wire::preamble::{
+    InitiatorPreamble, PREAMBLE_LEN, PROFILE, RefusalCode, ResponderPreamble, VERSION,
+};
 
 /// A handshake on its way, with copies of the keys it needs; all are wiped when it is dropped.
 pub(crate) struct Handshake {
@@ -163,7 +165,11 @@ impl Handshake {
     }
 
     /// Takes the other side's preamble.  SPEC §3
-    pub(crate) fn on_preamble(&mut self, bytes: [u8; PREAMBLE_LEN], out: &mut Vec<u8>) -> Result<Progress, Failed> {
+    pub(crate) fn on_preamble(
+        &mut self,
+        bytes: [u8; PREAMBLE_LEN],
+        out: &mut Vec<u8>,
+    ) -> Result<Progress, Failed> {
         match self.role {
             Role::Initiator => self.on_answer(bytes),
             Role::Responder => self.on_offer(bytes, out),
@@ -266,7 +272,8 @@ impl Handshake {
         prologue[..PREAMBLE_LEN].copy_from_slice(&offer);
         prologue[PREAMBLE_LEN..].copy_from_slice(&answer);
         let (static_key, ephemeral) = (&self.static_key, &self.ephemeral);
-        self.noise = Some(noise::Handshake::new(self.role, self.provider, suite, static_key, ephemeral, &prologue)?);
+        self.noise =
+            Some(noise::Handshake::new(self.role, self.provider, suite, static_key, ephemeral, &prologue)?);
         Ok(())
     }
 

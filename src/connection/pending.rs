@@ -67,9 +67,7 @@ impl Pending {
                 Event::Subscribe { id: ExchangeId(id), filter: text(reader, filter), from }
             }
             Self::Subscribed { id } => Event::Subscribed { id: ExchangeId(id) },
-            Self::SubscriptionEnded { id, status } => {
-                Event::SubscriptionEnded { id: ExchangeId(id), status }
-            }
+            Self::SubscriptionEnded { id, status } => Event::SubscriptionEnded { id: ExchangeId(id), status },
             Self::Unsubscribe { id } => Event::Unsubscribe { id: ExchangeId(id) },
         }
     }

@@ -51,10 +51,6 @@ impl Timers {
         *self = Self::default();
     }
 
-    pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.0[timer as usize].is_some()
-    }
-
     /// Sets the timer unless it is due earlier anyway.
     pub(crate) fn advance_to(&mut self, timer: Timer, at: Instant) {
         let slot = &mut self.0[timer as usize];

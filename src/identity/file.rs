@@ -29,10 +29,8 @@ fn load(path: &Path) -> io::Result<SecretKey> {
     let mut buf = Zeroizing::new([0; FILE_LEN + 2]);
     let len = read_up_to(&mut file, buf.as_mut_slice())?;
     decode(&buf[..len]).ok_or_else(|| {
-        let text = format!(
-            "{}: not an identity: expected 64 hexadecimal digits and a line end",
-            path.display()
-        );
+        let text =
+            format!("{}: not an identity: expected 64 hexadecimal digits and a line end", path.display());
         io::Error::new(ErrorKind::InvalidData, text)
     })
 }
@@ -46,10 +44,7 @@ fn create(path: &Path) -> io::Result<SecretKey> {
     // A link never replaces a file, and when the name appears its content is whole. A rename would replace.
     let mut linked = fs::hard_link(&temporary, path);
     let removed = fs::remove_file(&temporary);
-    if linked
-        .as_ref()
-        .is_err_and(|error| error.kind() != ErrorKind::AlreadyExists)
-    {
+    if linked.as_ref().is_err_and(|error| error.kind() != ErrorKind::AlreadyExists) {
         // No hard links here (FAT, Android's storage). This too never replaces a file, but a crash can leave it short.
         linked = write_new(path, content.as_slice());
     }

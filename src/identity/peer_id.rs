@@ -157,31 +157,16 @@ mod tests {
     #[test]
     fn text_that_is_no_peer_id_is_refused() {
         let good = ID.to_string();
-        assert_eq!(
-            PeerId::parse(""),
-            Err(ParsePeerIdError::Length { found: 0 })
-        );
-        assert_eq!(
-            PeerId::parse(&good[1..]),
-            Err(ParsePeerIdError::Length { found: 63 })
-        );
+        assert_eq!(PeerId::parse(""), Err(ParsePeerIdError::Length { found: 0 }));
+        assert_eq!(PeerId::parse(&good[1..]), Err(ParsePeerIdError::Length { found: 63 }));
         let long = good.clone() + "\n";
-        assert_eq!(
-            long.parse::<PeerId>(),
-            Err(ParsePeerIdError::Length { found: 65 })
-        );
+        assert_eq!(long.parse::<PeerId>(), Err(ParsePeerIdError::Length { found: 65 }));
         for bad in ['g', 'G', ' ', '/', ':', '@', '`', '+'] {
             let mut text: String = good[..63].into();
             text.push(bad);
-            assert_eq!(
-                PeerId::parse(&text),
-                Err(ParsePeerIdError::Digit { at: 63 })
-            );
+            assert_eq!(PeerId::parse(&text), Err(ParsePeerIdError::Digit { at: 63 }));
         }
-        assert_eq!(
-            PeerId::parse(&"é".repeat(32)),
-            Err(ParsePeerIdError::Digit { at: 0 })
-        );
+        assert_eq!(PeerId::parse(&"é".repeat(32)), Err(ParsePeerIdError::Digit { at: 0 }));
     }
 
     #[test]

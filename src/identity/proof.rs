@@ -19,9 +19,7 @@ pub(crate) fn prove(
     hash: &[u8; KEY_LEN],
     static_public: &[u8; KEY_LEN],
 ) -> [u8; SIGNATURE_LEN] {
-    provider
-        .primitives()
-        .sign(key, &signed_bytes(role, hash, static_public))
+    provider.primitives().sign(key, &signed_bytes(role, hash, static_public))
 }
 
 /// The device that `public` names, if `signature` proves that it holds the static key `static_public` in this session
@@ -37,17 +35,10 @@ pub(crate) fn verify(
     static_public: &[u8; KEY_LEN],
 ) -> Option<PeerId> {
     let signed = signed_bytes(signer, hash, static_public);
-    provider
-        .primitives()
-        .verify(public, &signed, signature)
-        .then(|| PeerId::from_bytes(*public))
+    provider.primitives().verify(public, &signed, signature).then(|| PeerId::from_bytes(*public))
 }
 
-fn signed_bytes(
-    signer: Role,
-    hash: &[u8; KEY_LEN],
-    static_public: &[u8; KEY_LEN],
-) -> [u8; SIGNED_LEN] {
+fn signed_bytes(signer: Role, hash: &[u8; KEY_LEN], static_public: &[u8; KEY_LEN]) -> [u8; SIGNED_LEN] {
     let mut bytes = [0; SIGNED_LEN];
     let (domain, rest) = bytes.split_at_mut(DOMAIN.len());
     let (role, rest) = rest.split_at_mut(1);
@@ -84,15 +75,9 @@ mod tests {
         expected.push(0x02);
         expected.extend_from_slice(&HASH);
         expected.extend_from_slice(&STATIC);
-        assert_eq!(
-            signed_bytes(Role::Responder, &HASH, &STATIC).as_slice(),
-            expected
-        );
+        assert_eq!(signed_bytes(Role::Responder, &HASH, &STATIC).as_slice(), expected);
         expected[20] = 0x01;
-        assert_eq!(
-            signed_bytes(Role::Initiator, &HASH, &STATIC).as_slice(),
-            expected
-        );
+        assert_eq!(signed_bytes(Role::Initiator, &HASH, &STATIC).as_slice(), expected);
     }
 
     #[test]
@@ -123,11 +108,7 @@ mod tests {
         for at in 0..DOMAIN.len() {
             signed[at] ^= 1;
             let proof = PROVIDER.primitives().sign(&key(), &signed);
-            assert_eq!(
-                check(&key().public(), &proof, Role::Initiator),
-                None,
-                "byte {at}"
-            );
+            assert_eq!(check(&key().public(), &proof, Role::Initiator), None, "byte {at}");
             signed[at] ^= 1;
         }
     }

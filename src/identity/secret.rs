@@ -73,11 +73,7 @@ impl Seed {
     pub fn new(mut bytes: [u8; KEY_LEN]) -> Result<Self, ConstantSeed> {
         // No early exit: how long this takes must not tell how many leading bytes agree.
         let difference = bytes.iter().fold(0, |all, byte| all | (byte ^ bytes[0]));
-        let seed = if difference == 0 {
-            Err(ConstantSeed)
-        } else {
-            Ok(Self(bytes))
-        };
+        let seed = if difference == 0 { Err(ConstantSeed) } else { Ok(Self(bytes)) };
         bytes.zeroize();
         seed
     }
@@ -116,10 +112,7 @@ pub(crate) struct KeyPair {
 
 impl KeyPair {
     pub(crate) fn new(provider: Provider, private: &[u8; KEY_LEN]) -> Self {
-        Self {
-            private: *private,
-            public: provider.primitives().x25519_public(private),
-        }
+        Self { private: *private, public: provider.primitives().x25519_public(private) }
     }
 
     pub(crate) const fn private(&self) -> &[u8; KEY_LEN] {

@@ -20,9 +20,8 @@ fn identity() -> Identity {
 #[test]
 fn the_peer_id_is_the_public_key_of_rfc_8032() {
     let secret = [
-        0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c,
-        0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae,
-        0x7f, 0x60,
+        0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44,
+        0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
     ];
     let start = Seed::new(core::array::from_fn(|i| i as u8)).expect("not constant");
     let identity = Identity::new(&SecretKey::from_bytes(secret), start);
@@ -35,9 +34,7 @@ fn the_peer_id_is_the_public_key_of_rfc_8032() {
 fn the_seed_of_the_start_is_the_private_static_key() {
     let identity = identity();
     assert_eq!(identity.static_key().private()[..2], [0xC0, 0xC1]);
-    let public = Provider::default()
-        .primitives()
-        .x25519_public(identity.static_key().private());
+    let public = Provider::default().primitives().x25519_public(identity.static_key().private());
     assert_eq!(identity.static_key().public(), &public);
 }
 
@@ -64,22 +61,13 @@ fn debug_shows_nothing_secret() {
         identity.static_key(),
         Provider::default(),
     );
-    for secret in [
-        identity.secret().as_bytes(),
-        identity.static_key().private(),
-    ] {
-        let hex: String = secret[..2]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+    for secret in [identity.secret().as_bytes(), identity.static_key().private()] {
+        let hex: String = secret[..2].iter().map(|byte| format!("{byte:02x}")).collect();
         let decimal = format!("{}, {}", secret[0], secret[1]);
         assert!(!shown.to_lowercase().contains(&hex), "{shown}");
         assert!(!shown.contains(&decimal), "{shown}");
     }
-    assert!(
-        shown.contains("SecretKey(..)") && shown.contains("Seed(..)"),
-        "{shown}"
-    );
+    assert!(shown.contains("SecretKey(..)") && shown.contains("Seed(..)"), "{shown}");
 }
 
 /// The responder's proof, as it goes into message 2, and what the initiator checks it against.
@@ -95,7 +83,8 @@ fn a_proof_holds_in_its_own_session_only() {
         let mut first = [0; 96];
         let begin = |role, key, ephemeral| {
             let suite = Suite::ChaChaPoly;
-            Handshake::new(role, PROVIDER, suite, key, &[ephemeral; 32], b"").unwrap()
+            Handshake::new(role, PROVIDER, suite, key, &KeyPair::new(PROVIDER, &[ephemeral; 32]), b"")
+                .unwrap()
         };
         let mut theirs = begin(Role::Initiator, &caller, session);
         let mut ours = begin(Role::Responder, responder.static_key(), 9);
@@ -109,14 +98,7 @@ fn a_proof_holds_in_its_own_session_only() {
     }
     let check = |proof, hash| {
         let public = responder.static_key().public();
-        verify(
-            PROVIDER,
-            id.as_bytes(),
-            proof,
-            Role::Responder,
-            hash,
-            public,
-        )
+        verify(PROVIDER, id.as_bytes(), proof, Role::Responder, hash, public)
     };
     for (a, proof) in proofs.iter().enumerate() {
         for (b, hash) in hashes.iter().enumerate() {
@@ -186,11 +168,7 @@ mod file {
         let content = fs::read_to_string(folder.file()).unwrap();
         assert_eq!(content.len(), 65);
         assert!(content.ends_with('\n'));
-        assert_eq!(
-            fs::read_dir(&folder.0).unwrap().count(),
-            1,
-            "a temporary file is left"
-        );
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "a temporary file is left");
     }
 
     #[cfg(unix)]
@@ -258,10 +236,7 @@ mod file {
                     Identity::load_or_create(&path).unwrap().peer_id()
                 };
                 let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
-                threads
-                    .into_iter()
-                    .map(|thread| thread.join().unwrap())
-                    .collect()
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
             });
             assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
         }

@@ -19,10 +19,7 @@ pub(crate) struct CipherState {
 
 impl CipherState {
     pub(super) fn new(provider: Provider, suite: Suite, key: &[u8; KEY_LEN]) -> Self {
-        Self {
-            aead: provider.primitives().aead(suite, key),
-            n: 0,
-        }
+        Self { aead: provider.primitives().aead(suite, key), n: 0 }
     }
 
     /// Encrypts all of `buf` but its last 16 bytes, which receive the tag.
@@ -43,15 +40,9 @@ impl CipherState {
     ///
     /// After an error the state is as it was, and `buf` holds nothing of the plaintext.
     pub(crate) fn open(&mut self, buf: &mut [u8]) -> Result<usize, OpenError> {
-        let n = self
-            .usable_nonce()
-            .map_err(|Exhausted| OpenError::Exhausted)?;
-        let (text, tag) = buf
-            .split_last_chunk_mut::<TAG_LEN>()
-            .ok_or(OpenError::TooShort)?;
-        self.aead
-            .open(n, &[], text, tag)
-            .map_err(|_| OpenError::Forged)?;
+        let n = self.usable_nonce().map_err(|Exhausted| OpenError::Exhausted)?;
+        let (text, tag) = buf.split_last_chunk_mut::<TAG_LEN>().ok_or(OpenError::TooShort)?;
+        self.aead.open(n, &[], text, tag).map_err(|_| OpenError::Forged)?;
         let len = text.len();
         self.advance();
         Ok(len)
@@ -65,11 +56,7 @@ impl CipherState {
 
     /// Noise keeps the highest nonce for [`rekey`](Self::rekey).
     fn usable_nonce(&self) -> Result<u64, Exhausted> {
-        if self.n == u64::MAX {
-            Err(Exhausted)
-        } else {
-            Ok(self.n)
-        }
+        if self.n == u64::MAX { Err(Exhausted) } else { Ok(self.n) }
     }
 
     /// Counts a frame that was handled, and rekeys where the next one has the next key.
@@ -90,9 +77,7 @@ impl CipherState {
 
 impl fmt::Debug for CipherState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CipherState")
-            .field("n", &self.n)
-            .finish_non_exhaustive()
+        f.debug_struct("CipherState").field("n", &self.n).finish_non_exhaustive()
     }
 }
 

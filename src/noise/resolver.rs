@@ -20,12 +20,7 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    pub(super) fn new(
-        provider: Provider,
-        suite: Suite,
-        static_key: &KeyPair,
-        ephemeral: &KeyPair,
-    ) -> Self {
+    pub(super) fn new(provider: Provider, suite: Suite, static_key: &KeyPair, ephemeral: &KeyPair) -> Self {
         Self {
             primitives: provider.primitives(),
             suite,
@@ -135,10 +130,7 @@ impl Dh for X25519 {
     fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), Error> {
         let public = pubkey.first_chunk().ok_or(Error::Dh)?;
         let out = out.first_chunk_mut().ok_or(Error::Dh)?;
-        let mut shared = self
-            .primitives
-            .x25519(&self.private, public)
-            .map_err(|_| Error::Dh)?;
+        let mut shared = self.primitives.x25519(&self.private, public).map_err(|_| Error::Dh)?;
         *out = shared;
         shared.zeroize();
         Ok(())
@@ -177,9 +169,7 @@ impl Cipher for AeadCipher {
         let (text, tag) = ciphertext.split_last_chunk().ok_or(Error::Decrypt)?;
         let out = out.get_mut(..text.len()).ok_or(Error::Decrypt)?;
         out.copy_from_slice(text);
-        self.aead
-            .open(nonce, authtext, out, tag)
-            .map_err(|_| Error::Decrypt)?;
+        self.aead.open(nonce, authtext, out, tag).map_err(|_| Error::Decrypt)?;
         Ok(text.len())
     }
 }

@@ -23,15 +23,8 @@ fn key(role: Role, ephemeral: bool) -> [u8; 32] {
 
 fn handshake_with(provider: Provider, role: Role, prologue: &[u8]) -> Handshake {
     let static_key = KeyPair::new(provider, &key(role, false));
-    Handshake::new(
-        role,
-        provider,
-        SUITE,
-        &static_key,
-        &KeyPair::new(PROVIDER, &key(role, true)),
-        prologue,
-    )
-    .unwrap()
+    Handshake::new(role, provider, SUITE, &static_key, &KeyPair::new(PROVIDER, &key(role, true)), prologue)
+        .unwrap()
 }
 
 fn handshake(role: Role) -> Handshake {
@@ -81,10 +74,7 @@ fn both_sides_agree_after_every_message() {
         let message = write(&mut sides[step % 2], b"payload").unwrap();
         assert_eq!(message.len(), 7 + overhead);
         assert!(overhead <= MAX_OVERHEAD);
-        assert_eq!(
-            read(&mut sides[(step + 1) % 2], &message).unwrap(),
-            b"payload"
-        );
+        assert_eq!(read(&mut sides[(step + 1) % 2], &message).unwrap(), b"payload");
         assert_ne!(sides[0].hash(), before);
     }
     let [initiator, responder] = sides;
@@ -108,11 +98,7 @@ fn every_changed_byte_of_a_message_ends_the_handshake() {
             let (mut writer, mut reader) = sides_before(step);
             assert_eq!(write(&mut writer, b"payload").unwrap(), message);
             if step > 0 {
-                assert_eq!(
-                    read(&mut reader, &forged),
-                    Err(NoiseError::Forged),
-                    "{step}, {at}"
-                );
+                assert_eq!(read(&mut reader, &forged), Err(NoiseError::Forged), "{step}, {at}");
                 assert_eq!(reader.remote_static(), None);
                 assert_eq!(read(&mut reader, &message), Err(NoiseError::Failed));
                 continue;
@@ -120,11 +106,7 @@ fn every_changed_byte_of_a_message_ends_the_handshake() {
             // Message 1 is in the clear; the answer to a changed one does not open.
             read(&mut reader, &forged).unwrap();
             let answer = write(&mut reader, b"").unwrap();
-            assert_eq!(
-                read(&mut writer, &answer),
-                Err(NoiseError::Forged),
-                "{step}, {at}"
-            );
+            assert_eq!(read(&mut writer, &answer), Err(NoiseError::Forged), "{step}, {at}");
         }
     }
 }
@@ -173,11 +155,7 @@ fn an_ephemeral_key_of_low_order_ends_the_handshake() {
     for public in [[0; 32], one, high(0xec), high(0xed), high(0xee)] {
         let mut responder = handshake(Role::Responder);
         read(&mut responder, &public).unwrap();
-        assert_eq!(
-            write(&mut responder, b""),
-            Err(NoiseError::LowOrder),
-            "{public:?}"
-        );
+        assert_eq!(write(&mut responder, b""), Err(NoiseError::LowOrder), "{public:?}");
         assert_eq!(write(&mut responder, b""), Err(NoiseError::Failed));
     }
 }
@@ -258,9 +236,7 @@ fn the_seed_of_the_start_is_no_ephemeral_key() {
 fn the_same_seed_makes_the_same_messages() {
     let first = |_| write(&mut handshake(Role::Initiator), b"").unwrap();
     assert_eq!(first(()), first(()));
-    let public = PROVIDER
-        .primitives()
-        .x25519_public(&key(Role::Initiator, true));
+    let public = PROVIDER.primitives().x25519_public(&key(Role::Initiator, true));
     assert_eq!(first(()), public);
 }
 
@@ -269,7 +245,7 @@ fn the_ephemeral_key_is_given_out_once() {
     use snow::resolvers::CryptoResolver;
 
     let static_key = KeyPair::new(PROVIDER, &[7; 32]);
-    let resolver = resolver::Resolver::new(PROVIDER, SUITE, &static_key, &[8; 32]);
+    let resolver = resolver::Resolver::new(PROVIDER, SUITE, &static_key, &KeyPair::new(PROVIDER, &[8; 32]));
     let mut rng = resolver.resolve_rng().unwrap();
     let mut bytes = [0; 32];
     assert_eq!(rng.try_fill_bytes(&mut bytes[..31]), Err(snow::Error::Rng));
@@ -282,10 +258,7 @@ fn the_ephemeral_key_is_given_out_once() {
 fn debug_shows_no_keys() {
     let (ciphers, _) = established();
     let shown = alloc::format!("{:?} {:?}", handshake(Role::Initiator), ciphers.send);
-    assert_eq!(
-        shown,
-        "Handshake { role: Initiator, .. } CipherState { n: 0, .. }"
-    );
+    assert_eq!(shown, "Handshake { role: Initiator, .. } CipherState { n: 0, .. }");
 }
 
 /// Counts what is dear.
@@ -332,22 +305,13 @@ impl Primitives for Counting {
 
 #[test]
 fn a_side_pays_for_four_scalar_multiplications() {
-    let counting: &Counting = Box::leak(Box::new(Counting {
-        public: AtomicUsize::new(0),
-        shared: AtomicUsize::new(0),
-    }));
+    let counting: &Counting =
+        Box::leak(Box::new(Counting { public: AtomicUsize::new(0), shared: AtomicUsize::new(0) }));
     let static_key = KeyPair::new(PROVIDER, &key(Role::Initiator, false));
     let provider = Provider::from_primitives(counting);
     let ephemeral = KeyPair::new(PROVIDER, &key(Role::Initiator, true));
-    let mut initiator = Handshake::new(
-        Role::Initiator,
-        provider,
-        SUITE,
-        &static_key,
-        &ephemeral,
-        b"prologue",
-    )
-    .unwrap();
+    let mut initiator =
+        Handshake::new(Role::Initiator, provider, SUITE, &static_key, &ephemeral, b"prologue").unwrap();
     let mut responder = handshake(Role::Responder);
     let message = write(&mut initiator, b"").unwrap();
     read(&mut responder, &message).unwrap();
@@ -355,10 +319,6 @@ fn a_side_pays_for_four_scalar_multiplications() {
     read(&mut initiator, &message).unwrap();
     let message = write(&mut initiator, b"").unwrap();
     read(&mut responder, &message).unwrap();
-    assert_eq!(
-        counting.public.load(Ordering::Relaxed),
-        1,
-        "the ephemeral key alone"
-    );
+    assert_eq!(counting.public.load(Ordering::Relaxed), 1, "the ephemeral key alone");
     assert_eq!(counting.shared.load(Ordering::Relaxed), 3, "ee, es, se");
 }

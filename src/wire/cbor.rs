@@ -187,7 +187,7 @@ fn skip_pairs(mut rest: &[u8], count: u64, levels: usize) -> Result<&[u8], Encod
         let (key, value) = read(rest)?;
         match key {
             Item::Unsigned(key) if key > KEY_MAX => return Err(EncodingError::KeyRange), // SPEC §8.1
-            Item::Unsigned(key) if key < lowest => return Err(EncodingError::KeyOrder), // SPEC §8.1
+            Item::Unsigned(key) if key < lowest => return Err(EncodingError::KeyOrder),  // SPEC §8.1
             Item::Unsigned(key) => lowest = key + 1,
             _ => return Err(EncodingError::KeyRange), // SPEC §8.1
         }
@@ -204,12 +204,8 @@ fn argument(major: u8, info: u8, rest: &[u8]) -> Result<(u64, &[u8]), EncodingEr
         31 if major >= 2 => return Err(EncodingError::Indefinite), // SPEC §8.1
         _ => return Err(EncodingError::Reserved),                  // SPEC §8.1
     };
-    let (digits, rest) = rest
-        .split_at_checked(width)
-        .ok_or(EncodingError::Truncated)?;
-    let value = digits
-        .iter()
-        .fold(0, |value, &digit| value << 8 | u64::from(digit));
+    let (digits, rest) = rest.split_at_checked(width).ok_or(EncodingError::Truncated)?;
+    let value = digits.iter().fold(0, |value, &digit| value << 8 | u64::from(digit));
     let smallest = if width == 1 { 24 } else { 1 << (4 * width) };
     if value < smallest {
         return Err(EncodingError::NotShortest); // SPEC §8.1
@@ -219,10 +215,7 @@ fn argument(major: u8, info: u8, rest: &[u8]) -> Result<(u64, &[u8]), EncodingEr
 
 /// Takes `len` bytes, or refuses a length that exceeds what is left.  SPEC §8.1
 fn split(bytes: &[u8], len: u64) -> Result<(&[u8], &[u8]), EncodingError> {
-    usize::try_from(len)
-        .ok()
-        .and_then(|len| bytes.split_at_checked(len))
-        .ok_or(EncodingError::Truncated)
+    usize::try_from(len).ok().and_then(|len| bytes.split_at_checked(len)).ok_or(EncodingError::Truncated)
 }
 
 /// Lets `false`, `true` and `null` pass.  SPEC §8.1

@@ -1,7 +1,7 @@
 //! Writing messages.  SPEC §9
 //!
-//! Requests and publications can be written in two parts.  What a request's *head* holds is known only when its
-//! frame is sealed (the deadline that is left); a publication's *tail* is the same for each of its subscribers.
+//! Requests can be written in two parts: what the *head* holds, the deadline that is left, is known only when the
+//! frame is sealed.
 
 use alloc::vec::Vec;
 
@@ -26,22 +26,11 @@ impl Message<'_> {
             Self::Goaway { last } => numbers(out, kind::GOAWAY, [last]),
             Self::Ping { token } => numbers(out, kind::PING, [token]),
             Self::Pong { token } => numbers(out, kind::PONG, [token]),
-            Self::Request {
-                id,
-                deadline_ms,
-                more,
-                method,
-                body,
-            } => {
+            Self::Request { id, deadline_ms, more, method, body } => {
                 request_head(id, deadline_ms, out);
                 request_tail(more, method, body, out);
             }
-            Self::Response {
-                id,
-                status,
-                more,
-                body,
-            } => {
+            Self::Response { id, status, more, body } => {
                 let fields = [id, status.number().into(), bit(more, flag::MORE)];
                 numbers_and_bytes(out, kind::RESPONSE, fields, body);
             }
@@ -50,19 +39,9 @@ impl Message<'_> {
             Self::Data { id, chunk } => numbers_and_bytes(out, kind::DATA, [id], chunk),
             Self::End { id, status } => numbers(out, kind::END, [id, status.number().into()]),
             Self::Credit { id, limit } => numbers(out, kind::CREDIT, [id, limit]),
-            Self::Subscribe {
-                id,
-                limit,
-                filter,
-                from,
-            } => subscribe(out, id, limit, filter, from),
+            Self::Subscribe { id, limit, filter, from } => subscribe(out, id, limit, filter, from),
             Self::Publication(publication) => publication.write(out),
-            Self::Continuation {
-                id,
-                more,
-                abort,
-                chunk,
-            } => {
+            Self::Continuation { id, more, abort, chunk } => {
                 let fields = [id, bit(more, flag::MORE) | bit(abort, flag::ABORT)];
                 numbers_and_bytes(out, kind::CONTINUATION, fields, chunk);
             }
@@ -92,81 +71,28 @@ pub(crate) fn request_tail(more: bool, method: &str, body: &[u8], out: &mut impl
     out.bytes(body);
 }
 
-/// How long [`request_tail`] is.
-pub(crate) fn request_tail_len(method: &str, body: &[u8]) -> usize {
-    count(|out| request_tail(false, method, body, out))
-}
-
 /// How long a request is at most, whatever its id and deadline.
 pub(crate) fn request_len_max(method: &str, body: &[u8]) -> usize {
-    REQUEST_HEAD_MAX + request_tail_len(method, body)
-}
-
-/// A publication in one piece, up to its flags.
-pub(crate) fn publication_head(
-    id: u64,
-    missed: u32,
-    unknown: bool,
-    retained: bool,
-    out: &mut impl Sink,
-) {
-    publication_begin(
-        8,
-        id,
-        missed,
-        bit(unknown, flag::UNKNOWN) | bit(retained, flag::RETAINED),
-        out,
-    );
-}
-
-/// A publication in one piece, behind its flags.
-pub(crate) fn publication_tail(topic: &str, point: Point, chunk: &[u8], out: &mut impl Sink) {
-    out.text(topic);
-    out.unsigned(point.epoch.into());
-    out.unsigned(point.sequence);
-    out.bytes(chunk);
-}
-
-/// How long [`publication_head`] is.
-pub(crate) fn publication_head_len(id: u64, missed: u32) -> usize {
-    count(|out| publication_head(id, missed, false, false, out))
-}
-
-/// How long [`publication_tail`] is.
-pub(crate) fn publication_tail_len(topic: &str, point: Point, chunk: &[u8]) -> usize {
-    count(|out| publication_tail(topic, point, chunk, out))
-}
-
-/// How long a publication in one piece is at most, whatever the numbers in it.
-pub(crate) fn publication_len_max(topic: &str, chunk: &[u8]) -> usize {
-    let point = Point {
-        epoch: u32::MAX,
-        sequence: u64::MAX,
-    };
-    publication_head_len(u64::MAX, u32::MAX) + publication_tail_len(topic, point, chunk)
+    REQUEST_HEAD_MAX + count(|out| request_tail(false, method, body, out))
 }
 
 impl Publication<'_> {
     fn write(&self, out: &mut impl Sink) {
-        match self.total {
-            None => publication_head(self.id, self.missed, self.unknown, self.retained, out),
-            Some(_) => {
-                let flags = bit(self.unknown, flag::UNKNOWN) | bit(self.retained, flag::RETAINED);
-                publication_begin(9, self.id, self.missed, flags | u64::from(flag::MORE), out);
-            }
-        }
-        publication_tail(self.topic, self.point, self.chunk, out);
+        let flags = bit(self.total.is_some(), flag::MORE)
+            | bit(self.unknown, flag::UNKNOWN)
+            | bit(self.retained, flag::RETAINED);
+        begin(out, if self.total.is_some() { 9 } else { 8 }, kind::PUBLICATION);
+        out.unsigned(self.id);
+        out.unsigned(self.missed.into());
+        out.unsigned(flags);
+        out.text(self.topic);
+        out.unsigned(self.point.epoch.into());
+        out.unsigned(self.point.sequence);
+        out.bytes(self.chunk);
         if let Some(total) = self.total {
             out.unsigned(total);
         }
     }
-}
-
-fn publication_begin(elements: u64, id: u64, missed: u32, flags: u64, out: &mut impl Sink) {
-    begin(out, elements, kind::PUBLICATION);
-    out.unsigned(id);
-    out.unsigned(missed.into());
-    out.unsigned(flags);
 }
 
 fn subscribe(out: &mut impl Sink, id: u64, limit: u64, filter: &str, from: Option<Point>) {
@@ -189,12 +115,7 @@ fn numbers<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N]) {
 }
 
 /// A message that is numbers, and bytes at its end.
-fn numbers_and_bytes<const N: usize>(
-    out: &mut impl Sink,
-    kind: u8,
-    fields: [u64; N],
-    content: &[u8],
-) {
+fn numbers_and_bytes<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N], content: &[u8]) {
     begin(out, 2 + N as u64, kind);
     for field in fields {
         out.unsigned(field);

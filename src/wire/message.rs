@@ -193,12 +193,7 @@ impl<'a> Message<'a> {
             return Err(WireError::NotAMessage); // SPEC §8.2
         };
         let message = u8::try_from(number).map_err(|_| WireError::UnknownType(number))?;
-        let fields = Fields {
-            rest,
-            elements,
-            message,
-            field: 1,
-        };
+        let fields = Fields { rest, elements, message, field: 1 };
         // Elements behind those that are read are never looked at again: SPEC §8.2 (ENC-3)
         Ok((Self::read(fields)?, len))
     }
@@ -208,34 +203,17 @@ impl<'a> Message<'a> {
         let f = &mut fields;
         Ok(match f.message {
             kind::ACCEPT => Self::Accept,
-            kind::CLOSE => Self::Close {
-                status: f.status()?,
-            },
+            kind::CLOSE => Self::Close { status: f.status()? },
             kind::GOAWAY => Self::Goaway { last: f.u64()? },
             kind::PING => Self::Ping { token: f.u64()? },
             kind::PONG => Self::Pong { token: f.u64()? },
             kind::REQUEST => Self::read_request(f)?,
             kind::RESPONSE => Self::read_response(f)?,
-            kind::BUSY => Self::Busy {
-                id: f.u64()?,
-                retry_ms: f.u32()?,
-            },
-            kind::CANCEL => Self::Cancel {
-                id: f.u64()?,
-                status: f.status()?,
-            },
-            kind::DATA => Self::Data {
-                id: f.u64()?,
-                chunk: f.bytes()?,
-            },
-            kind::END => Self::End {
-                id: f.u64()?,
-                status: f.status()?,
-            },
-            kind::CREDIT => Self::Credit {
-                id: f.u64()?,
-                limit: f.u64()?,
-            },
+            kind::BUSY => Self::Busy { id: f.u64()?, retry_ms: f.u32()? },
+            kind::CANCEL => Self::Cancel { id: f.u64()?, status: f.status()? },
+            kind::DATA => Self::Data { id: f.u64()?, chunk: f.bytes()? },
+            kind::END => Self::End { id: f.u64()?, status: f.status()? },
+            kind::CREDIT => Self::Credit { id: f.u64()?, limit: f.u64()? },
             kind::SUBSCRIBE => Self::Subscribe {
                 id: f.u64()?,
                 limit: f.u64()?,
@@ -244,11 +222,9 @@ impl<'a> Message<'a> {
             },
             kind::PUBLICATION => Self::Publication(Publication::read(f)?),
             kind::CONTINUATION => Self::read_continuation(f)?,
-            kind::MISSED => Self::Missed {
-                id: f.u64()?,
-                unknown: f.flags(flag::UNKNOWN)? != 0,
-                count: f.u32()?,
-            },
+            kind::MISSED => {
+                Self::Missed { id: f.u64()?, unknown: f.flags(flag::UNKNOWN)? != 0, count: f.u32()? }
+            }
             kind::PADDING..=kind::IGNORABLE_LAST => Self::Ignorable, // SPEC §8.2 (ENC-5)
             unknown => return Err(WireError::UnknownType(unknown.into())), // SPEC §8.2 (ENC-6)
         })
@@ -277,12 +253,7 @@ impl<'a> Message<'a> {
         let id = f.u64()?;
         let flags = f.flags(flag::MORE | flag::ABORT)?;
         let (more, abort) = (flags & flag::MORE != 0, flags & flag::ABORT != 0);
-        Ok(Self::Continuation {
-            id,
-            more,
-            abort,
-            chunk: f.bytes()?,
-        })
+        Ok(Self::Continuation { id, more, abort, chunk: f.bytes()? })
     }
 }
 
@@ -299,11 +270,7 @@ impl<'a> Publication<'a> {
             point: f.point()?,
             chunk: f.bytes()?,
             // Without `more`, a ninth element is one to ignore.  SPEC §9
-            total: if flags & flag::MORE == 0 {
-                None
-            } else {
-                Some(f.u64()?)
-            },
+            total: if flags & flag::MORE == 0 { None } else { Some(f.u64()?) },
         })
     }
 }
@@ -344,9 +311,7 @@ impl<'a> Fields<'a> {
 
     fn flags(&mut self, defined: u8) -> Result<u8, WireError> {
         let message = self.message;
-        let flags = u8::try_from(self.u64()?)
-            .ok()
-            .filter(|flags| flags & !defined == 0);
+        let flags = u8::try_from(self.u64()?).ok().filter(|flags| flags & !defined == 0);
         flags.ok_or(WireError::UndefinedFlags { message }) // SPEC §8.2 (ENC-7)
     }
 
@@ -363,18 +328,13 @@ impl<'a> Fields<'a> {
             _ => None,
         })?;
         if text.len() > NAME_MAX {
-            return Err(WireError::NameTooLong {
-                message: self.message,
-            }); // SPEC §13 (NAM-2)
+            return Err(WireError::NameTooLong { message: self.message }); // SPEC §13 (NAM-2)
         }
         Ok(text)
     }
 
     fn point(&mut self) -> Result<Point, WireError> {
-        Ok(Point {
-            epoch: self.u32()?,
-            sequence: self.u64()?,
-        })
+        Ok(Point { epoch: self.u32()?, sequence: self.u64()? })
     }
 
     fn field<T>(&mut self, convert: impl FnOnce(Item<'a>) -> Option<T>) -> Result<T, WireError> {
@@ -391,9 +351,6 @@ impl<'a> Fields<'a> {
 
     /// About the field that was read last.
     fn out_of_range(&self) -> WireError {
-        WireError::OutOfRange {
-            message: self.message,
-            field: self.field - 1,
-        }
+        WireError::OutOfRange { message: self.message, field: self.field - 1 }
     }
 }

@@ -68,14 +68,8 @@ impl From<EncodingError> for PayloadError {
 impl Payload {
     /// Appends the payload to `out`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let PeerLimits {
-            max_frame,
-            max_requests,
-            max_subscriptions,
-            window,
-            silence_ms,
-            features,
-        } = self.limits;
+        let PeerLimits { max_frame, max_requests, max_subscriptions, window, silence_ms, features } =
+            self.limits;
         out.map(KEYS.into());
         out.unsigned(0);
         out.bytes(&self.identity);
@@ -103,11 +97,7 @@ impl Payload {
         let (Item::Map(pairs), rest) = cbor::read(bytes)? else {
             return Err(PayloadError::NotAMap);
         };
-        let mut entries = Entries {
-            rest,
-            pairs,
-            next: 0,
-        };
+        let mut entries = Entries { rest, pairs, next: 0 };
         // A struct's fields are evaluated in the order in which they are written, which is that of the keys.
         let payload = Self {
             identity: entries.bytes()?,
@@ -150,9 +140,7 @@ impl<'a> Entries<'a> {
             Item::Unsigned(value) => T::try_from(value).ok(),
             _ => None,
         };
-        number
-            .filter(|number| *number >= least)
-            .ok_or(PayloadError::Value(key)) // SPEC §5.2 (HSK-6)
+        number.filter(|number| *number >= least).ok_or(PayloadError::Value(key)) // SPEC §5.2 (HSK-6)
     }
 
     fn required(&mut self) -> Result<(u8, Item<'a>), PayloadError> {

@@ -6,8 +6,6 @@ pub(crate) const PREAMBLE_LEN: usize = 8;
 pub(crate) const VERSION: u8 = 1;
 /// The profile of byte streams and serial lines.  SPEC §3
 pub(crate) const PROFILE: u8 = 0;
-/// The suite that every peer speaks, `Noise_XX_25519_ChaChaPoly_SHA256`.  SPEC §3 (PRE-1)
-pub(crate) const SUITE_CHACHA: u16 = 0x0001;
 
 /// Why a responder refused before the handshake.  Nobody vouches for it: whoever sits on the path can forge one.
 /// SPEC §3
@@ -81,10 +79,7 @@ impl InitiatorPreamble {
 
     /// Whether these first bytes, as few as there are, can begin such a preamble.  SPEC §3 (PRE-2)
     pub(crate) fn magic_matches(prefix: &[u8]) -> bool {
-        prefix
-            .iter()
-            .zip(Self::MAGIC)
-            .all(|(&byte, magic)| byte == magic)
+        prefix.iter().zip(Self::MAGIC).all(|(&byte, magic)| byte == magic)
     }
 
     pub(crate) fn encode(self) -> [u8; PREAMBLE_LEN] {
@@ -94,11 +89,7 @@ impl InitiatorPreamble {
     pub(crate) fn decode(bytes: [u8; PREAMBLE_LEN]) -> Result<Self, PreambleError> {
         let [version, profile, suites @ ..] = split(bytes, Self::MAGIC)?;
         let suites = u16::from_be_bytes(suites);
-        Ok(Self {
-            version,
-            profile,
-            suites,
-        })
+        Ok(Self { version, profile, suites })
     }
 }
 
@@ -107,19 +98,11 @@ impl ResponderPreamble {
 
     /// Whether these first bytes, as few as there are, can begin such a preamble.  SPEC §3 (PRE-3)
     pub(crate) fn magic_matches(prefix: &[u8]) -> bool {
-        prefix
-            .iter()
-            .zip(Self::MAGIC)
-            .all(|(&byte, magic)| byte == magic)
+        prefix.iter().zip(Self::MAGIC).all(|(&byte, magic)| byte == magic)
     }
 
     pub(crate) fn encode(self) -> [u8; PREAMBLE_LEN] {
-        join(
-            Self::MAGIC,
-            self.version,
-            self.code.map_or(0, RefusalCode::number),
-            self.suites,
-        )
+        join(Self::MAGIC, self.version, self.code.map_or(0, RefusalCode::number), self.suites)
     }
 
     /// Reads one; of PRE-5, only the table of codes is checked here, since the rest depends on what was offered.
@@ -130,11 +113,7 @@ impl ResponderPreamble {
             0 => None,
             _ => Some(RefusalCode::new(code).ok_or(PreambleError::UnknownCode(code))?), // SPEC §3 (PRE-5)
         };
-        Ok(Self {
-            version,
-            code,
-            suites,
-        })
+        Ok(Self { version, code, suites })
     }
 }
 
@@ -158,23 +137,11 @@ mod tests {
 
     #[test]
     fn bytes_of_both() {
-        let initiator = InitiatorPreamble {
-            version: 1,
-            profile: 0,
-            suites: SUITE_CHACHA,
-        };
+        let initiator = InitiatorPreamble { version: 1, profile: 0, suites: 0x0001 };
         assert_eq!(initiator.encode(), *b"symb\x01\x00\x00\x01");
-        let accepted = ResponderPreamble {
-            version: 1,
-            code: None,
-            suites: SUITE_CHACHA,
-        };
+        let accepted = ResponderPreamble { version: 1, code: None, suites: 0x0001 };
         assert_eq!(accepted.encode(), *b"olon\x01\x00\x00\x01");
-        let refused = ResponderPreamble {
-            version: 1,
-            code: Some(RefusalCode::Busy),
-            suites: 3,
-        };
+        let refused = ResponderPreamble { version: 1, code: Some(RefusalCode::Busy), suites: 3 };
         assert_eq!(refused.encode(), *b"olon\x01\x04\x00\x03");
     }
 
@@ -182,34 +149,17 @@ mod tests {
     #[test]
     fn magic_is_checked_byte_by_byte() {
         for len in 0..=PREAMBLE_LEN {
-            assert!(InitiatorPreamble::magic_matches(
-                &b"symb\x01\x00\x00\x01"[..len]
-            ));
-            assert!(ResponderPreamble::magic_matches(
-                &b"olon\x01\x00\x00\x01"[..len]
-            ));
+            assert!(InitiatorPreamble::magic_matches(&b"symb\x01\x00\x00\x01"[..len]));
+            assert!(ResponderPreamble::magic_matches(&b"olon\x01\x00\x00\x01"[..len]));
         }
-        for prefix in [
-            &b"S"[..],
-            b"\x16\x03\x01",
-            b"GET ",
-            b"sy\x00",
-            b"symp",
-            b"olon",
-        ] {
+        for prefix in [&b"S"[..], b"\x16\x03\x01", b"GET ", b"sy\x00", b"symp", b"olon"] {
             assert!(!InitiatorPreamble::magic_matches(prefix), "{prefix:?}");
         }
         for prefix in [&b"s"[..], b"symb", b"olom", b"HTTP"] {
             assert!(!ResponderPreamble::magic_matches(prefix), "{prefix:?}");
         }
-        assert_eq!(
-            InitiatorPreamble::decode(*b"olon\x01\0\0\x01"),
-            Err(PreambleError::Magic)
-        );
-        assert_eq!(
-            ResponderPreamble::decode(*b"symb\x01\0\0\x01"),
-            Err(PreambleError::Magic)
-        );
+        assert_eq!(InitiatorPreamble::decode(*b"olon\x01\0\0\x01"), Err(PreambleError::Magic));
+        assert_eq!(ResponderPreamble::decode(*b"symb\x01\0\0\x01"), Err(PreambleError::Magic));
     }
 
     /// PRE-5: codes, each of the 256

@@ -135,7 +135,9 @@ impl Session {
     pub(crate) fn end_subscription(&mut self, id: u64, status: Status) -> Result<(), SendError> {
         self.check_open()?;
         let accepted = match self.exchanges.theirs(id) {
-            Some(Taken { kind: TakenKind::Subscription { accepted, .. }, answer: Answer::Owed, .. }) => *accepted,
+            Some(Taken { kind: TakenKind::Subscription { accepted, .. }, answer: Answer::Owed, .. }) => {
+                *accepted
+            }
             _ => return Err(SendError::UnknownExchange),
         };
         if !accepted {

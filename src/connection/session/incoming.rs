@@ -88,7 +88,12 @@ impl Session {
             Message::Pong { .. } | Message::Ignorable => Ok(None),
             Message::Request { id, deadline_ms, more, method, body } => {
                 let deadline = self.deadline_of(deadline_ms, now);
-                let request = Pending::Request { id, method: span_of(unit, method.as_bytes()), body: span_of(unit, body), deadline };
+                let request = Pending::Request {
+                    id,
+                    method: span_of(unit, method.as_bytes()),
+                    body: span_of(unit, body),
+                    deadline,
+                };
                 self.on_request(id, deadline, more, method, request)
             }
             Message::Response { id, status, more, body } => {
@@ -162,7 +167,14 @@ impl Session {
         }
     }
 
-    fn on_request(&mut self, id: u64, deadline: Option<Instant>, more: bool, method: &str, request: Pending) -> Outcome {
+    fn on_request(
+        &mut self,
+        id: u64,
+        deadline: Option<Instant>,
+        more: bool,
+        method: &str,
+        request: Pending,
+    ) -> Outcome {
         let taken = Taken {
             id,
             deadline,
@@ -188,7 +200,14 @@ impl Session {
         event(request)
     }
 
-    fn on_subscribe(&mut self, id: u64, limit: u64, filter: &str, from: Option<Point>, pending: Pending) -> Outcome {
+    fn on_subscribe(
+        &mut self,
+        id: u64,
+        limit: u64,
+        filter: &str,
+        from: Option<Point>,
+        pending: Pending,
+    ) -> Outcome {
         let taken = Taken {
             id,
             deadline: None,

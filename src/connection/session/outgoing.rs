@@ -8,8 +8,8 @@ use crate::connection::exchanges::{Answer, Cancel, Exchanges};
 use crate::connection::queue::{Entry, Role};
 use crate::noise::Exhausted;
 use crate::time::Instant;
-use crate::wire::{encode, frame};
 use crate::wire::message::Message;
+use crate::wire::{encode, frame};
 
 /// One frame in sixteen begins with the lane that has waited.  SPEC §12 LAN-1
 const FRAMES_PASSED_OVER: u8 = 15;
@@ -190,7 +190,13 @@ enum Appended {
 }
 
 /// Appends one queued message, and notes in the table that it has left.
-fn append(entry: Entry, bytes: &[u8], exchanges: &mut Exchanges, now: Instant, frame: &mut Frame<'_>) -> Appended {
+fn append(
+    entry: Entry,
+    bytes: &[u8],
+    exchanges: &mut Exchanges,
+    now: Instant,
+    frame: &mut Frame<'_>,
+) -> Appended {
     let id = entry.id;
     match entry.role {
         Role::Request | Role::Subscribe => {

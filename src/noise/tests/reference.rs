@@ -73,10 +73,7 @@ fn finish(role: Role, prologue: &[u8], payload: &[u8]) -> (Ciphers, HandshakeSta
         assert_eq!(ours.hash(), theirs.get_handshake_hash());
         our_turn = !our_turn;
     }
-    assert_eq!(
-        ours.remote_static().unwrap(),
-        *KeyPair::new(PROVIDER, &key(!role, false)).public()
-    );
+    assert_eq!(ours.remote_static().unwrap(), *KeyPair::new(PROVIDER, &key(!role, false)).public());
     (ours.split().unwrap(), theirs)
 }
 

@@ -17,10 +17,7 @@ fn a_frame_opens_once_and_in_its_order() {
     let (mut one, mut two) = established();
     let first = sealed(&mut one.send, b"first");
     let second = sealed(&mut one.send, b"second");
-    assert_eq!(
-        two.receive.open(&mut second.clone()),
-        Err(OpenError::Forged)
-    );
+    assert_eq!(two.receive.open(&mut second.clone()), Err(OpenError::Forged));
     assert_eq!(two.receive.open(&mut first.clone()), Ok(5));
     assert_eq!(two.receive.open(&mut first.clone()), Err(OpenError::Forged));
     assert_eq!(two.receive.open(&mut second.clone()), Ok(6));
@@ -36,28 +33,12 @@ fn a_refused_frame_changes_nothing_and_shows_nothing() {
     for at in 0..frame.len() {
         let mut forged = frame.clone();
         forged[at] ^= 0x80;
-        assert_eq!(
-            two.receive.open(&mut forged),
-            Err(OpenError::Forged),
-            "{at}"
-        );
-        assert!(
-            !forged
-                .windows(4)
-                .any(|part| b"plaintext".windows(4).any(|text| text == part))
-        );
+        assert_eq!(two.receive.open(&mut forged), Err(OpenError::Forged), "{at}");
+        assert!(!forged.windows(4).any(|part| b"plaintext".windows(4).any(|text| text == part)));
     }
     for len in 0..frame.len() {
-        let expected = if len < 16 {
-            OpenError::TooShort
-        } else {
-            OpenError::Forged
-        };
-        assert_eq!(
-            two.receive.open(&mut frame[..len].to_vec()),
-            Err(expected),
-            "{len}"
-        );
+        let expected = if len < 16 { OpenError::TooShort } else { OpenError::Forged };
+        assert_eq!(two.receive.open(&mut frame[..len].to_vec()), Err(expected), "{len}");
     }
     assert_eq!(two.receive.open(&mut frame.clone()), Ok(9));
 }

@@ -86,9 +86,7 @@ fn c1_not_shortest() {
 fn c2_indefinite() {
     all_refused(
         EncodingError::Indefinite,
-        &[
-            "5f4100ff", "7f6161ff", "9fff", "9f01ff", "bfff", "819f01ff", "a1009fff",
-        ],
+        &["5f4100ff", "7f6161ff", "9fff", "9f01ff", "bfff", "819f01ff", "a1009fff"],
     );
 }
 
@@ -97,13 +95,7 @@ fn c2_indefinite() {
 fn c3_c4_key_order() {
     all_refused(
         EncodingError::KeyOrder,
-        &[
-            "a201000000",
-            "a200000000",
-            "a3000002000100",
-            "a200a0 00a0",
-            "a217001700",
-        ],
+        &["a201000000", "a200000000", "a3000002000100", "a200a0 00a0", "a217001700"],
     );
 }
 
@@ -112,9 +104,7 @@ fn c3_c4_key_order() {
 fn keys_of_other_types() {
     all_refused(
         EncodingError::KeyRange,
-        &[
-            "a1181800", "a12000", "a1616100", "a14000", "a18000", "a1a000", "a1f500", "a1f600",
-        ],
+        &["a1181800", "a12000", "a1616100", "a14000", "a18000", "a1a000", "a1f500", "a1f600"],
     );
 }
 
@@ -129,19 +119,14 @@ fn c5_trailing() {
 fn c6_reserved() {
     all_refused(
         EncodingError::Reserved,
-        &[
-            "1c", "1d", "1e", "1f", "3c", "3f", "5c", "7d", "9e", "bc", "fc", "fd", "fe", "811c",
-        ],
+        &["1c", "1d", "1e", "1f", "3c", "3f", "5c", "7d", "9e", "bc", "fc", "fd", "fe", "811c"],
     );
 }
 
 /// ENC-1; attack C7: breaks where nothing is open
 #[test]
 fn c7_break() {
-    all_refused(
-        EncodingError::Break,
-        &["ff", "81ff", "8201ff", "a100ff", "a1ff00"],
-    );
+    all_refused(EncodingError::Break, &["ff", "81ff", "8201ff", "a100ff", "a1ff00"]);
 }
 
 /// ENC-1; attacks C8 and C9: simple values, undefined among them
@@ -149,36 +134,15 @@ fn c7_break() {
 fn c8_c9_simple() {
     all_refused(
         EncodingError::Simple,
-        &[
-            "e0", "f3", "f7", "f800", "f814", "f816", "f81f", "f820", "f8ff", "81f7",
-        ],
+        &["e0", "f3", "f7", "f800", "f814", "f816", "f81f", "f820", "f8ff", "81f7"],
     );
 }
 
 /// ENC-1; attack C9: floating-point numbers and tags
 #[test]
 fn c9_floats_and_tags() {
-    all_refused(
-        EncodingError::Float,
-        &[
-            "f90000",
-            "f97e00",
-            "fa7fc00000",
-            "fb7ff8000000000000",
-            "81f93c00",
-        ],
-    );
-    all_refused(
-        EncodingError::Tag,
-        &[
-            "c000",
-            "c11a514b67b0",
-            "d81820",
-            "d9d9f780",
-            "81c000",
-            "a100c240",
-        ],
-    );
+    all_refused(EncodingError::Float, &["f90000", "f97e00", "fa7fc00000", "fb7ff8000000000000", "81f93c00"]);
+    all_refused(EncodingError::Tag, &["c000", "c11a514b67b0", "d81820", "d9d9f780", "81c000", "a100c240"]);
 }
 
 /// ENC-1; attack C10: overlong forms, surrogates, beyond U+10FFFF, cut short
@@ -186,16 +150,7 @@ fn c9_floats_and_tags() {
 fn c10_not_utf8() {
     all_refused(
         EncodingError::NotUtf8,
-        &[
-            "61ff",
-            "6180",
-            "62c080",
-            "63eda080",
-            "64f4908080",
-            "61c3",
-            "63e28228",
-            "8161c3",
-        ],
+        &["61ff", "6180", "62c080", "63eda080", "64f4908080", "61c3", "63e28228", "8161c3"],
     );
 }
 
@@ -204,21 +159,13 @@ fn c10_not_utf8() {
 fn c11_depth() {
     all_refused(
         EncodingError::TooDeep,
-        &[
-            "8181818180",
-            "a100a100a100a100a0",
-            "81a10081a10080",
-            "8400008181818000",
-        ],
+        &["8181818180", "a100a100a100a100a0", "81a10081a10080", "8400008181818000"],
     );
     for initial in [0x81, 0x82, 0x98] {
         let deep = [initial].repeat(60_000);
         assert!(item_len(&deep).is_err());
     }
-    assert_eq!(
-        item_len(&[0x81].repeat(60_000)),
-        Err(EncodingError::TooDeep)
-    );
+    assert_eq!(item_len(&[0x81].repeat(60_000)), Err(EncodingError::TooDeep));
 }
 
 /// ENC-1: 32 elements in an array, and not one more; a map's keys are its limit
@@ -261,10 +208,7 @@ fn c12_lengths_beyond_the_end() {
             "bbffffffffffffffff0000",
         ],
     );
-    all_refused(
-        EncodingError::ArrayTooLong,
-        &["9bffffffffffffffff", "9affffffff00"],
-    );
+    all_refused(EncodingError::ArrayTooLong, &["9bffffffffffffffff", "9affffffff00"]);
 }
 
 #[derive(Clone, Debug)]

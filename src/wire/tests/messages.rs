@@ -9,114 +9,31 @@ use crate::wire::message::{Message, Point, Publication, WireError};
 
 /// One of each type, with all its fields, as in the table of SPEC §9; every field is different.
 fn samples() -> Vec<(Message<'static>, &'static str)> {
-    let (id, status, point) = (
-        2,
-        Status::NOT_FOUND,
-        Point {
-            epoch: 5,
-            sequence: 6,
-        },
-    );
+    let (id, status, point) = (2, Status::NOT_FOUND, Point { epoch: 5, sequence: 6 });
     let (method, filter, topic, body, chunk) = ("m", "f", "t", &b"\xb0"[..], &b"\xc0"[..]);
-    let whole = Publication {
-        id,
-        missed: 4,
-        unknown: true,
-        retained: true,
-        topic,
-        point,
-        chunk,
-        total: None,
-    };
-    let first = Publication {
-        unknown: false,
-        total: Some(300),
-        ..whole
-    };
+    let whole =
+        Publication { id, missed: 4, unknown: true, retained: true, topic, point, chunk, total: None };
+    let first = Publication { unknown: false, total: Some(300), ..whole };
     [
         (Message::Accept, "8100"),
-        (
-            Message::Close {
-                status: Status::VIOLATION,
-            },
-            "8201 1821",
-        ),
+        (Message::Close { status: Status::VIOLATION }, "8201 1821"),
         (Message::Goaway { last: 7 }, "8202 07"),
         (Message::Ping { token: 8 }, "8203 08"),
         (Message::Pong { token: 9 }, "8204 09"),
-        (
-            Message::Request {
-                id,
-                deadline_ms: 1000,
-                more: true,
-                method,
-                body,
-            },
-            "8605 02 1903e8 01 616d 41b0",
-        ),
-        (
-            Message::Response {
-                id,
-                status,
-                more: false,
-                body,
-            },
-            "8506 02 03 00 41b0",
-        ),
+        (Message::Request { id, deadline_ms: 1000, more: true, method, body }, "8605 02 1903e8 01 616d 41b0"),
+        (Message::Response { id, status, more: false, body }, "8506 02 03 00 41b0"),
         (Message::Busy { id, retry_ms: 50 }, "8307 02 1832"),
         (Message::Cancel { id, status }, "8308 02 03"),
         (Message::Data { id, chunk }, "8309 02 41c0"),
         (Message::End { id, status }, "830a 02 03"),
         (Message::Credit { id, limit: 4096 }, "830b 02 191000"),
-        (
-            Message::Subscribe {
-                id,
-                limit: 4096,
-                filter,
-                from: None,
-            },
-            "840c 02 191000 6166",
-        ),
-        (
-            Message::Subscribe {
-                id,
-                limit: 4096,
-                filter,
-                from: Some(point),
-            },
-            "860c 02 191000 6166 05 06",
-        ),
+        (Message::Subscribe { id, limit: 4096, filter, from: None }, "840c 02 191000 6166"),
+        (Message::Subscribe { id, limit: 4096, filter, from: Some(point) }, "860c 02 191000 6166 05 06"),
         (Message::Publication(whole), "880d 02 04 06 6174 05 06 41c0"),
-        (
-            Message::Publication(first),
-            "890d 02 04 05 6174 05 06 41c0 19012c",
-        ),
-        (
-            Message::Continuation {
-                id,
-                more: true,
-                abort: false,
-                chunk,
-            },
-            "840e 02 01 41c0",
-        ),
-        (
-            Message::Continuation {
-                id,
-                more: false,
-                abort: true,
-                chunk: b"",
-            },
-            "840e 02 02 40",
-        ),
-        (
-            Message::Missed {
-                id,
-                unknown: true,
-                count: 9,
-            },
-            "840f 02 02 09",
-        ),
+        (Message::Publication(first), "890d 02 04 05 6174 05 06 41c0 19012c"),
+        (Message::Continuation { id, more: true, abort: false, chunk }, "840e 02 01 41c0"),
+        (Message::Continuation { id, more: false, abort: true, chunk: b"" }, "840e 02 02 40"),
+        (Message::Missed { id, unknown: true, count: 9 }, "840f 02 02 09"),
         (Message::Ignorable, "8114"),
     ]
     .into()
@@ -134,42 +51,23 @@ fn bytes_of_each() {
         let bytes = hex(text);
         assert_eq!(encoded(message), bytes, "{message:?}");
         assert_eq!(message.encoded_len(), bytes.len(), "{message:?}");
-        assert_eq!(
-            Message::decode(&bytes),
-            Ok((message, bytes.len())),
-            "{text}"
-        );
+        assert_eq!(Message::decode(&bytes), Ok((message, bytes.len())), "{text}");
     }
 }
 
 /// Attack C5: what stands behind a message is the next one's
 #[test]
 fn c5_only_the_first_is_read() {
-    assert_eq!(
-        Message::decode(&hex("8203 08 ff")),
-        Ok((Message::Ping { token: 8 }, 3))
-    );
+    assert_eq!(Message::decode(&hex("8203 08 ff")), Ok((Message::Ping { token: 8 }, 3)));
 }
 
 /// ENC-1: the encoding is checked first, and to the message's end
 #[test]
 fn encoding_is_checked_first() {
-    all_refused(
-        WireError::Encoding(EncodingError::Truncated),
-        &["", "81", "8203", "8605 02"],
-    );
-    all_refused(
-        WireError::Encoding(EncodingError::NotShortest),
-        &["811800", "8203 1800", "9801 00"],
-    );
-    all_refused(
-        WireError::Encoding(EncodingError::Tag),
-        &["8210 c000", "8200 c000", "d9d9f78100"],
-    );
-    all_refused(
-        WireError::Encoding(EncodingError::TooDeep),
-        &["8200 81818180", "8214 81818180"],
-    );
+    all_refused(WireError::Encoding(EncodingError::Truncated), &["", "81", "8203", "8605 02"]);
+    all_refused(WireError::Encoding(EncodingError::NotShortest), &["811800", "8203 1800", "9801 00"]);
+    all_refused(WireError::Encoding(EncodingError::Tag), &["8210 c000", "8200 c000", "d9d9f78100"]);
+    all_refused(WireError::Encoding(EncodingError::TooDeep), &["8200 81818180", "8214 81818180"]);
 }
 
 /// ENC-4: not an array that begins with an unsigned integer; attack C14
@@ -177,9 +75,7 @@ fn encoding_is_checked_first() {
 fn c14_not_a_message() {
     all_refused(
         WireError::NotAMessage,
-        &[
-            "00", "80", "a0", "40", "60", "f6", "8120", "81f5", "814100", "816161", "8180",
-        ],
+        &["00", "80", "a0", "40", "60", "f6", "8120", "81f5", "814100", "816161", "8180"],
     );
 }
 
@@ -200,19 +96,12 @@ fn extra_elements_are_ignored() {
             let mut bytes = hex(text);
             bytes[0] += 1;
             bytes.extend(hex(extra));
-            assert_eq!(
-                Message::decode(&bytes),
-                Ok((message, bytes.len())),
-                "{text} {extra}"
-            );
+            assert_eq!(Message::decode(&bytes), Ok((message, bytes.len())), "{text} {extra}");
         }
     }
     let many = |count: u8| [&[0x98, count, 0][..], &[0].repeat(usize::from(count) - 1)].concat();
     assert_eq!(Message::decode(&many(32)), Ok((Message::Accept, 34)));
-    assert_eq!(
-        Message::decode(&many(33)),
-        Err(EncodingError::ArrayTooLong.into())
-    );
+    assert_eq!(Message::decode(&many(33)), Err(EncodingError::ArrayTooLong.into()));
 }
 
 /// ENC-4: each field is required; attack C14
@@ -226,11 +115,7 @@ fn c14_missing_fields() {
             let (message, field) = (bytes[1], elements);
             let optional = message == 12 && elements == 4;
             let expected = (!optional).then_some(WireError::MissingField { message, field });
-            assert_eq!(
-                Message::decode(&bytes).err(),
-                expected,
-                "{elements} of {text}"
-            );
+            assert_eq!(Message::decode(&bytes).err(), expected, "{elements} of {text}");
         }
     }
 }
@@ -246,15 +131,8 @@ fn c13_c14_wrong_types() {
                 if old >> 5 == hex(wrong)[0] >> 5 {
                     continue;
                 }
-                let error = WireError::WrongType {
-                    message: whole[1],
-                    field,
-                };
-                assert_eq!(
-                    Message::decode(&bytes),
-                    Err(error),
-                    "{text}, {field}: {wrong}"
-                );
+                let error = WireError::WrongType { message: whole[1], field };
+                assert_eq!(Message::decode(&bytes), Err(error), "{text}, {field}: {wrong}");
             }
         }
     }
@@ -276,10 +154,7 @@ fn c13_out_of_range() {
         (13, 5, above_u32),
         (15, 3, above_u32),
     ] {
-        let (_, text) = samples()
-            .into_iter()
-            .rfind(|(_, text)| hex(text)[1] == message)
-            .unwrap();
+        let (_, text) = samples().into_iter().rfind(|(_, text)| hex(text)[1] == message).unwrap();
         for number in [least, "1bffffffffffffffff"] {
             let (bytes, _) = replaced(&hex(text), field, &hex(number));
             assert_eq!(
@@ -288,11 +163,7 @@ fn c13_out_of_range() {
                 "{text}: {number}"
             );
         }
-        let highest = if least == above_u16 {
-            "19ffff"
-        } else {
-            "1affffffff"
-        };
+        let highest = if least == above_u16 { "19ffff" } else { "1affffffff" };
         assert!(Message::decode(&replaced(&hex(text), field, &hex(highest)).0).is_ok());
     }
 }
@@ -300,19 +171,8 @@ fn c13_out_of_range() {
 /// ENC-5: types 20 to 23 are ignored, whatever they hold, if it is well-formed
 #[test]
 fn ignorable() {
-    for text in [
-        "8114",
-        "8115",
-        "8116",
-        "8117",
-        "8214 4400000000",
-        "8317 a0 f6",
-    ] {
-        assert_eq!(
-            Message::decode(&hex(text)),
-            Ok((Message::Ignorable, hex(text).len())),
-            "{text}"
-        );
+    for text in ["8114", "8115", "8116", "8117", "8214 4400000000", "8317 a0 f6"] {
+        assert_eq!(Message::decode(&hex(text)), Ok((Message::Ignorable, hex(text).len())), "{text}");
     }
     all_refused(WireError::Encoding(EncodingError::Float), &["8214 f90000"]);
 }
@@ -333,20 +193,13 @@ fn unknown_types() {
 fn undefined_flags() {
     for (message, field, defined) in [(5, 3, 1), (6, 3, 1), (13, 3, 7), (14, 2, 3), (15, 2, 2)] {
         // The last sample of each: where `more` may be set, a total is there.
-        let (_, text) = samples()
-            .into_iter()
-            .rfind(|(_, text)| hex(text)[1] == message)
-            .unwrap();
+        let (_, text) = samples().into_iter().rfind(|(_, text)| hex(text)[1] == message).unwrap();
         for flags in (0..256).chain([256, 1 << 32, u64::MAX]) {
             let mut value = Vec::new();
             value.unsigned(flags);
             let (bytes, _) = replaced(&hex(text), field, &value);
             let expected = (flags & !defined != 0).then_some(WireError::UndefinedFlags { message });
-            assert_eq!(
-                Message::decode(&bytes).err(),
-                expected,
-                "{text}: {flags:#x}"
-            );
+            assert_eq!(Message::decode(&bytes).err(), expected, "{text}: {flags:#x}");
         }
     }
 }
@@ -355,30 +208,18 @@ fn undefined_flags() {
 #[test]
 fn statuses_are_open() {
     for number in [0, 11, 31, 39, 255, 256, 65535] {
-        let message = Message::End {
-            id: 2,
-            status: Status::new(number),
-        };
-        assert_eq!(
-            Message::decode(&encoded(message)).map(|(message, _)| message),
-            Ok(message)
-        );
+        let message = Message::End { id: 2, status: Status::new(number) };
+        assert_eq!(Message::decode(&encoded(message)).map(|(message, _)| message), Ok(message));
     }
 }
 
 /// MSG-1: a subscribe has four elements, or six and more
 #[test]
 fn half_a_point() {
-    let half = WireError::MissingField {
-        message: 12,
-        field: 5,
-    };
+    let half = WireError::MissingField { message: 12, field: 5 };
     all_refused(half, &["850c 02 03 6166 05"]);
     all_refused(
-        WireError::WrongType {
-            message: 12,
-            field: 4,
-        },
+        WireError::WrongType { message: 12, field: 4 },
         &["850c 02 03 6166 f6", "860c 02 03 6166 f6 f6"],
     );
     assert!(Message::decode(&hex("840c 02 03 6166")).is_ok());
@@ -388,25 +229,11 @@ fn half_a_point() {
 /// SPEC §9: `total` is there if, and only if, `more` is set; without it a ninth element is one to ignore
 #[test]
 fn total_goes_with_more() {
-    all_refused(
-        WireError::MissingField {
-            message: 13,
-            field: 8,
-        },
-        &["880d 02 04 01 6174 05 06 41c0"],
-    );
-    all_refused(
-        WireError::WrongType {
-            message: 13,
-            field: 8,
-        },
-        &["890d 02 04 01 6174 05 06 41c0 f6"],
-    );
+    all_refused(WireError::MissingField { message: 13, field: 8 }, &["880d 02 04 01 6174 05 06 41c0"]);
+    all_refused(WireError::WrongType { message: 13, field: 8 }, &["890d 02 04 01 6174 05 06 41c0 f6"]);
     for ninth in ["00", "f6", "19012c"] {
         let bytes = hex(&["890d 02 04 00 6174 05 06 41c0", ninth].concat());
-        let Ok((Message::Publication(publication), _)) = Message::decode(&bytes) else {
-            panic!("{ninth}")
-        };
+        let Ok((Message::Publication(publication), _)) = Message::decode(&bytes) else { panic!("{ninth}") };
         assert_eq!(publication.total, None);
     }
 }
@@ -415,16 +242,8 @@ fn total_goes_with_more() {
 #[test]
 fn name_lengths() {
     let (longest, longer) = ("é".repeat(64), "a".repeat(129));
-    let point = Point {
-        epoch: 0,
-        sequence: 0,
-    };
-    for (name, fits) in [
-        (longest.as_str(), true),
-        (&longer, false),
-        ("", true),
-        ("/+#\0", true),
-    ] {
+    let point = Point { epoch: 0, sequence: 0 };
+    for (name, fits) in [(longest.as_str(), true), (&longer, false), ("", true), ("/+#\0", true)] {
         let publication = Publication {
             id: 1,
             missed: 0,
@@ -436,33 +255,12 @@ fn name_lengths() {
             total: None,
         };
         for (kind, message) in [
-            (
-                5,
-                Message::Request {
-                    id: 1,
-                    deadline_ms: 0,
-                    more: false,
-                    method: name,
-                    body: b"",
-                },
-            ),
-            (
-                12,
-                Message::Subscribe {
-                    id: 1,
-                    limit: 0,
-                    filter: name,
-                    from: None,
-                },
-            ),
+            (5, Message::Request { id: 1, deadline_ms: 0, more: false, method: name, body: b"" }),
+            (12, Message::Subscribe { id: 1, limit: 0, filter: name, from: None }),
             (13, Message::Publication(publication)),
         ] {
             let expected = (!fits).then_some(WireError::NameTooLong { message: kind });
-            assert_eq!(
-                Message::decode(&encoded(message)).err(),
-                expected,
-                "{name:?}"
-            );
+            assert_eq!(Message::decode(&encoded(message)).err(), expected, "{name:?}");
         }
     }
 }

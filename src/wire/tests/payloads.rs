@@ -17,11 +17,7 @@ fn sample() -> Payload {
         silence_ms: 0,
         features: 0,
     };
-    Payload {
-        identity: [0x11; 32],
-        proof: [0x22; 64],
-        limits,
-    }
+    Payload { identity: [0x11; 32], proof: [0x22; 64], limits }
 }
 
 /// The sample, as pairs of key and encoded value.
@@ -30,12 +26,7 @@ fn pairs() -> Vec<(u64, Vec<u8>)> {
     identity.bytes(&[0x11; 32]);
     proof.bytes(&[0x22; 64]);
     let numbers = ["191000", "10", "08", "1a00010000", "00", "00"];
-    [identity, proof]
-        .into_iter()
-        .chain(numbers.map(hex))
-        .zip(0..)
-        .map(|(value, key)| (key, value))
-        .collect()
+    [identity, proof].into_iter().chain(numbers.map(hex)).zip(0..).map(|(value, key)| (key, value)).collect()
 }
 
 fn map(pairs: &[(u64, Vec<u8>)]) -> Vec<u8> {
@@ -62,10 +53,7 @@ fn c14_missing_keys() {
     for key in 0..8u8 {
         let mut without = pairs();
         without.remove(key.into());
-        assert_eq!(
-            Payload::decode(&map(&without)),
-            Err(PayloadError::Missing(key))
-        );
+        assert_eq!(Payload::decode(&map(&without)), Err(PayloadError::Missing(key)));
     }
     assert_eq!(Payload::decode(&hex("a0")), Err(PayloadError::Missing(0)));
 }
@@ -104,11 +92,7 @@ fn c13_c14_wrong_values() {
     ] {
         let mut changed = pairs();
         changed[usize::from(key)].1 = value;
-        assert_eq!(
-            Payload::decode(&map(&changed)),
-            Err(PayloadError::Value(key)),
-            "{changed:02x?}"
-        );
+        assert_eq!(Payload::decode(&map(&changed)), Err(PayloadError::Value(key)), "{changed:02x?}");
     }
 }
 
@@ -117,10 +101,7 @@ fn c13_c14_wrong_values() {
 fn c14_unknown_keys_below_16() {
     for key in 8..16 {
         let more = [pairs(), [(key, hex("00"))].to_vec()].concat();
-        assert_eq!(
-            Payload::decode(&map(&more)),
-            Err(PayloadError::Unknown(key))
-        );
+        assert_eq!(Payload::decode(&map(&more)), Err(PayloadError::Unknown(key)));
     }
     let two = [pairs(), [(15, hex("00")), (16, hex("00"))].to_vec()].concat();
     assert_eq!(Payload::decode(&map(&two)), Err(PayloadError::Unknown(15)));
@@ -129,23 +110,14 @@ fn c14_unknown_keys_below_16() {
 /// HSK-7: unknown keys from 16 to 23, whatever their values, as long as those are well-formed (ENC-1)
 #[test]
 fn unknown_keys_from_16() {
-    let values = [
-        "00", "f6", "4100", "820102", "a100a0", "20", "6161", "81818180",
-    ]
-    .map(hex);
+    let values = ["00", "f6", "4100", "820102", "a100a0", "20", "6161", "81818180"].map(hex);
     let all = [pairs(), (16..24).zip(values).collect()].concat();
     assert_eq!(Payload::decode(&map(&all[..9])), Ok(sample()));
     assert_eq!(Payload::decode(&map(&all[..15])), Ok(sample()));
     // An array of three levels is the deepest that fits into the map; the last value has four.
-    assert_eq!(
-        Payload::decode(&map(&all)),
-        Err(PayloadError::Encoding(EncodingError::TooDeep))
-    );
+    assert_eq!(Payload::decode(&map(&all)), Err(PayloadError::Encoding(EncodingError::TooDeep)));
     let float = [pairs(), [(16, hex("f90000"))].to_vec()].concat();
-    assert_eq!(
-        Payload::decode(&map(&float)),
-        Err(PayloadError::Encoding(EncodingError::Float))
-    );
+    assert_eq!(Payload::decode(&map(&float)), Err(PayloadError::Encoding(EncodingError::Float)));
 }
 
 /// HSK-8: unknown features are no error
@@ -162,61 +134,30 @@ fn unknown_features() {
 #[test]
 fn c3_c4_c5_other_shapes() {
     let whole = map(&pairs());
-    assert_eq!(
-        Payload::decode(&[&whole[..], &[0]].concat()),
-        Err(PayloadError::Trailing)
-    );
+    assert_eq!(Payload::decode(&[&whole[..], &[0]].concat()), Err(PayloadError::Trailing));
     for len in 0..whole.len() {
-        assert_eq!(
-            Payload::decode(&whole[..len]),
-            Err(PayloadError::Encoding(EncodingError::Truncated))
-        );
+        assert_eq!(Payload::decode(&whole[..len]), Err(PayloadError::Encoding(EncodingError::Truncated)));
     }
     assert_eq!(Payload::decode(&hex("80")), Err(PayloadError::NotAMap));
     assert_eq!(Payload::decode(&hex("00")), Err(PayloadError::NotAMap));
     let mut twice = pairs();
     twice.insert(3, twice[3].clone());
-    assert_eq!(
-        Payload::decode(&map(&twice)),
-        Err(PayloadError::Encoding(EncodingError::KeyOrder))
-    );
+    assert_eq!(Payload::decode(&map(&twice)), Err(PayloadError::Encoding(EncodingError::KeyOrder)));
     let mut swapped = pairs();
     swapped.swap(4, 5);
-    assert_eq!(
-        Payload::decode(&map(&swapped)),
-        Err(PayloadError::Encoding(EncodingError::KeyOrder))
-    );
+    assert_eq!(Payload::decode(&map(&swapped)), Err(PayloadError::Encoding(EncodingError::KeyOrder)));
 }
 
 fn payload() -> impl Strategy<Value = Payload> {
-    let limits = (
-        256..=u16::MAX,
-        any::<(u16, u16)>(),
-        any::<(u32, u32)>(),
-        super::number(),
-    );
-    (any::<[u8; 32]>(), any::<([u8; 32], [u8; 32])>(), limits).prop_map(
-        |(identity, halves, limits)| {
-            let (max_frame, (max_requests, max_subscriptions), (window, silence_ms), features) =
-                limits;
-            let mut proof = [0; 64];
-            proof[..32].copy_from_slice(&halves.0);
-            proof[32..].copy_from_slice(&halves.1);
-            let limits = PeerLimits {
-                max_frame,
-                max_requests,
-                max_subscriptions,
-                window,
-                silence_ms,
-                features,
-            };
-            Payload {
-                identity,
-                proof,
-                limits,
-            }
-        },
-    )
+    let limits = (256..=u16::MAX, any::<(u16, u16)>(), any::<(u32, u32)>(), super::number());
+    (any::<[u8; 32]>(), any::<([u8; 32], [u8; 32])>(), limits).prop_map(|(identity, halves, limits)| {
+        let (max_frame, (max_requests, max_subscriptions), (window, silence_ms), features) = limits;
+        let mut proof = [0; 64];
+        proof[..32].copy_from_slice(&halves.0);
+        proof[32..].copy_from_slice(&halves.1);
+        let limits = PeerLimits { max_frame, max_requests, max_subscriptions, window, silence_ms, features };
+        Payload { identity, proof, limits }
+    })
 }
 
 proptest! {

@@ -26,96 +26,40 @@ fn parts() -> impl Strategy<Value = Parts> {
         proptest::collection::vec(any::<u8>(), 0..300),
         (65530usize..65600).prop_map(|len| [7].repeat(len)),
     ];
-    (
-        0usize..17,
-        numbers,
-        any::<[bool; 3]>(),
-        "[a-zé/+#$\\x00]{0,60}",
-        content,
-    )
-        .prop_map(|(kind, numbers, flags, name, content)| Parts {
-            kind,
-            numbers,
-            flags,
-            name,
-            content,
-        })
+    (0usize..17, numbers, any::<[bool; 3]>(), "[a-zé/+#$\\x00]{0,60}", content)
+        .prop_map(|(kind, numbers, flags, name, content)| Parts { kind, numbers, flags, name, content })
 }
 
 impl Parts {
     fn publication(&self) -> Publication<'_> {
         let ([id, sequence, total], [unknown, retained, more]) = (self.numbers, self.flags);
         let (missed, epoch) = (total as u32, id as u32);
-        let (topic, chunk, point) = (
-            self.name.as_str(),
-            self.content.as_slice(),
-            Point { epoch, sequence },
-        );
-        Publication {
-            id,
-            missed,
-            unknown,
-            retained,
-            topic,
-            point,
-            chunk,
-            total: more.then_some(total),
-        }
+        let (topic, chunk, point) = (self.name.as_str(), self.content.as_slice(), Point { epoch, sequence });
+        Publication { id, missed, unknown, retained, topic, point, chunk, total: more.then_some(total) }
     }
 
     fn message(&self) -> Message<'_> {
         let ([id, wide, other], [more, flag, _]) = (self.numbers, self.flags);
         let (narrow, status) = (wide as u32, Status::new(wide as u16));
         let (name, body) = (self.name.as_str(), self.content.as_slice());
-        let point = Point {
-            epoch: other as u32,
-            sequence: id,
-        };
+        let point = Point { epoch: other as u32, sequence: id };
         match self.kind {
             0 => Message::Accept,
             1 => Message::Close { status },
             2 => Message::Goaway { last: wide },
             3 => Message::Ping { token: wide },
             4 => Message::Pong { token: wide },
-            5 => Message::Request {
-                id,
-                deadline_ms: narrow,
-                more,
-                method: name,
-                body,
-            },
-            6 => Message::Response {
-                id,
-                status,
-                more,
-                body,
-            },
-            7 => Message::Busy {
-                id,
-                retry_ms: narrow,
-            },
+            5 => Message::Request { id, deadline_ms: narrow, more, method: name, body },
+            6 => Message::Response { id, status, more, body },
+            7 => Message::Busy { id, retry_ms: narrow },
             8 => Message::Cancel { id, status },
             9 => Message::Data { id, chunk: body },
             10 => Message::End { id, status },
             11 => Message::Credit { id, limit: wide },
-            12 => Message::Subscribe {
-                id,
-                limit: wide,
-                filter: name,
-                from: flag.then_some(point),
-            },
+            12 => Message::Subscribe { id, limit: wide, filter: name, from: flag.then_some(point) },
             13 => Message::Publication(self.publication()),
-            14 => Message::Continuation {
-                id,
-                more,
-                abort: flag,
-                chunk: body,
-            },
-            15 => Message::Missed {
-                id,
-                unknown: flag,
-                count: narrow,
-            },
+            14 => Message::Continuation { id, more, abort: flag, chunk: body },
+            15 => Message::Missed { id, unknown: flag, count: narrow },
             _ => Message::Ignorable,
         }
     }
@@ -169,30 +113,9 @@ proptest! {
         let (deadline_ms, method, body) = (deadline as u32, parts.name.as_str(), parts.content.as_slice());
         let mut bytes = Vec::new();
         request_head(id, deadline_ms, &mut bytes);
-        prop_assert_eq!(bytes.len(), request_head_len(id, deadline_ms));
+        prop_assert!(bytes.len() <= REQUEST_HEAD_MAX);
         request_tail(more, method, body, &mut bytes);
-        prop_assert_eq!(bytes.len(), request_head_len(id, deadline_ms) + request_tail_len(method, body));
         prop_assert!(bytes.len() <= request_len_max(method, body));
         prop_assert_eq!(bytes, encoded(Message::Request { id, deadline_ms, more, method, body }));
-    }
-
-    #[test]
-    fn publication_in_two_parts(parts in parts()) {
-        let whole = Publication { total: None, ..parts.publication() };
-        let Publication { id, missed, unknown, retained, topic, point, chunk, .. } = whole;
-        let mut bytes = Vec::new();
-        publication_head(id, missed, unknown, retained, &mut bytes);
-        prop_assert_eq!(bytes.len(), publication_head_len(id, missed));
-        publication_tail(topic, point, chunk, &mut bytes);
-        prop_assert_eq!(bytes.len(), publication_head_len(id, missed) + publication_tail_len(topic, point, chunk));
-        prop_assert!(bytes.len() <= publication_len_max(topic, chunk));
-        prop_assert_eq!(bytes, encoded(Message::Publication(whole)));
-    }
-
-    #[test]
-    fn longest_response(parts in parts()) {
-        let (body, more) = (parts.content.as_slice(), parts.flags[0]);
-        let message = Message::Response { id: parts.numbers[0], status: Status::new(parts.numbers[1] as u16), more, body };
-        prop_assert!(message.encoded_len() <= response_len_max(body));
     }
 }
