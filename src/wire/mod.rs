@@ -1,0 +1,3 @@
+//! Placeholder for the wire's modules, until they are merged.
+
+pub(crate) mod message;
