@@ -43,7 +43,7 @@ use subscriptions::{Entry, SubscriptionKey, Subscriptions};
 /// let temperature = topics.declare("oven/temperature", Kind::State)?;
 ///
 /// let link = LinkId(1);
-/// topics.subscribe(link, 2, "oven/#", None)?;
+/// assert_eq!(topics.subscribe(link, 2, "oven/#", None), Ok(()));
 /// topics.publish(temperature, b"180")?;
 /// topics.publish(temperature, b"181")?;
 /// assert_eq!(topics.wake().collect::<Vec<_>>(), [link]);

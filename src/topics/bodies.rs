@@ -109,6 +109,18 @@ impl Bodies {
         self.slots[key].kept
     }
 
+    /// Bytes of all buffers.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// How many bodies there are.
+    #[cfg(test)]
+    pub(super) fn stored(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) fn bytes(&self, key: BodyKey) -> &[u8] {
         &self.slots[key].buffer
     }
