@@ -15,7 +15,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
-pub use event::{Event, ExchangeId, Failure, Missed, Publication, StopCause};
+pub use event::{Event, ExchangeId, Failure, Publication, StopCause};
 pub use session::Outgoing;
 
 use handshake::Handshake;
@@ -28,6 +28,7 @@ use wire_out::WireOut;
 use crate::config::{Admission, Config, Limits, Timeouts};
 use crate::error::{CloseReason, SendError};
 use crate::identity::{PeerId, Seed};
+use crate::missed::Missed;
 use crate::role::Role;
 use crate::status::Status;
 use crate::time::Instant;

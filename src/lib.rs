@@ -10,21 +10,29 @@ mod connection;
 mod crypto;
 mod error;
 mod identity;
+mod missed;
 pub mod name;
 mod noise;
 mod role;
+mod router;
 mod status;
 mod time;
+mod topics;
 mod wire;
 
 pub use config::{Admission, Config, ConfigError, Limits, Timeouts};
-pub use connection::{Connection, Event, ExchangeId, Failure, Missed, Outgoing, Publication, StopCause};
+pub use connection::{Connection, Event, ExchangeId, Failure, Outgoing, Publication, StopCause};
 pub use crypto::Provider;
 pub use error::{CloseReason, HandshakeError, PeerMisbehaved, SendError, TimedOut};
 #[cfg(feature = "std")]
 pub use identity::EntropyError;
 pub use identity::{ConstantSeed, Identity, ParsePeerIdError, PeerId, SecretKey, Seed};
+pub use missed::Missed;
 pub use role::Role;
+pub use router::{Allow, RouteError, Router};
 pub use status::Status;
 pub use time::Instant;
+pub use topics::{
+    DeclareError, Kind, LinkId, Offer, Overflow, PublishError, TopicId, TopicLimits, Topics, Verdict,
+};
 pub use wire::{EncodingError, PayloadError, Point, RefusalCode, WireError};

@@ -124,6 +124,7 @@ impl Handshake {
     }
 
     /// Whether all three messages have been written and read.
+    #[cfg(test)]
     pub(crate) fn is_finished(&self) -> bool {
         self.state.as_ref().is_some_and(|state| state.is_handshake_finished())
     }

@@ -29,7 +29,9 @@ fn two_devices_meet_call_each_other_publish_and_part() {
     pair.b.publish(id, &publication).unwrap();
     let events = pair.events_a();
     assert_eq!(events[0], Happened::Subscribed(subscription));
-    assert!(matches!(&events[1], Happened::Publication { topic, body, .. } if topic == "room/1" && body == b"21"));
+    assert!(
+        matches!(&events[1], Happened::Publication { topic, body, .. } if topic == "room/1" && body == b"21")
+    );
 
     pair.a.cancel(subscription).unwrap();
     assert_eq!(pair.events_b(), [Happened::Unsubscribe(id)]);

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::error::CloseReason;
 use crate::identity::PeerId;
+use crate::missed::Missed;
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::message::Point;
@@ -156,25 +157,6 @@ pub struct Publication<'a> {
     pub body: &'a [u8],
     /// What it cost of the subscription's credit, in bytes.
     pub cost: u32,
-}
-
-/// How many publications were dropped.  SPEC §14.3
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Missed {
-    /// How many are known.
-    pub count: u32,
-    /// Whether there may be more, and nobody knows how many.
-    pub unknown: bool,
-}
-
-impl Missed {
-    /// Nothing was missed.
-    pub const NONE: Self = Self { count: 0, unknown: false };
-
-    /// Whether nothing was missed.
-    pub const fn is_none(self) -> bool {
-        self.count == 0 && !self.unknown
-    }
 }
 
 /// How an exchange of ours ended without an answer.

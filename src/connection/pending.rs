@@ -3,9 +3,10 @@
 use core::ops::Range;
 use core::time::Duration;
 
-use super::event::{Event, ExchangeId, Failure, Missed, Publication, StopCause};
+use super::event::{Event, ExchangeId, Failure, Publication, StopCause};
 use super::reader::Reader;
 use crate::identity::PeerId;
+use crate::missed::Missed;
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::message::Point;

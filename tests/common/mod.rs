@@ -1,13 +1,13 @@
 //! Two connections in memory, a link between them that can misbehave, and time that only the tests move.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use symbolon::{
-    Admission, CloseReason, Config, Connection, Event, ExchangeId, Failure, Identity, Instant, Limits, Missed, PeerId,
-    Point, SecretKey, Seed, Status, StopCause, Timeouts,
+    Admission, CloseReason, Config, Connection, Event, ExchangeId, Failure, Identity, Instant, Limits,
+    Missed, PeerId, Point, SecretKey, Seed, Status, StopCause, Timeouts,
 };
 
 /// A seed like no other of the same test run.
@@ -24,7 +24,11 @@ pub fn device(n: u8) -> Config {
 pub fn device_with(n: u8, change: impl FnOnce(&mut Limits, &mut Timeouts)) -> Config {
     let (mut limits, mut timeouts) = (Limits::default(), Timeouts::default());
     change(&mut limits, &mut timeouts);
-    device(n).with_limits(limits).expect("limits in range").with_timeouts(timeouts).expect("timeouts in range")
+    device(n)
+        .with_limits(limits)
+        .expect("limits in range")
+        .with_timeouts(timeouts)
+        .expect("timeouts in range")
 }
 
 /// An event that owns its parts.
@@ -37,11 +41,32 @@ pub enum Happened {
     Failed(ExchangeId, Failure),
     GoingAway,
     Missed(ExchangeId, Missed),
-    Publication { id: ExchangeId, topic: String, point: Point, missed: Missed, retained: bool, body: Vec<u8>, cost: u32 },
-    Request { id: ExchangeId, method: String, body: Vec<u8>, deadline: Option<Instant> },
-    Response { id: ExchangeId, status: Status, body: Vec<u8> },
+    Publication {
+        id: ExchangeId,
+        topic: String,
+        point: Point,
+        missed: Missed,
+        retained: bool,
+        body: Vec<u8>,
+        cost: u32,
+    },
+    Request {
+        id: ExchangeId,
+        method: String,
+        body: Vec<u8>,
+        deadline: Option<Instant>,
+    },
+    Response {
+        id: ExchangeId,
+        status: Status,
+        body: Vec<u8>,
+    },
     Stop(ExchangeId, StopCause),
-    Subscribe { id: ExchangeId, filter: String, from: Option<Point> },
+    Subscribe {
+        id: ExchangeId,
+        filter: String,
+        from: Option<Point>,
+    },
     Subscribed(ExchangeId),
     SubscriptionEnded(ExchangeId, Status),
     Unsubscribe(ExchangeId),
@@ -108,7 +133,8 @@ impl Link {
             return;
         }
         let mut bytes = bytes.to_vec();
-        if let Some(at) = self.corrupt_at.and_then(|at| at.checked_sub(start)).filter(|at| *at < bytes.len()) {
+        if let Some(at) = self.corrupt_at.and_then(|at| at.checked_sub(start)).filter(|at| *at < bytes.len())
+        {
             bytes[at] ^= 1;
         }
         if let Some(cut) = self.cut_after.filter(|cut| *cut < start + bytes.len()) {

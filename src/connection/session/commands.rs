@@ -5,10 +5,11 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::{Due, Session};
-use crate::connection::event::{Failure, Missed};
+use crate::connection::event::Failure;
 use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKind};
 use crate::connection::queue::Role;
 use crate::error::SendError;
+use crate::missed::Missed;
 use crate::name;
 use crate::status::Status;
 use crate::time::Instant;
@@ -211,13 +212,17 @@ impl Session {
         Ok(())
     }
 
-    /// Has new credit sent once half the window is free again.
+    /// Has new credit sent once half the window is free again, or where all was taken and what is left might
+    /// not do for one publication.  CRD-4
     pub(super) fn grant(&mut self, id: u64) {
+        let one_message = u64::from(self.limits.max_frame);
         let Some(opened) = self.exchanges.ours(id) else { return };
         let Some(subscription) = &mut opened.subscription else { return };
         let owed = (subscription.window + subscription.released).saturating_sub(subscription.limit);
+        let left = subscription.limit - subscription.spent;
+        let starved = owed > 0 && subscription.released == subscription.spent && left < one_message;
         let half = (subscription.window / 2).max(1);
-        if owed >= half && !subscription.credit_due && opened.cancel == Cancel::No {
+        if (owed >= half || starved) && !subscription.credit_due && opened.cancel == Cancel::No {
             subscription.credit_due = true;
             self.control.due.push_back(Due::Credit(id));
         }

@@ -3,11 +3,12 @@
 use core::time::Duration;
 
 use super::{Admission, Plaintext, Session};
-use crate::connection::event::{Failure, Missed, StopCause};
+use crate::connection::event::{Failure, StopCause};
 use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKind};
 use crate::connection::pending::{Pending, span_of};
 use crate::connection::reader::Reader;
 use crate::error::{CloseReason, PeerMisbehaved};
+use crate::missed::Missed;
 use crate::name;
 use crate::noise::OpenError;
 use crate::status::Status;
@@ -336,7 +337,7 @@ impl Session {
         if subscription.discarding {
             return Err(PeerMisbehaved::State(id));
         }
-        if !name::matches(&subscription.filter, topic) {
+        if name::check_name(topic).is_err() || !name::matches(&subscription.filter, topic) {
             return Err(PeerMisbehaved::Topic(id));
         }
         if given_up {
@@ -348,8 +349,9 @@ impl Session {
             subscription.discarding = true;
             subscription.released += u64::from(cost);
             self.grant(id);
-            let count = missed.count.saturating_add(1);
-            return event(Pending::Missed { id, missed: Missed { count, ..missed } });
+            let mut missed = missed;
+            missed.add(1);
+            return event(Pending::Missed { id, missed });
         }
         event(Pending::Publication {
             id,
@@ -382,7 +384,7 @@ impl Session {
         if !opened.answering || opened.subscription.is_none() {
             return Err(PeerMisbehaved::State(id));
         }
-        if opened.given_up || missed.is_none() {
+        if opened.given_up || !missed.is_any() {
             return Ok(None);
         }
         event(Pending::Missed { id, missed })

@@ -1,0 +1,51 @@
+//! How much a subscription did not get.  SPEC §14.3
+
+/// Publications that a subscription did not get and was not told of yet.  SPEC §14.3
+///
+/// ```
+/// use symbolon::Missed;
+///
+/// let nothing = Missed::default();
+/// assert!(!nothing.is_any());
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Missed {
+    /// How many publications, up to `u32::MAX`.
+    pub count: u32,
+    /// Whether `count` is a lower bound, and nobody knows the number.
+    pub unknown: bool,
+}
+
+impl Missed {
+    /// Nothing was missed.
+    pub const NONE: Self = Self { count: 0, unknown: false };
+
+    /// Whether there is anything to tell.
+    pub const fn is_any(self) -> bool {
+        self.count > 0 || self.unknown
+    }
+
+    pub(crate) fn add(&mut self, more: u64) {
+        match u32::try_from(u64::from(self.count).saturating_add(more)) {
+            Ok(count) => self.count = count,
+            Err(_) => *self = Self { count: u32::MAX, unknown: true },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SPEC §14.3: a count beyond 2³²−1 is sent as 2³²−1 with `unknown`.
+    #[test]
+    fn counts_beyond_the_field_become_a_lower_bound() {
+        let mut missed = Missed::default();
+        missed.add(u64::from(u32::MAX));
+        assert_eq!((missed.count, missed.unknown), (u32::MAX, false));
+        missed.add(1);
+        assert_eq!((missed.count, missed.unknown), (u32::MAX, true));
+        missed.add(u64::MAX);
+        assert_eq!((missed.count, missed.unknown), (u32::MAX, true));
+    }
+}

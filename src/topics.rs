@@ -1,0 +1,352 @@
+//! The topics of a device: one table, shared by all of its links.  SPEC §14
+
+mod bodies;
+mod error;
+mod kind;
+mod offer;
+mod slab;
+mod subscriptions;
+#[cfg(test)]
+mod tests;
+
+use crate::missed::Missed;
+pub use error::{DeclareError, PublishError};
+pub use kind::{Kind, Overflow, TopicLimits};
+pub use offer::{Offer, Verdict};
+
+use crate::{Point, Status, name};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use bodies::Bodies;
+use core::{fmt, iter};
+use subscriptions::{Entry, SubscriptionKey, Subscriptions};
+
+/// The topics of a device and who subscribed to them: one table for all links, so that each body is stored once.  SPEC §14
+///
+/// It reads no clock and does no I/O. An adapter calls [`subscribe`](Self::subscribe) when a peer does, asks
+/// [`wake`](Self::wake) after publishing which links have something new, and lets [`pump`](Self::pump) hand it out.
+/// A subscription that does not keep up loses publications of its own, by the topic's [`Kind`], and is told how many;
+/// it takes nothing from others, unless the topic was declared with [`Overflow::Refuse`].
+///
+/// Publications of one topic keep their order in a subscription. Those of several topics take turns.
+///
+/// Memory is bounded by [`TopicLimits`]; buffers are used again, so that publishing allocates nothing once they are
+/// as many as are needed at the same time. No method panics, except as allocating does.
+///
+/// ```
+/// use symbolon::{Kind, LinkId, Offer, TopicLimits, Topics, Verdict};
+///
+/// // The epoch has to be random: a subscriber tells by it that numbering began anew.
+/// let mut topics = Topics::new(0x5eed_1234, TopicLimits::default());
+/// let temperature = topics.declare("oven/temperature", Kind::State)?;
+///
+/// let link = LinkId(1);
+/// assert_eq!(topics.subscribe(link, 2, "oven/#", None), Ok(()));
+/// topics.publish(temperature, b"180")?;
+/// topics.publish(temperature, b"181")?;
+/// assert_eq!(topics.wake().collect::<Vec<_>>(), [link]);
+///
+/// let mut got = Vec::new();
+/// topics.pump(link, |offer| {
+///     if let Offer::Publication { topic, missed, body, .. } = offer {
+///         got.push((topic.to_owned(), missed, body.to_vec()));
+///     }
+///     Verdict::Sent
+/// });
+/// assert_eq!(got, [("oven/temperature".to_owned(), 1, b"181".to_vec())]);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct Topics {
+    epoch: u32,
+    limits: TopicLimits,
+    topics: Vec<Topic>,
+    /// In the order of their names.
+    by_name: Vec<TopicId>,
+    subscriptions: Subscriptions,
+    bodies: Bodies,
+}
+
+struct Topic {
+    name: Box<str>,
+    kind: Kind,
+    /// The next publication's.  SPEC §14.2
+    sequence: u64,
+    /// The last `depth` publications, oldest first.
+    kept: VecDeque<Entry>,
+}
+
+/// One link of a device, by a number that its adapter chose.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LinkId(pub u64);
+
+/// A topic declared in a [`Topics`]. It means nothing in another one.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub struct TopicId(u32);
+
+impl TopicId {
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Topics {
+    /// An empty table. `epoch` has to be drawn at random each time the device starts: a subscriber that resumes
+    /// takes an equal epoch for the same numbering.  SPEC §14.2
+    pub fn new(epoch: u32, limits: TopicLimits) -> Self {
+        Self {
+            epoch,
+            limits,
+            topics: Vec::new(),
+            by_name: Vec::new(),
+            subscriptions: Subscriptions::default(),
+            bodies: Bodies::new(limits.bytes),
+        }
+    }
+
+    /// Declares a topic, which stays for good. Declaring it again with the same kind gives the same id.
+    ///
+    /// Subscriptions whose filters match get what is published from now on. Costs one match of names for each
+    /// subscription in the table.
+    ///
+    /// # Errors
+    ///
+    /// See [`DeclareError`]; nothing changed then.
+    pub fn declare(&mut self, name: &str, kind: Kind) -> Result<TopicId, DeclareError> {
+        name::check_name(name)?;
+        if name::is_reserved(name) {
+            return Err(DeclareError::Reserved);
+        }
+        let place = match self.place_of(name) {
+            Ok(place) => return self.declared_as(self.by_name[place], kind),
+            Err(place) => place,
+        };
+        if let Kind::Event { depth, .. } = kind
+            && !(1..=self.limits.depth).contains(&depth)
+        {
+            return Err(DeclareError::BadDepth);
+        }
+        let id = u32::try_from(self.topics.len())
+            .ok()
+            .filter(|&number| number < self.limits.topics)
+            .map(TopicId)
+            .ok_or(DeclareError::Full)?;
+        let matching = self.subscriptions.count_matching(name);
+        if !self.subscriptions.has_room_for_pairs(matching, &self.limits) {
+            return Err(DeclareError::Full);
+        }
+        self.topics.push(Topic { name: name.into(), kind, sequence: 0, kept: VecDeque::new() });
+        self.by_name.insert(place, id);
+        self.subscriptions.add_topic(id, name);
+        Ok(id)
+    }
+
+    fn declared_as(&self, id: TopicId, kind: Kind) -> Result<TopicId, DeclareError> {
+        if self.topics[id.index()].kind == kind { Ok(id) } else { Err(DeclareError::OtherKind) }
+    }
+
+    /// The topic of this name, if it was declared.
+    pub fn find(&self, name: &str) -> Option<TopicId> {
+        self.place_of(name).ok().map(|place| self.by_name[place])
+    }
+
+    fn place_of(&self, name: &str) -> Result<usize, usize> {
+        self.by_name.binary_search_by(|id| (*self.topics[id.index()].name).cmp(name))
+    }
+
+    /// Publishes a body: stores it once, and queues it for each subscriber of the topic.
+    ///
+    /// Where [`TopicLimits::bytes`] would be exceeded, publications that topics keep no more and that only wait for
+    /// slow subscribers are dropped first, and counted as missed by those.
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishError`]; nothing changed then, and no number was used.
+    pub fn publish(&mut self, topic: TopicId, body: &[u8]) -> Result<Point, PublishError> {
+        self.check_publish(topic, body)?;
+        let kind = self.topics[topic.index()].kind;
+        let depth = kind.depth();
+        if kind.drops_oldest() {
+            self.subscriptions.drop_oldest(topic, depth, &mut self.bodies);
+        }
+        if let Some(oldest) = self.topics[topic.index()].leaving() {
+            self.topics[topic.index()].kept.pop_front();
+            self.bodies.unkeep(oldest.body);
+        }
+        self.make_room(topic, body.len());
+
+        let entry = Entry {
+            sequence: self.topics[topic.index()].sequence,
+            body: self.bodies.keep(body),
+            retained: false,
+        };
+        let declared = &mut self.topics[topic.index()];
+        declared.sequence += 1;
+        declared.kept.push_back(entry);
+        self.subscriptions.queue_for_all(topic, entry, depth, &mut self.bodies);
+        Ok(Point { epoch: self.epoch, sequence: entry.sequence })
+    }
+
+    fn check_publish(&self, topic: TopicId, body: &[u8]) -> Result<(), PublishError> {
+        let declared = self.topics.get(topic.index()).ok_or(PublishError::UnknownTopic)?;
+        if body.len() > self.limits.body {
+            return Err(PublishError::TooLarge);
+        }
+        // The last number stays unused, so that the next one always exists.
+        if declared.sequence == u64::MAX {
+            return Err(PublishError::Exhausted);
+        }
+        let depth = declared.kind.depth();
+        if declared.kind.refuses() && self.subscriptions.is_any_full(topic, depth) {
+            return Err(PublishError::QueueFull);
+        }
+        let leaving = declared.leaving().map(|entry| entry.body);
+        if !self.bodies.can_keep(body.len(), leaving) {
+            return Err(PublishError::NoRoom);
+        }
+        Ok(())
+    }
+
+    /// Drops what only slow subscribers hold until a body of `len` bytes fits, beginning with those of its own topic.
+    /// `can_keep` said that it will.
+    fn make_room(&mut self, topic: TopicId, len: usize) {
+        if self.bodies.make_room(len) {
+            return;
+        }
+        let others = (0..self.topics.len()).map(|number| TopicId(number as u32));
+        for topic in iter::once(topic).chain(others) {
+            if self.subscriptions.drop_unkept(topic, len, &mut self.bodies) {
+                return;
+            }
+        }
+    }
+
+    /// Opens a subscription of a link, with the id of its exchange.
+    ///
+    /// Of each state topic that matches it gets the latest value, marked `retained`; of event topics what is
+    /// published from now on. With `from`, it gets what is kept after that point; what is kept no more counts as
+    /// missed, by an unknown number if the epoch is another one or the point lies ahead of the topic.  SPEC §14.4
+    ///
+    /// # Errors
+    ///
+    /// The status to answer the peer with; nothing changed then.
+    ///
+    /// - [`Status::BAD_REQUEST`]: `filter` is none, or it has wildcards and comes with `from`, or the link has a
+    ///   subscription of this id.
+    /// - [`Status::UNAVAILABLE`]: [`TopicLimits`] leaves no room.
+    pub fn subscribe(
+        &mut self,
+        link: LinkId,
+        subscription: u64,
+        filter: &str,
+        from: Option<Point>,
+    ) -> Result<(), Status> {
+        let has_wildcards = name::has_wildcards(filter);
+        if name::check_filter(filter).is_err() || (from.is_some() && has_wildcards) {
+            return Err(Status::BAD_REQUEST);
+        }
+        let matching: Vec<TopicId> = if has_wildcards {
+            self.matching(filter).collect()
+        } else {
+            self.find(filter).into_iter().collect()
+        };
+        self.subscriptions.check_room(link, subscription, matching.len(), &self.limits)?;
+
+        let key = self.subscriptions.add(link, subscription, filter);
+        for &topic in &matching {
+            self.subscriptions.join(key, topic);
+            self.queue_kept(topic, key, from);
+        }
+        if from.is_some() && matching.is_empty() {
+            // The topic that it had is not here: what there was since, nobody knows.  SPEC §14.4
+            self.subscriptions.add_missed(key, UNKNOWN);
+        }
+        Ok(())
+    }
+
+    fn matching(&self, filter: &str) -> impl Iterator<Item = TopicId> {
+        self.by_name
+            .iter()
+            .copied()
+            .filter(move |topic| name::matches(filter, &self.topics[topic.index()].name))
+    }
+
+    /// Queues what a new subscriber gets of what a topic keeps.
+    fn queue_kept(&mut self, topic: TopicId, key: SubscriptionKey, from: Option<Point>) {
+        let declared = &self.topics[topic.index()];
+        let is_state = declared.kind == Kind::State;
+        let (first, missed) = match from {
+            Some(from) => declared.resume(self.epoch, from),
+            None if is_state => (0, Missed::default()),
+            None => return,
+        };
+        for &entry in declared.kept.iter().filter(|entry| entry.sequence >= first) {
+            let entry = Entry { retained: is_state, ..entry };
+            self.subscriptions.queue_for_newest(topic, entry, &mut self.bodies);
+        }
+        self.subscriptions.add_missed(key, missed);
+    }
+
+    /// Closes a subscription, and returns what it was not told of, if anything: to be sent before its `end`
+    /// (SPEC §14.3, PUB-3). What was still queued for it counts. `None` also if there is no such subscription.
+    pub fn unsubscribe(&mut self, link: LinkId, subscription: u64) -> Option<Missed> {
+        self.subscriptions.remove(link, subscription, &mut self.bodies)
+    }
+
+    /// Closes all subscriptions of a link, which is gone.
+    pub fn drop_link(&mut self, link: LinkId) {
+        self.subscriptions.remove_link(link, &mut self.bodies);
+    }
+
+    /// Whether anything waits to be sent or told on this link, with credit for it or not.
+    pub fn has_backlog(&self, link: LinkId) -> bool {
+        self.subscriptions.has_backlog(link)
+    }
+
+    /// Offers what waits for a link, until nothing does or `send` takes no more. Subscriptions take turns, and so do
+    /// the topics within one.
+    ///
+    /// A call continues where the last one stopped. What `send` refused is offered again by the next call, so an
+    /// adapter calls it when a link was named by [`wake`](Self::wake), when a full connection has room again, and
+    /// when a subscription got credit.
+    pub fn pump(&mut self, link: LinkId, send: impl FnMut(Offer<'_>) -> Verdict) {
+        self.subscriptions.pump(link, self.epoch, &self.topics, &mut self.bodies, send);
+    }
+
+    /// The links for which something was queued since they were last named here, each once, in no order. Those not
+    /// taken from the iterator are named the next time.
+    pub fn wake(&mut self) -> impl Iterator<Item = LinkId> {
+        iter::from_fn(|| self.subscriptions.next_woken())
+    }
+}
+
+impl Topic {
+    /// What the next publication pushes out.
+    fn leaving(&self) -> Option<Entry> {
+        let is_full = self.kept.len() >= self.kind.depth();
+        self.kept.front().copied().filter(|_| is_full)
+    }
+
+    /// The first sequence that a subscriber which has all up to `from` needs, and what it misses.  SPEC §14.4
+    fn resume(&self, epoch: u32, from: Point) -> (u64, Missed) {
+        if from.epoch != epoch || from.sequence >= self.sequence {
+            return (0, UNKNOWN);
+        }
+        let first = from.sequence + 1;
+        let oldest = self.kept.front().map_or(self.sequence, |entry| entry.sequence);
+        let mut missed = Missed::default();
+        missed.add(oldest.saturating_sub(first));
+        (first, missed)
+    }
+}
+
+const UNKNOWN: Missed = Missed { count: 0, unknown: true };
+
+impl fmt::Debug for Topics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topics")
+            .field("epoch", &self.epoch)
+            .field("topics", &self.topics.len())
+            .finish_non_exhaustive()
+    }
+}

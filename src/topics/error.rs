@@ -1,0 +1,51 @@
+//! Why the table refused.
+
+use crate::name::NameError;
+#[cfg(doc)]
+use crate::{Overflow, TopicLimits};
+
+/// Why a topic was not declared. Nothing changed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+pub enum DeclareError {
+    /// It is not a name.  SPEC §13
+    #[error("not a topic's name")]
+    BadName,
+    /// A level begins with `$`: reserved for the protocol.  SPEC §13
+    #[error("names with a level that begins with `$` are reserved")]
+    Reserved,
+    /// The topic exists with another kind.
+    #[error("the topic was declared with another kind")]
+    OtherKind,
+    /// The depth is 0, or above [`TopicLimits::depth`].
+    #[error("the depth is 0 or above the limit")]
+    BadDepth,
+    /// [`TopicLimits::topics`] or [`TopicLimits::matches`] is reached.
+    #[error("no room for another topic")]
+    Full,
+}
+
+impl From<NameError> for DeclareError {
+    fn from(_: NameError) -> Self {
+        Self::BadName
+    }
+}
+
+/// Why nothing was published. Nothing changed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+pub enum PublishError {
+    /// No such topic in this table.
+    #[error("no such topic")]
+    UnknownTopic,
+    /// The body is above [`TopicLimits::body`].
+    #[error("the body is above the limit")]
+    TooLarge,
+    /// A subscription's queue is full, and the topic refuses then.  [`Overflow::Refuse`]
+    #[error("a subscription's queue is full")]
+    QueueFull,
+    /// What topics keep fills [`TopicLimits::bytes`]. A slow subscriber is never the cause.
+    #[error("what topics keep leaves no room for the body")]
+    NoRoom,
+    /// The topic's sequence is used up.
+    #[error("the topic's numbers are used up")]
+    Exhausted,
+}

@@ -1,0 +1,328 @@
+//! Who subscribed to what, and what waits for whom.
+//!
+//! A *pair* joins a subscription and a topic that its filter matches; it holds the queue of what that subscription
+//! still has to get of that topic. Pairs are made when either side comes, so that publishing matches no names.
+
+mod pump;
+
+use super::bodies::{Bodies, BodyKey};
+use super::slab::{Key, Slab};
+use super::{LinkId, TopicId, TopicLimits};
+use crate::missed::Missed;
+use crate::{Status, name};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+pub(super) type SubscriptionKey = Key<Subscription>;
+type PairKey = Key<Pair>;
+type LinkKey = Key<Link>;
+
+/// A publication that waits, or that a topic keeps.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) sequence: u64,
+    pub(super) body: BodyKey,
+    /// From before the subscription.  SPEC §14.2
+    pub(super) retained: bool,
+}
+
+#[derive(Default)]
+struct Pair {
+    subscription: SubscriptionKey,
+    topic: TopicId,
+    queue: VecDeque<Entry>,
+    /// Where `of_topic` has it.
+    place: usize,
+    /// Whether it is in its subscription's `ready`.
+    ready: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Subscription {
+    link: LinkKey,
+    id: u64,
+    filter: Box<str>,
+    pairs: Vec<PairKey>,
+    /// Pairs with something queued, each once; the front is next. One that was emptied may linger in it.
+    ready: VecDeque<PairKey>,
+    missed: Missed,
+    /// Whether it is in its link's `waiting`.
+    waiting: bool,
+}
+
+#[derive(Default)]
+struct Link {
+    id: LinkId,
+    /// By exchange id, ascending.
+    subscriptions: Vec<(u64, SubscriptionKey)>,
+    /// Subscriptions with something to send or to tell, each once; the front is next.
+    waiting: VecDeque<SubscriptionKey>,
+    /// Those that a pump under way has taken from `waiting` and passed over.
+    passed_over: VecDeque<SubscriptionKey>,
+    /// Whether it is in `woken`.
+    woken: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Subscriptions {
+    all: Slab<Subscription>,
+    pairs: Slab<Pair>,
+    /// By number of the topic.
+    of_topic: Vec<Vec<PairKey>>,
+    links: Slab<Link>,
+    /// Only links that have subscriptions.
+    by_link: BTreeMap<LinkId, LinkKey>,
+    woken: Vec<LinkKey>,
+}
+
+impl Subscriptions {
+    /// Whether one more may come, that matches so many topics.
+    pub(super) fn check_room(
+        &self,
+        link: LinkId,
+        id: u64,
+        matching: usize,
+        limits: &TopicLimits,
+    ) -> Result<(), Status> {
+        let of_link = self.by_link.get(&link).map_or(&[][..], |&key| &self.links[key].subscriptions);
+        if place_of(of_link, id).is_ok() {
+            return Err(Status::BAD_REQUEST);
+        }
+        let has_room = self.all.len() < limits.subscriptions as usize
+            && of_link.len() < limits.subscriptions_per_link as usize
+            && self.has_room_for_pairs(matching, limits);
+        if has_room { Ok(()) } else { Err(Status::UNAVAILABLE) }
+    }
+
+    pub(super) fn has_room_for_pairs(&self, more: usize, limits: &TopicLimits) -> bool {
+        more <= (limits.matches as usize).saturating_sub(self.pairs.len())
+    }
+
+    /// Adds a subscription that `check_room` allowed.
+    pub(super) fn add(&mut self, link: LinkId, id: u64, filter: &str) -> SubscriptionKey {
+        let link_key = self.link_of(link);
+        let key = self.all.insert(Subscription {
+            link: link_key,
+            id,
+            filter: filter.into(),
+            ..Subscription::default()
+        });
+        let link = &mut self.links[link_key];
+        let (Ok(place) | Err(place)) = place_of(&link.subscriptions, id);
+        link.subscriptions.insert(place, (id, key));
+        // Now, so that publishing need not.
+        let count = link.subscriptions.len();
+        reserve(&mut link.waiting, count);
+        reserve(&mut link.passed_over, count);
+        key
+    }
+
+    fn link_of(&mut self, id: LinkId) -> LinkKey {
+        if let Some(&key) = self.by_link.get(&id) {
+            return key;
+        }
+        let key = self.links.insert(Link { id, ..Link::default() });
+        self.by_link.insert(id, key);
+        let missing = self.links.len().saturating_sub(self.woken.len());
+        self.woken.reserve(missing);
+        key
+    }
+
+    /// How many subscriptions a new topic of this name would have.
+    pub(super) fn count_matching(&self, topic: &str) -> usize {
+        self.matching(topic).count()
+    }
+
+    fn matching(&self, topic: &str) -> impl Iterator<Item = SubscriptionKey> {
+        self.by_link
+            .values()
+            .flat_map(|&link| &self.links[link].subscriptions)
+            .map(|&(_, key)| key)
+            .filter(move |&key| name::matches(&self.all[key].filter, topic))
+    }
+
+    /// Joins a new topic to all whose filters match. Topics are numbered in the order of these calls.
+    pub(super) fn add_topic(&mut self, id: TopicId, topic: &str) {
+        self.of_topic.push(Vec::new());
+        let matching: Vec<_> = self.matching(topic).collect();
+        for subscription in matching {
+            self.join(subscription, id);
+        }
+    }
+
+    pub(super) fn join(&mut self, subscription: SubscriptionKey, topic: TopicId) {
+        let of_topic = &mut self.of_topic[topic.index()];
+        let key = self.pairs.insert(Pair { subscription, topic, place: of_topic.len(), ..Pair::default() });
+        of_topic.push(key);
+        let subscription = &mut self.all[subscription];
+        subscription.pairs.push(key);
+        let count = subscription.pairs.len();
+        reserve(&mut subscription.ready, count);
+    }
+
+    pub(super) fn is_any_full(&self, topic: TopicId, depth: usize) -> bool {
+        self.of_topic[topic.index()].iter().any(|&pair| self.pairs[pair].queue.len() >= depth)
+    }
+
+    /// Drops the oldest of a topic wherever its queue is full.
+    pub(super) fn drop_oldest(&mut self, topic: TopicId, depth: usize, bodies: &mut Bodies) {
+        for &key in &self.of_topic[topic.index()] {
+            let pair = &mut self.pairs[key];
+            if pair.queue.len() >= depth
+                && let Some(dropped) = pair.queue.pop_front()
+            {
+                bodies.release(dropped.body);
+                self.all[pair.subscription].missed.add(1);
+            }
+        }
+    }
+
+    /// Drops, oldest first, what only queues of this topic hold, until there is room for a body of `len` bytes.
+    pub(super) fn drop_unkept(&mut self, topic: TopicId, len: usize, bodies: &mut Bodies) -> bool {
+        // What a topic keeps is its newest, so the rest is at the front of each queue.
+        for &key in &self.of_topic[topic.index()] {
+            let pair = &mut self.pairs[key];
+            while let Some(&oldest) = pair.queue.front()
+                && !bodies.is_kept(oldest.body)
+            {
+                pair.queue.pop_front();
+                bodies.release(oldest.body);
+                self.all[pair.subscription].missed.add(1);
+                if bodies.make_room(len) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Queues a publication for all subscribers of a topic whose queues have room; the others miss it.
+    pub(super) fn queue_for_all(&mut self, topic: TopicId, entry: Entry, depth: usize, bodies: &mut Bodies) {
+        for place in 0..self.of_topic[topic.index()].len() {
+            let pair = self.of_topic[topic.index()][place];
+            if self.pairs[pair].queue.len() < depth {
+                self.queue(pair, entry, bodies);
+            } else {
+                self.all[self.pairs[pair].subscription].missed.add(1);
+            }
+        }
+    }
+
+    /// Queues for a subscription that was just joined to this topic.
+    pub(super) fn queue_for_newest(&mut self, topic: TopicId, entry: Entry, bodies: &mut Bodies) {
+        if let Some(&pair) = self.of_topic[topic.index()].last() {
+            self.queue(pair, entry, bodies);
+        }
+    }
+
+    fn queue(&mut self, key: PairKey, entry: Entry, bodies: &mut Bodies) {
+        bodies.hold(entry.body);
+        let pair = &mut self.pairs[key];
+        pair.queue.push_back(entry);
+        let subscription = pair.subscription;
+        if !pair.ready {
+            pair.ready = true;
+            self.all[subscription].ready.push_back(key);
+        }
+        self.wait(subscription);
+    }
+
+    pub(super) fn add_missed(&mut self, key: SubscriptionKey, missed: Missed) {
+        let tally = &mut self.all[key].missed;
+        tally.add(missed.count.into());
+        tally.unknown |= missed.unknown;
+        if tally.is_any() {
+            self.wait(key);
+        }
+    }
+
+    /// Puts a subscription in its link's line.
+    fn wait(&mut self, key: SubscriptionKey) {
+        let subscription = &mut self.all[key];
+        let link_key = subscription.link;
+        let link = &mut self.links[link_key];
+        if !subscription.waiting {
+            subscription.waiting = true;
+            link.waiting.push_back(key);
+        }
+        if !link.woken {
+            link.woken = true;
+            self.woken.push(link_key);
+        }
+    }
+
+    pub(super) fn has_backlog(&self, link: LinkId) -> bool {
+        self.by_link.get(&link).is_some_and(|&key| !self.links[key].waiting.is_empty())
+    }
+
+    pub(super) fn next_woken(&mut self) -> Option<LinkId> {
+        let link = &mut self.links[self.woken.pop()?];
+        link.woken = false;
+        Some(link.id)
+    }
+
+    pub(super) fn remove(&mut self, link: LinkId, id: u64, bodies: &mut Bodies) -> Option<Missed> {
+        let link = *self.by_link.get(&link)?;
+        let place = place_of(&self.links[link].subscriptions, id).ok()?;
+        let (_, key) = self.links[link].subscriptions[place];
+        let missed = self.forget(key, bodies);
+        self.links[link].waiting.retain(|&waiting| waiting != key);
+        self.drop_idle_link(link);
+        missed.is_any().then_some(missed)
+    }
+
+    pub(super) fn remove_link(&mut self, link: LinkId, bodies: &mut Bodies) {
+        let Some(&link) = self.by_link.get(&link) else {
+            return;
+        };
+        while let Some(&(_, key)) = self.links[link].subscriptions.last() {
+            self.forget(key, bodies);
+        }
+        self.drop_idle_link(link);
+    }
+
+    /// Forgets a subscription, but leaves it in the line of its link. Returns what it was not told, with what it
+    /// gets no more.
+    fn forget(&mut self, key: SubscriptionKey, bodies: &mut Bodies) -> Missed {
+        let subscription = self.all.take(key);
+        let of_link = &mut self.links[subscription.link].subscriptions;
+        if let Ok(place) = place_of(of_link, subscription.id) {
+            of_link.remove(place);
+        }
+        let mut missed = subscription.missed;
+        for key in subscription.pairs {
+            let pair = self.pairs.take(key);
+            missed.add(pair.queue.len() as u64);
+            for entry in pair.queue {
+                bodies.release(entry.body);
+            }
+            let of_topic = &mut self.of_topic[pair.topic.index()];
+            of_topic.swap_remove(pair.place);
+            if let Some(&moved) = of_topic.get(pair.place) {
+                self.pairs[moved].place = pair.place;
+            }
+        }
+        missed
+    }
+
+    fn drop_idle_link(&mut self, key: LinkKey) {
+        if !self.links[key].subscriptions.is_empty() {
+            return;
+        }
+        let link = self.links.take(key);
+        self.by_link.remove(&link.id);
+        if link.woken {
+            self.woken.retain(|&woken| woken != key);
+        }
+    }
+}
+
+fn place_of(subscriptions: &[(u64, SubscriptionKey)], id: u64) -> Result<usize, usize> {
+    subscriptions.binary_search_by_key(&id, |&(id, _)| id)
+}
+
+/// Makes room for `count` in all.
+fn reserve<T>(line: &mut VecDeque<T>, count: usize) {
+    line.reserve(count.saturating_sub(line.len()));
+}

@@ -1,0 +1,118 @@
+//! Handing what waits to a link, fairly.
+
+use super::super::{Offer, Topic, Verdict};
+use super::{LinkId, LinkKey, PairKey, SubscriptionKey, Subscriptions};
+use crate::Point;
+use crate::missed::Missed;
+use crate::topics::bodies::Bodies;
+
+impl Subscriptions {
+    /// Offers what waits for a link, one of each subscription in turn.
+    pub(in super::super) fn pump(
+        &mut self,
+        link: LinkId,
+        epoch: u32,
+        topics: &[Topic],
+        bodies: &mut Bodies,
+        mut send: impl FnMut(Offer<'_>) -> Verdict,
+    ) {
+        let Some(&link) = self.by_link.get(&link) else {
+            return;
+        };
+        while let Some(key) = self.links[link].waiting.pop_front() {
+            let pair = self.next_ready(key);
+            let verdict = send(self.offer(key, pair, epoch, topics, bodies));
+            match (verdict, pair) {
+                (Verdict::Sent, Some(pair)) => {
+                    self.pass(pair, bodies);
+                    self.all[key].missed = Missed::default();
+                }
+                (Verdict::Sent, None) => self.all[key].missed = Missed::default(),
+                (Verdict::TooLarge, Some(pair)) => {
+                    self.pass(pair, bodies);
+                    self.all[key].missed.add(1);
+                }
+                // Telling what was missed is never too large; if it is said to be, it is kept for later.
+                (Verdict::NoCredit, _) | (Verdict::TooLarge, None) => {
+                    self.links[link].passed_over.push_back(key);
+                    continue;
+                }
+                (Verdict::Full, _) => {
+                    self.links[link].waiting.push_front(key);
+                    break;
+                }
+                (Verdict::Gone, _) => {
+                    self.forget(key, bodies);
+                    continue;
+                }
+            }
+            self.line_up_again(link, key);
+        }
+        let line = &mut self.links[link];
+        line.waiting.append(&mut line.passed_over);
+        self.drop_idle_link(link);
+    }
+
+    fn next_ready(&mut self, key: SubscriptionKey) -> Option<PairKey> {
+        let ready = &mut self.all[key].ready;
+        while let Some(&pair) = ready.front() {
+            if !self.pairs[pair].queue.is_empty() {
+                return Some(pair);
+            }
+            self.pairs[pair].ready = false;
+            ready.pop_front();
+        }
+        None
+    }
+
+    fn offer<'a>(
+        &'a self,
+        key: SubscriptionKey,
+        pair: Option<PairKey>,
+        epoch: u32,
+        topics: &'a [Topic],
+        bodies: &'a Bodies,
+    ) -> Offer<'a> {
+        let subscription = &self.all[key];
+        let Missed { count, unknown } = subscription.missed;
+        let next = pair.and_then(|pair| {
+            let pair = &self.pairs[pair];
+            Some((pair.topic, pair.queue.front()?))
+        });
+        match next {
+            Some((topic, entry)) => Offer::Publication {
+                subscription: subscription.id,
+                topic: &topics[topic.index()].name,
+                point: Point { epoch, sequence: entry.sequence },
+                missed: count,
+                unknown,
+                retained: entry.retained,
+                body: bodies.bytes(entry.body),
+            },
+            None => Offer::Missed { subscription: subscription.id, count, unknown },
+        }
+    }
+
+    /// Takes the front of a pair at the front of its subscription's line; the pair goes to the back.
+    fn pass(&mut self, key: PairKey, bodies: &mut Bodies) {
+        let pair = &mut self.pairs[key];
+        if let Some(entry) = pair.queue.pop_front() {
+            bodies.release(entry.body);
+        }
+        pair.ready = !pair.queue.is_empty();
+        let ready = &mut self.all[pair.subscription].ready;
+        ready.pop_front();
+        if pair.ready {
+            ready.push_back(key);
+        }
+    }
+
+    fn line_up_again(&mut self, link: LinkKey, key: SubscriptionKey) {
+        let is_ready = self.next_ready(key).is_some();
+        let subscription = &mut self.all[key];
+        subscription.waiting = is_ready || subscription.missed.is_any();
+        if subscription.waiting {
+            self.links[link].waiting.push_back(key);
+        }
+    }
+}

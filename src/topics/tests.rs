@@ -1,0 +1,322 @@
+//! Each policy, resuming, limits and fairness, one by one; `model` checks them against a naive table.
+
+mod model;
+
+use super::*;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+
+const EPOCH: u32 = 7;
+const LINK: LinkId = LinkId(1);
+const OTHER: LinkId = LinkId(2);
+
+fn table() -> Topics {
+    Topics::new(EPOCH, TopicLimits::default())
+}
+
+const fn event(depth: u32, overflow: Overflow) -> Kind {
+    Kind::Event { depth, overflow }
+}
+
+fn declare(topics: &mut Topics, name: &str, kind: Kind) -> TopicId {
+    topics.declare(name, kind).expect("a good declaration")
+}
+
+fn publish(topics: &mut Topics, topic: TopicId, bodies: &[&str]) {
+    for body in bodies {
+        topics.publish(topic, body.as_bytes()).expect("published");
+    }
+}
+
+fn show(offer: Offer<'_>) -> String {
+    let (line, unknown, retained) = match offer {
+        Offer::Publication { subscription, topic, point, missed, unknown, retained, body } => {
+            let (sequence, body) = (point.sequence, String::from_utf8_lossy(body));
+            let line = format!("{subscription} {topic}@{sequence}={body} missed {missed}");
+            (line, unknown, retained)
+        }
+        Offer::Missed { subscription, count, unknown } => {
+            (format!("{subscription} missed {count}"), unknown, false)
+        }
+    };
+    let unknown = if unknown { " unknown" } else { "" };
+    let retained = if retained { " retained" } else { "" };
+    line + unknown + retained
+}
+
+fn drain(topics: &mut Topics, link: LinkId) -> Vec<String> {
+    let mut got = Vec::new();
+    topics.pump(link, |offer| {
+        got.push(show(offer));
+        Verdict::Sent
+    });
+    assert!(!topics.has_backlog(link));
+    got
+}
+
+/// PUB-2
+#[test]
+fn a_newer_state_replaces_the_one_that_waits_and_keeps_its_place() {
+    let mut topics = table();
+    let a = declare(&mut topics, "a", Kind::State);
+    let b = declare(&mut topics, "b", Kind::State);
+    publish(&mut topics, a, &["0"]);
+    assert_eq!(topics.subscribe(LINK, 2, "#", None), Ok(()));
+    assert_eq!(drain(&mut topics, LINK), ["2 a@0=0 missed 0 retained"]);
+    publish(&mut topics, a, &["1"]);
+    publish(&mut topics, b, &["0"]);
+    publish(&mut topics, a, &["2", "3"]);
+    assert_eq!(drain(&mut topics, LINK), ["2 a@3=3 missed 2", "2 b@0=0 missed 0"]);
+}
+
+/// PUB-1, PUB-2
+#[test]
+fn drop_oldest_keeps_the_newest_and_drop_newest_the_oldest() {
+    let cases = [
+        (Overflow::DropOldest, ["2 a@1=1 missed 1", "2 a@2=2 missed 0"]),
+        (Overflow::DropNewest, ["2 a@0=0 missed 1", "2 a@1=1 missed 0"]),
+    ];
+    for (overflow, expected) in cases {
+        let mut topics = table();
+        let a = declare(&mut topics, "a", event(2, overflow));
+        assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+        publish(&mut topics, a, &["0", "1", "2"]);
+        assert_eq!(drain(&mut topics, LINK), expected);
+    }
+}
+
+#[test]
+fn refuse_fails_and_changes_nothing_while_any_queue_is_full() {
+    let mut topics = table();
+    let a = declare(&mut topics, "a", event(2, Overflow::Refuse));
+    for link in [LINK, OTHER] {
+        assert_eq!(topics.subscribe(link, 2, "a", None), Ok(()));
+    }
+    publish(&mut topics, a, &["0", "1"]);
+    let all = ["2 a@0=0 missed 0", "2 a@1=1 missed 0"];
+    assert_eq!(drain(&mut topics, LINK), all);
+    assert_eq!(topics.publish(a, b"x"), Err(PublishError::QueueFull));
+    assert!(!topics.has_backlog(LINK));
+    assert_eq!(drain(&mut topics, OTHER), all);
+    assert_eq!(topics.publish(a, b"2").map(|point| point.sequence), Ok(2));
+}
+
+/// PUB-4
+#[test]
+fn a_point_with_wildcards_is_a_bad_request() {
+    let mut topics = table();
+    let from = Some(Point { epoch: EPOCH, sequence: 0 });
+    for filter in ["#", "a/+"] {
+        assert_eq!(topics.subscribe(LINK, 2, filter, from), Err(Status::BAD_REQUEST));
+    }
+    for filter in ["", "a//b", "#/a", "a+"] {
+        assert_eq!(topics.subscribe(LINK, 2, filter, None), Err(Status::BAD_REQUEST));
+    }
+    assert_eq!(topics.subscribe(LINK, 2, "a", from), Ok(()));
+    assert_eq!(topics.subscribe(LINK, 2, "b", None), Err(Status::BAD_REQUEST));
+}
+
+/// PUB-2, PUB-5
+#[test]
+fn resuming_delivers_what_is_kept_and_tells_what_is_not() {
+    let cases: [(u32, u64, &[&str]); 6] = [
+        (EPOCH, 4, &[]),
+        (EPOCH, 3, &["2 a@4=4 missed 0"]),
+        (EPOCH, 2, &["2 a@3=3 missed 0", "2 a@4=4 missed 0"]),
+        (EPOCH, 0, &["2 a@3=3 missed 2", "2 a@4=4 missed 0"]),
+        (EPOCH, 5, &["2 a@3=3 missed 0 unknown", "2 a@4=4 missed 0"]),
+        (8, 4, &["2 a@3=3 missed 0 unknown", "2 a@4=4 missed 0"]),
+    ];
+    for (epoch, sequence, expected) in cases {
+        let mut topics = table();
+        let a = declare(&mut topics, "a", event(2, Overflow::DropOldest));
+        publish(&mut topics, a, &["0", "1", "2", "3", "4"]);
+        let from = Some(Point { epoch, sequence });
+        assert_eq!(topics.subscribe(LINK, 2, "a", from), Ok(()));
+        assert_eq!(drain(&mut topics, LINK), expected, "{from:?}");
+    }
+}
+
+/// PUB-5
+#[test]
+fn resuming_where_nothing_is_kept_tells_unknown_by_itself() {
+    let mut topics = table();
+    let from = Some(Point { epoch: EPOCH, sequence: u64::MAX });
+    declare(&mut topics, "a", Kind::State);
+    for filter in ["a", "not/declared"] {
+        assert_eq!(topics.subscribe(LINK, 2, filter, from), Ok(()));
+        assert_eq!(drain(&mut topics, LINK), ["2 missed 0 unknown"]);
+        assert_eq!(topics.unsubscribe(LINK, 2), None);
+    }
+}
+
+/// PUB-3
+#[test]
+fn unsubscribing_returns_what_is_left_to_tell() {
+    let mut topics = table();
+    let a = declare(&mut topics, "a", event(2, Overflow::DropOldest));
+    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+    publish(&mut topics, a, &["0", "1", "2"]);
+    let left = Some(Missed { count: 3, unknown: false });
+    assert_eq!(topics.unsubscribe(LINK, 2), left);
+    assert_eq!(topics.unsubscribe(LINK, 2), None);
+    assert!(!topics.has_backlog(LINK));
+    assert_eq!(topics.wake().count(), 0);
+}
+
+#[test]
+fn a_stalled_subscription_takes_nothing_from_a_live_one() {
+    let mut topics = table();
+    let a = declare(&mut topics, "a", event(2, Overflow::DropOldest));
+    for subscription in [2, 4] {
+        assert_eq!(topics.subscribe(LINK, subscription, "a", None), Ok(()));
+    }
+    for number in 0..100 {
+        publish(&mut topics, a, &["x"]);
+        let mut got = Vec::new();
+        topics.pump(LINK, |offer| match offer {
+            Offer::Publication { subscription: 2, .. } => Verdict::NoCredit,
+            live => {
+                got.push(show(live));
+                Verdict::Sent
+            }
+        });
+        assert_eq!(got, [format!("4 a@{number}=x missed 0")]);
+    }
+    assert_eq!(drain(&mut topics, LINK), ["2 a@98=x missed 98", "2 a@99=x missed 0"]);
+}
+
+#[test]
+fn subscriptions_take_turns_and_a_full_link_goes_on_where_it_stopped() {
+    let mut topics = table();
+    let a = declare(&mut topics, "a", event(8, Overflow::DropOldest));
+    let b = declare(&mut topics, "b", event(8, Overflow::DropOldest));
+    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, 4, "b", None), Ok(()));
+    publish(&mut topics, a, &["0", "1", "2"]);
+    publish(&mut topics, b, &["0"]);
+    let mut got = Vec::new();
+    while topics.has_backlog(LINK) {
+        let mut room = 1;
+        topics.pump(LINK, |offer| {
+            if room == 0 {
+                return Verdict::Full;
+            }
+            room -= 1;
+            got.push(show(offer));
+            Verdict::Sent
+        });
+    }
+    let expected = ["2 a@0=0", "4 b@0=0", "2 a@1=1", "2 a@2=2"].map(|line| format!("{line} missed 0"));
+    assert_eq!(got, expected);
+}
+
+/// PUB-2
+#[test]
+fn what_is_too_large_is_missed_and_what_is_gone_is_forgotten() {
+    let mut topics = table();
+    let a = declare(&mut topics, "a", event(8, Overflow::DropOldest));
+    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+    publish(&mut topics, a, &["0", "1"]);
+    let mut got = Vec::new();
+    topics.pump(LINK, |offer| {
+        got.push(show(offer));
+        match offer {
+            Offer::Publication { .. } => Verdict::TooLarge,
+            Offer::Missed { .. } => Verdict::Sent,
+        }
+    });
+    let expected = ["2 a@0=0 missed 0", "2 a@1=1 missed 1", "2 missed 2"];
+    assert_eq!(got, expected);
+    publish(&mut topics, a, &["2"]);
+    topics.pump(LINK, |_| Verdict::Gone);
+    assert!(!topics.has_backlog(LINK));
+    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+}
+
+#[test]
+fn wildcards_get_topics_declared_later_and_never_reserved_ones() {
+    let mut topics = table();
+    for (id, filter) in [(2, "#"), (4, "+/x"), (6, "$sys/#")] {
+        assert_eq!(topics.subscribe(LINK, id, filter, None), Ok(()));
+    }
+    assert_eq!(topics.declare("$sys/x", Kind::State), Err(DeclareError::Reserved));
+    // The table declares none itself yet; the protocol's own topics would come this way.
+    topics.subscriptions.add_topic(TopicId(0), "$sys/x");
+    assert_eq!(topics.subscriptions.count_matching("$sys/x"), 1);
+    let mut topics = table();
+    assert_eq!(topics.subscribe(LINK, 2, "+/x", None), Ok(()));
+    let late = declare(&mut topics, "late/x", Kind::State);
+    publish(&mut topics, late, &["0"]);
+    assert_eq!(drain(&mut topics, LINK), ["2 late/x@0=0 missed 0"]);
+}
+
+#[test]
+fn ten_thousand_subscriptions_of_one_link_meet_the_limit() {
+    let mut topics = table();
+    let a = declare(&mut topics, "a", Kind::State);
+    let stood = (0..10_000).filter(|&id| topics.subscribe(LINK, id, "a", None).is_ok()).count();
+    assert_eq!(stood, 64);
+    assert_eq!(topics.subscribe(LINK, 10_000, "a", None), Err(Status::UNAVAILABLE));
+    assert_eq!(topics.subscribe(OTHER, 1, "a", None), Ok(()));
+    topics.drop_link(LINK);
+    publish(&mut topics, a, &["0"]);
+    assert_eq!(topics.wake().collect::<Vec<_>>(), [OTHER]);
+    assert_eq!(topics.subscribe(LINK, 10_000, "a", None), Ok(()));
+}
+
+#[test]
+fn declarations_are_checked_and_bounded() {
+    let limits = TopicLimits { topics: 2, depth: 4, matches: 1, ..TopicLimits::default() };
+    let mut topics = Topics::new(EPOCH, limits);
+    let a = declare(&mut topics, "a", Kind::State);
+    assert_eq!(topics.declare("a", Kind::State), Ok(a));
+    assert_eq!(topics.find("a"), Some(a));
+    let of = |depth| event(depth, Overflow::Refuse);
+    assert_eq!(topics.declare("a", of(1)), Err(DeclareError::OtherKind));
+    assert_eq!(topics.declare("a/#", of(1)), Err(DeclareError::BadName));
+    assert_eq!(topics.declare("b", of(0)), Err(DeclareError::BadDepth));
+    assert_eq!(topics.declare("b", of(5)), Err(DeclareError::BadDepth));
+    assert_eq!(topics.subscribe(LINK, 2, "#", None), Ok(()));
+    assert_eq!(topics.declare("b", of(4)), Err(DeclareError::Full));
+    assert_eq!(topics.find("b"), None);
+    assert_eq!(topics.unsubscribe(LINK, 2), None);
+    declare(&mut topics, "b", of(4));
+    assert_eq!(topics.declare("c", of(4)), Err(DeclareError::Full));
+}
+
+/// What only a slow subscriber holds goes before a publisher is refused.  PUB-2
+#[test]
+fn the_limit_of_bytes_costs_the_slow_subscriber_and_not_the_publisher() {
+    let limits = TopicLimits { bytes: 4 * 16, body: 32, ..TopicLimits::default() };
+    let mut topics = Topics::new(EPOCH, limits);
+    let a = declare(&mut topics, "a", event(3, Overflow::DropNewest));
+    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+    // Three wait and the topic keeps the newest three: five bodies, where four fit. So 0 goes, after 3 had found no
+    // place in the queue; 4 takes the place that 0 left.
+    publish(&mut topics, a, &["0", "1", "2", "3", "4"]);
+    assert_eq!(drain(&mut topics, LINK), ["2 a@1=1 missed 2", "2 a@2=2 missed 0", "2 a@4=4 missed 0"]);
+    assert_eq!(topics.publish(a, &[0; 33]), Err(PublishError::TooLarge));
+    publish(&mut topics, a, &[&"x".repeat(32)]);
+    assert_eq!(topics.publish(a, &[0; 32]), Err(PublishError::NoRoom));
+    publish(&mut topics, a, &["6", "7", "8"]);
+    assert!(topics.bodies.held() <= limits.bytes);
+    assert_eq!(topics.publish(TopicId(9), b""), Err(PublishError::UnknownTopic));
+}
+
+#[test]
+fn a_body_is_stored_once_and_its_buffer_used_again() {
+    let mut topics = table();
+    let a = declare(&mut topics, "a", Kind::State);
+    for id in 0..50 {
+        assert_eq!(topics.subscribe(LINK, id, "a", None), Ok(()));
+    }
+    let mut held = vec![];
+    for _ in 0..4 {
+        publish(&mut topics, a, &["the same for all"]);
+        held.push(topics.bodies.held());
+        assert_eq!(drain(&mut topics, LINK).len(), 50);
+    }
+    assert_eq!(held, [16; 4]);
+}

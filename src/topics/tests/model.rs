@@ -1,0 +1,231 @@
+//! Random runs against a table that does the same in the plainest way.
+
+use super::*;
+use alloc::collections::BTreeMap;
+use proptest::prelude::*;
+
+const KINDS: [Kind; 4] =
+    [Kind::State, event(2, Overflow::DropOldest), event(3, Overflow::DropNewest), event(4, Overflow::Refuse)];
+const NAMES: [&str; 4] = ["a", "b/x", "b/y", "c"];
+const FILTERS: [&str; 5] = ["#", "a", "b/+", "c", "b/x"];
+const LINKS: u64 = 3;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Publish(usize),
+    Subscribe(u64, usize),
+    Unsubscribe(u64, usize),
+    Pump(u64, Vec<u8>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..NAMES.len()).prop_map(Step::Publish),
+        2 => (0..LINKS, 0..FILTERS.len()).prop_map(|(link, filter)| Step::Subscribe(link, filter)),
+        1 => (0..LINKS, 0..FILTERS.len()).prop_map(|(link, filter)| Step::Unsubscribe(link, filter)),
+        4 => (0..LINKS, prop::collection::vec(0..10_u8, 0..12))
+            .prop_map(|(link, verdicts)| Step::Pump(link, verdicts)),
+    ]
+}
+
+/// What a subscription still has to get, by topic, and what it was not told of.
+#[derive(Default)]
+struct Subscriber {
+    queues: [VecDeque<(u64, bool)>; NAMES.len()],
+    missed: u32,
+    /// Published for it, and delivered or told missed.
+    owed: u64,
+    settled: u64,
+}
+
+impl Subscriber {
+    fn push(&mut self, topic: usize, sequence: u64, retained: bool) {
+        self.owed += 1;
+        let queue = &mut self.queues[topic];
+        if queue.len() == KINDS[topic].depth() {
+            self.missed += 1;
+            if !KINDS[topic].drops_oldest() {
+                return;
+            }
+            queue.pop_front();
+        }
+        queue.push_back((sequence, retained));
+    }
+
+    fn queued(&self) -> usize {
+        self.queues.iter().map(VecDeque::len).sum()
+    }
+
+    /// Checks what the table offers, and does to the model what the verdict does to the table.
+    fn offered(&mut self, offer: Offer<'_>, verdict: Verdict) {
+        match offer {
+            Offer::Publication { topic, point, missed, retained, body, .. } => {
+                let topic = NAMES.iter().position(|&name| name == topic).expect("ours");
+                let front = (point.sequence, retained);
+                assert_eq!(self.queues[topic].front(), Some(&front));
+                assert_eq!(missed, self.missed);
+                assert_eq!(body, point.sequence.to_be_bytes());
+                if matches!(verdict, Verdict::Sent | Verdict::TooLarge) {
+                    self.queues[topic].pop_front();
+                }
+                match verdict {
+                    Verdict::Sent => self.settle(1),
+                    Verdict::TooLarge => self.missed += 1,
+                    _ => {}
+                }
+            }
+            Offer::Missed { count, .. } => {
+                assert_eq!((self.queued(), count), (0, self.missed));
+                assert!(count > 0);
+                if verdict == Verdict::Sent {
+                    self.settle(0);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, delivered: u64) {
+        self.settled += delivered + u64::from(self.missed);
+        self.missed = 0;
+    }
+}
+
+struct Run {
+    topics: Topics,
+    ids: [TopicId; NAMES.len()],
+    published: [u64; NAMES.len()],
+    subscribers: BTreeMap<(u64, u64), Subscriber>,
+}
+
+impl Run {
+    fn new() -> Self {
+        let mut topics = table();
+        let ids = core::array::from_fn(|at| declare(&mut topics, NAMES[at], KINDS[at]));
+        Self { topics, ids, published: [0; NAMES.len()], subscribers: BTreeMap::new() }
+    }
+
+    fn matching(&mut self, topic: usize) -> impl Iterator<Item = &mut Subscriber> {
+        self.subscribers
+            .iter_mut()
+            .filter(move |((_, filter), _)| name::matches(FILTERS[*filter as usize], NAMES[topic]))
+            .map(|(_, subscriber)| subscriber)
+    }
+
+    fn publish(&mut self, topic: usize) {
+        let sequence = self.published[topic];
+        let depth = KINDS[topic].depth();
+        let refused = KINDS[topic].refuses()
+            && self.matching(topic).any(|subscriber| subscriber.queues[topic].len() == depth);
+        let result = self.topics.publish(self.ids[topic], &sequence.to_be_bytes());
+        if refused {
+            assert_eq!(result, Err(PublishError::QueueFull));
+            return;
+        }
+        assert_eq!(result.map(|point| point.sequence), Ok(sequence));
+        self.published[topic] += 1;
+        self.matching(topic).for_each(|subscriber| subscriber.push(topic, sequence, false));
+    }
+
+    fn subscribe(&mut self, link: u64, filter: usize) {
+        let key = (link, filter as u64);
+        let result = self.topics.subscribe(LinkId(link), key.1, FILTERS[filter], None);
+        if self.subscribers.contains_key(&key) {
+            assert_eq!(result, Err(Status::BAD_REQUEST));
+            return;
+        }
+        assert_eq!(result, Ok(()));
+        let mut subscriber = Subscriber::default();
+        // Only the first topic is a state.
+        if self.published[0] > 0 && name::matches(FILTERS[filter], NAMES[0]) {
+            subscriber.push(0, self.published[0] - 1, true);
+        }
+        self.subscribers.insert(key, subscriber);
+    }
+
+    fn unsubscribe(&mut self, link: u64, filter: usize) {
+        let key = (link, filter as u64);
+        let left = self.topics.unsubscribe(LinkId(link), key.1);
+        let expected = self
+            .subscribers
+            .remove(&key)
+            .map_or(0, |subscriber| subscriber.missed as usize + subscriber.queued());
+        assert_eq!(left.map_or(0, |left| left.count as usize), expected);
+    }
+
+    fn pump(&mut self, link: u64, verdicts: &[u8], otherwise: Verdict) {
+        let mut verdicts = verdicts.iter();
+        let mut without_credit = Vec::new();
+        let subscribers = &mut self.subscribers;
+        self.topics.pump(LinkId(link), |offer| {
+            let verdict = match verdicts.next() {
+                Some(0) => Verdict::TooLarge,
+                Some(1..4) => Verdict::NoCredit,
+                Some(4) => Verdict::Gone,
+                Some(_) => Verdict::Sent,
+                None => otherwise,
+            };
+            let (Offer::Publication { subscription, .. } | Offer::Missed { subscription, .. }) = offer;
+            assert!(!without_credit.contains(&subscription));
+            if verdict == Verdict::NoCredit {
+                without_credit.push(subscription);
+            }
+            if verdict == Verdict::Gone {
+                subscribers.remove(&(link, subscription));
+            } else if let Some(subscriber) = subscribers.get_mut(&(link, subscription)) {
+                let is_missed = matches!(offer, Offer::Missed { .. });
+                if verdict == Verdict::TooLarge && is_missed {
+                    without_credit.push(subscription);
+                }
+                subscriber.offered(offer, verdict);
+            } else {
+                panic!("offered to {subscription}, which is not there");
+            }
+            verdict
+        });
+    }
+
+    fn check(&self) {
+        for link in 0..LINKS {
+            let waits = self
+                .subscribers
+                .range((link, 0)..(link + 1, 0))
+                .any(|(_, subscriber)| subscriber.queued() > 0 || subscriber.missed > 0);
+            assert_eq!(self.topics.has_backlog(LinkId(link)), waits);
+        }
+        assert!(self.topics.bodies.held() <= self.topics.limits.bytes);
+    }
+
+    fn finish(&mut self) {
+        for link in 0..LINKS {
+            self.pump(link, &[], Verdict::Sent);
+        }
+        self.check();
+        for subscriber in self.subscribers.values() {
+            assert_eq!(subscriber.settled, subscriber.owed);
+        }
+        for link in 0..LINKS {
+            self.topics.drop_link(LinkId(link));
+        }
+        let kept: usize = self.topics.topics.iter().map(|topic| topic.kept.len()).sum();
+        assert_eq!(self.topics.bodies.stored(), kept);
+        assert_eq!(self.topics.wake().count(), 0);
+    }
+}
+
+proptest! {
+    /// PUB-1, PUB-2, PUB-3: order is kept, and delivered and told missed are together what was published.
+    #[test]
+    fn does_what_the_naive_table_does(steps in prop::collection::vec(step(), 0..200)) {
+        let mut run = Run::new();
+        for step in steps {
+            match step {
+                Step::Publish(topic) => run.publish(topic),
+                Step::Subscribe(link, filter) => run.subscribe(link, filter),
+                Step::Unsubscribe(link, filter) => run.unsubscribe(link, filter),
+                Step::Pump(link, verdicts) => run.pump(link, &verdicts, Verdict::Full),
+            }
+            run.check();
+        }
+        run.finish();
+    }
+}
