@@ -1,6 +1,8 @@
 //! Devices that talk to each other directly.
 #![no_std]
 #![forbid(unsafe_code)]
+// Here and not in Cargo.toml: tests and benches are programs on a host, and may say std.
+#![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
