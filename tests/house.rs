@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, mem};
 
 /// Each module of `src`, and the modules that it may import besides itself.  From the leaves up: no module imports one
 /// that stands below it in this table, so that each can be read with only those above in mind.
@@ -449,7 +449,7 @@ fn first_names_of_group(group: &str) -> Vec<String> {
             '{' => depth += 1,
             '}' if depth == 0 => break,
             '}' => depth -= 1,
-            ',' if depth == 0 => names.extend(first_name(&std::mem::take(&mut member))),
+            ',' if depth == 0 => names.extend(first_name(&mem::take(&mut member))),
             _ if depth == 0 => member.push(char),
             _ => {}
         }

@@ -302,11 +302,11 @@ impl Pair {
                 self.b.respond(id, Status::OK, &body).expect("an answer");
             }
         }
-        let answers = self.events_a().into_iter().filter_map(|event| match event {
+        let mut answers = self.events_a().into_iter().filter_map(|event| match event {
             Happened::Response { id: of, status: Status::OK, body } if of == id => Some(body),
             _ => None,
         });
-        answers.last().expect("an answer arrives")
+        answers.next_back().expect("an answer arrives")
     }
 }
 
