@@ -277,10 +277,10 @@ impl Connection {
                 self.shrink();
             }
             Timer::Deadline => {
-                if let State::Session(session) = &mut self.state {
-                    if let Some(next) = session.expire(self.clock) {
-                        self.timers.set(Timer::Deadline, next);
-                    }
+                if let State::Session(session) = &mut self.state
+                    && let Some(next) = session.expire(self.clock)
+                {
+                    self.timers.set(Timer::Deadline, next);
                 }
             }
         }
@@ -303,10 +303,10 @@ impl Connection {
     }
 
     pub(super) fn arm_silence(&mut self) {
-        if let State::Session(session) = &self.state {
-            if let Some(silence) = session.silence_of_peer() {
-                self.timers.set(Timer::Silence, self.clock + silence);
-            }
+        if let State::Session(session) = &self.state
+            && let Some(silence) = session.silence_of_peer()
+        {
+            self.timers.set(Timer::Silence, self.clock + silence);
         }
     }
 
@@ -318,10 +318,10 @@ impl Connection {
     }
 
     pub(super) fn arm_deadline(&mut self) {
-        if let State::Session(session) = &mut self.state {
-            if let Some(deadline) = session.take_earliest_deadline() {
-                self.timers.advance_to(Timer::Deadline, deadline);
-            }
+        if let State::Session(session) = &mut self.state
+            && let Some(deadline) = session.take_earliest_deadline()
+        {
+            self.timers.advance_to(Timer::Deadline, deadline);
         }
     }
 }
