@@ -67,9 +67,9 @@ pub struct Knobs {
     pub silence: u64,
     pub features: u64,
     /// Changes the pairs of the payload before they are encoded.
-    pub edit: fn(&mut Pairs),
+    pub edit: Box<dyn Fn(&mut Pairs)>,
     /// Changes the encoded payload.
-    pub rewrite: fn(Vec<u8>) -> Vec<u8>,
+    pub rewrite: Box<dyn Fn(Vec<u8>) -> Vec<u8>>,
 }
 
 impl Default for Knobs {
@@ -97,8 +97,8 @@ impl Default for Knobs {
             window: 0,
             silence: 0,
             features: 0,
-            edit: |_| {},
-            rewrite: |payload| payload,
+            edit: Box::new(|_| {}),
+            rewrite: Box::new(|payload| payload),
         }
     }
 }
