@@ -182,7 +182,7 @@ impl Builder {
         handler: impl Fn(Context, Vec<u8>) -> Handling + Send + Sync + 'static,
     ) -> Self {
         if let Err(error) = self.router.on_for(method, allow, Arc::new(handler)) {
-            self.error.get_or_insert(error.into());
+            self.error.get_or_insert_with(|| error.into());
         }
         self
     }
