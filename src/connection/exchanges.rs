@@ -48,8 +48,8 @@ pub(crate) struct Subscription {
     /// What of that the application has taken.
     pub(crate) released: u64,
     pub(crate) credit_due: bool,
-    /// A publication longer than a frame goes on; this side discards it.
-    pub(crate) discarding: bool,
+    /// A publication longer than a frame goes on; this side discards it.  How many bytes are still to come.
+    pub(crate) discarding: Option<u64>,
 }
 
 /// An exchange that the peer opened.

@@ -334,24 +334,28 @@ impl Session {
         let Publication { id, missed, unknown, retained, topic, point, chunk, total } = publication;
         let Some((subscription, given_up)) = self.spend(id, cost)? else { return Ok(None) };
         // PUB-7, NAM-3
-        if subscription.discarding {
+        if subscription.discarding.is_some() {
             return Err(PeerMisbehaved::State(id));
         }
         if name::check_name(topic).is_err() || !name::matches(&subscription.filter, topic) {
             return Err(PeerMisbehaved::Topic(id));
         }
-        if given_up {
-            return Ok(None);
-        }
         let missed = Missed { count: missed, unknown };
-        if total.is_some() {
+        if let Some(total) = total {
             // Longer than a frame, which this side does not take: counted, not lost silently.  SPEC §14.5
-            subscription.discarding = true;
+            let rest = total.checked_sub(chunk.len() as u64);
+            subscription.discarding = Some(rest.ok_or(PeerMisbehaved::Chunks(id))?);
             subscription.released += u64::from(cost);
             self.grant(id);
+            if given_up {
+                return Ok(None);
+            }
             let mut missed = missed;
             missed.add(1);
             return event(Pending::Missed { id, missed });
+        }
+        if given_up {
+            return Ok(None);
         }
         event(Pending::Publication {
             id,
@@ -370,10 +374,12 @@ impl Session {
         }
         let Some((subscription, _)) = self.spend(id, cost)? else { return Ok(None) };
         // PUB-7
-        if !subscription.discarding {
-            return Err(PeerMisbehaved::State(id));
+        let rest = subscription.discarding.ok_or(PeerMisbehaved::State(id))?;
+        let rest = rest.checked_sub(chunk.len() as u64).ok_or(PeerMisbehaved::Chunks(id))?;
+        if rest > 0 && !more && !abort {
+            return Err(PeerMisbehaved::Chunks(id));
         }
-        subscription.discarding = more;
+        subscription.discarding = more.then_some(rest);
         subscription.released += u64::from(cost);
         self.grant(id);
         Ok(None)
