@@ -172,11 +172,9 @@ impl Connection {
     }
 
     pub(super) fn poll_local(&mut self) -> Option<Pending> {
-        let closed = matches!(self.ending, Some(CloseReason::Remote(_)));
         let State::Session(session) = &mut self.state else { return None };
-        let refused = closed && !session.is_connected();
         let ended = self.ending.is_some();
-        session.poll_local().or_else(|| if ended { session.poll_ending(refused) } else { None })
+        session.poll_local().or_else(|| if ended { session.poll_ending() } else { None })
     }
 
     /// The peer's `close`: it is answered behind what is queued.  SPEC §16.1
@@ -186,7 +184,7 @@ impl Connection {
             Some(own) => CloseReason::Local(own),
             None => CloseReason::Remote(status),
         };
-        session.close_after_queues(Status::OK);
+        session.on_close();
         self.finish(reason);
     }
 

@@ -103,6 +103,8 @@ pub(crate) struct Exchanges {
     highest_sealed: u64,
     highest_taken: u64,
     stray_budget: u16,
+    /// The peer has closed: what was not opened yet never is.  SPEC §16.1
+    stopped: bool,
 }
 
 /// SPEC §10.1
@@ -124,7 +126,17 @@ impl Exchanges {
             highest_sealed: 0,
             highest_taken: 0,
             stray_budget: STRAYS_AT_FIRST,
+            stopped: false,
         }
+    }
+
+    /// Opens nothing more, also not what waits in the queue.  SPEC §16.1
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     pub(crate) fn our_requests(&self) -> u16 {

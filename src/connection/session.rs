@@ -52,6 +52,8 @@ pub(crate) struct Session {
     /// Openings above this are ignored: `goaway` was sent.  SPEC §16.2
     goaway_sent: Option<u64>,
     goaway_received: Option<u64>,
+    /// Initiator: the responder closed without `accept`.  SPEC §16.4
+    refused: bool,
     /// Set by each deadline that is armed, for the timer.
     earliest_deadline: Option<Instant>,
 }
@@ -127,6 +129,7 @@ impl Session {
             local: VecDeque::new(),
             goaway_sent: None,
             goaway_received: None,
+            refused: false,
             earliest_deadline: None,
         }
     }
@@ -158,7 +161,8 @@ impl Session {
 
     /// At the end of the connection: what became of the oldest exchange of ours that nobody was told of.
     /// SPEC §16.4
-    pub(crate) fn poll_ending(&mut self, refused: bool) -> Option<Pending> {
+    pub(crate) fn poll_ending(&mut self) -> Option<Pending> {
+        let refused = self.refused;
         while let Some(opened) = self.exchanges.pop_ours() {
             if !opened.given_up {
                 return Some(ending_of(&opened, refused));
@@ -233,6 +237,13 @@ impl Session {
         if self.control.close.is_none() {
             self.control.close = Some(status);
         }
+    }
+
+    /// The peer's `close` came: nothing more is opened, and it is answered behind what is queued.  SPEC §16.1
+    pub(crate) fn on_close(&mut self) {
+        self.refused = self.admission == Admission::AwaitingAccept;
+        self.exchanges.stop();
+        self.close_after_queues(Status::OK);
     }
 
     /// Whether a `close` of ours is queued or sent: no command may follow it.
