@@ -159,6 +159,10 @@ impl Exchanges {
         self.highest_taken
     }
 
+    pub(crate) fn highest_sealed(&self) -> u64 {
+        self.highest_sealed
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.ours.is_empty() && self.theirs.is_empty()
     }

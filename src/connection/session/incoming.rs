@@ -418,6 +418,8 @@ impl Session {
             return None;
         }
         self.goaway_received = Some(last);
+        // END-4: what still waits in the queue is not opened any more, whatever `last` says.
+        let last = last.min(self.exchanges.highest_sealed());
         while let Some(id) = self.exchanges.newest_above(last) {
             let closed = self.exchanges.close_ours(id);
             if closed.is_some_and(|opened| !opened.given_up) {
