@@ -216,6 +216,8 @@ impl Session {
     pub(crate) fn abort(&mut self, status: Option<Status>) {
         self.calls.clear();
         self.publications.clear();
+        // ADM-2: an initiator that is not let in learns no more than that, whatever the reason.
+        let status = if self.is_deciding() { status.map(|_| Status::REFUSED) } else { status };
         self.admission = Admission::Done;
         let close_sealed = self.control.close_sealed;
         self.control = Control { close: status, close_sealed, ..Control::default() };
