@@ -235,6 +235,10 @@ impl Connection {
         matches!(&self.state, State::Session(session) if session.has_unsealed())
     }
 
+    pub(super) fn has_sealed_close(&self) -> bool {
+        matches!(&self.state, State::Session(session) if session.has_sealed_close())
+    }
+
     pub(super) fn seal(&mut self) {
         let State::Session(session) = &mut self.state else { return self.stop_if_flushed() };
         if session.seal_frame(self.clock, self.wire.buffer()).is_err() {
@@ -264,6 +268,8 @@ impl Connection {
             Timer::Frame => self.end(CloseReason::TimedOut(TimedOut::Frame)),
             // While an event waits for the application nothing is read, so the peer may well have spoken.
             Timer::Probe | Timer::Silence if self.is_blocked() => self.arm_silence(),
+            // END-1: a `close` of ours is the last that can be sent, so no probe; the close timer bounds the wait.
+            Timer::Probe | Timer::Silence if self.has_sealed_close() => {}
             Timer::Probe => self.end(CloseReason::TimedOut(TimedOut::Silence)),
             Timer::Silence => {
                 // TIM-2

@@ -258,6 +258,11 @@ impl Session {
         self.control.close
     }
 
+    /// Whether a `close` of ours has left, so that nothing more can.
+    pub(crate) fn has_sealed_close(&self) -> bool {
+        self.control.close_sealed
+    }
+
     /// Whether a `close` of ours has not been sealed yet.
     pub(crate) fn has_unsealed(&self) -> bool {
         self.control.close.is_some() && !self.control.close_sealed
