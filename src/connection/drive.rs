@@ -49,14 +49,18 @@ impl Connection {
     pub(super) fn read(&mut self, input: &[u8]) -> usize {
         let begins = self.reader.is_empty();
         let taken = self.reader.fill(input);
+        // FRM-5
+        let frame = match &self.state {
+            State::Handshake(handshake) => !handshake.wants_preamble(),
+            State::Session(_) => true,
+            State::Failed(..) => false,
+        };
+        if begins && frame {
+            self.timers.set(Timer::Frame, self.clock + self.timeouts.frame);
+        }
         let acted = match &self.state {
             State::Handshake(_) => self.read_handshake(),
-            State::Session(_) => {
-                if begins {
-                    self.timers.set(Timer::Frame, self.clock + self.timeouts.frame);
-                }
-                self.read_frame()
-            }
+            State::Session(_) => self.read_frame(),
             State::Failed(..) => Ok(()),
         };
         if let Err(reason) = acted {
@@ -86,6 +90,7 @@ impl Connection {
             self.reader.extend_to(frame::LENGTH_PREFIX + usize::from(len));
             return Ok(());
         }
+        self.timers.stop(Timer::Frame);
         let progress = handshake.on_message(self.reader.noise_message(), self.wire.buffer());
         self.reader.restart(frame::LENGTH_PREFIX);
         self.on_progress(progress);
