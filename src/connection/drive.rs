@@ -108,7 +108,7 @@ impl Connection {
             return Ok(());
         }
         self.timers.stop(Timer::Frame);
-        session.open_frame(&mut self.reader)?;
+        session.open_frame(&mut self.reader, self.clock)?;
         self.timers.stop(Timer::Probe);
         self.arm_silence();
         Ok(())
@@ -157,7 +157,7 @@ impl Connection {
                 }
                 break;
             }
-            let received = session.receive(&self.reader, self.clock);
+            let received = session.receive(&self.reader);
             self.arm_deadline();
             match received {
                 Ok(Some(Received::Event(pending))) => {

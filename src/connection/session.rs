@@ -97,6 +97,8 @@ enum Due {
 struct Plaintext {
     at: usize,
     end: usize,
+    /// When the frame's last byte came: deadlines count from here, however late it is looked at.  SPEC §10.4
+    arrived: Instant,
 }
 
 impl Session {
