@@ -215,7 +215,10 @@ impl Connection {
             }
             State::Failed(..) => {}
         }
-        self.pending = None;
+        // Any other event stays: it may be the one end of a request.
+        if matches!(self.pending, Some(Pending::Admission(_))) {
+            self.pending = None;
+        }
         self.finish(reason);
     }
 
