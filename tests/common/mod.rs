@@ -5,6 +5,7 @@
 
 pub mod attacker;
 pub mod cbor;
+pub mod hostile;
 
 use std::collections::VecDeque;
 use std::time::Duration;
