@@ -1,6 +1,11 @@
 //! Two connections in memory, a link between them that can misbehave, and time that only the tests move.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::std_instead_of_core, clippy::alloc_instead_of_core, reason = "tests have std")]
+
+pub mod attacker;
+pub mod cbor;
+pub mod hostile;
 
 use std::collections::VecDeque;
 use std::time::Duration;
