@@ -111,6 +111,9 @@ pub enum PeerMisbehaved {
     /// SPEC §6: `accept` is the responder's first message, and occurs once.
     #[error("accept where it may not be, or not where it must be")]
     Accept,
+    /// SPEC §14.5: the chunks of a publication are together exactly as long as it said.
+    #[error("exchange {0}: chunks that do not add up")]
+    Chunks(u64),
     /// SPEC §11: data beyond the credit.
     #[error("exchange {0}: more than its credit")]
     CreditExceeded(u64),

@@ -49,14 +49,18 @@ impl Connection {
     pub(super) fn read(&mut self, input: &[u8]) -> usize {
         let begins = self.reader.is_empty();
         let taken = self.reader.fill(input);
+        // FRM-5
+        let frame = match &self.state {
+            State::Handshake(handshake) => !handshake.wants_preamble(),
+            State::Session(_) => true,
+            State::Failed(..) => false,
+        };
+        if begins && frame {
+            self.timers.set(Timer::Frame, self.clock + self.timeouts.frame);
+        }
         let acted = match &self.state {
             State::Handshake(_) => self.read_handshake(),
-            State::Session(_) => {
-                if begins {
-                    self.timers.set(Timer::Frame, self.clock + self.timeouts.frame);
-                }
-                self.read_frame()
-            }
+            State::Session(_) => self.read_frame(),
             State::Failed(..) => Ok(()),
         };
         if let Err(reason) = acted {
@@ -86,6 +90,7 @@ impl Connection {
             self.reader.extend_to(frame::LENGTH_PREFIX + usize::from(len));
             return Ok(());
         }
+        self.timers.stop(Timer::Frame);
         let progress = handshake.on_message(self.reader.noise_message(), self.wire.buffer());
         self.reader.restart(frame::LENGTH_PREFIX);
         self.on_progress(progress);
@@ -103,7 +108,7 @@ impl Connection {
             return Ok(());
         }
         self.timers.stop(Timer::Frame);
-        session.open_frame(&mut self.reader)?;
+        session.open_frame(&mut self.reader, self.clock)?;
         self.timers.stop(Timer::Probe);
         self.arm_silence();
         Ok(())
@@ -152,7 +157,7 @@ impl Connection {
                 }
                 break;
             }
-            let received = session.receive(&self.reader, self.clock);
+            let received = session.receive(&self.reader);
             self.arm_deadline();
             match received {
                 Ok(Some(Received::Event(pending))) => {
@@ -172,11 +177,9 @@ impl Connection {
     }
 
     pub(super) fn poll_local(&mut self) -> Option<Pending> {
-        let closed = matches!(self.ending, Some(CloseReason::Remote(_)));
         let State::Session(session) = &mut self.state else { return None };
-        let refused = closed && !session.is_connected();
         let ended = self.ending.is_some();
-        session.poll_local().or_else(|| if ended { session.poll_ending(refused) } else { None })
+        session.poll_local().or_else(|| if ended { session.poll_ending() } else { None })
     }
 
     /// The peer's `close`: it is answered behind what is queued.  SPEC §16.1
@@ -186,7 +189,7 @@ impl Connection {
             Some(own) => CloseReason::Local(own),
             None => CloseReason::Remote(status),
         };
-        session.close_after_queues(Status::OK);
+        session.on_close();
         self.finish(reason);
     }
 
@@ -212,7 +215,10 @@ impl Connection {
             }
             State::Failed(..) => {}
         }
-        self.pending = None;
+        // Any other event stays: it may be the one end of a request.
+        if matches!(self.pending, Some(Pending::Admission(_))) {
+            self.pending = None;
+        }
         self.finish(reason);
     }
 
@@ -235,6 +241,10 @@ impl Connection {
 
     pub(super) fn has_unsealed(&self) -> bool {
         matches!(&self.state, State::Session(session) if session.has_unsealed())
+    }
+
+    pub(super) fn has_sealed_close(&self) -> bool {
+        matches!(&self.state, State::Session(session) if session.has_sealed_close())
     }
 
     pub(super) fn seal(&mut self) {
@@ -266,6 +276,8 @@ impl Connection {
             Timer::Frame => self.end(CloseReason::TimedOut(TimedOut::Frame)),
             // While an event waits for the application nothing is read, so the peer may well have spoken.
             Timer::Probe | Timer::Silence if self.is_blocked() => self.arm_silence(),
+            // END-1: a `close` of ours is the last that can be sent, so no probe; the close timer bounds the wait.
+            Timer::Probe | Timer::Silence if self.has_sealed_close() => {}
             Timer::Probe => self.end(CloseReason::TimedOut(TimedOut::Silence)),
             Timer::Silence => {
                 // TIM-2
@@ -277,10 +289,10 @@ impl Connection {
                 self.shrink();
             }
             Timer::Deadline => {
-                if let State::Session(session) = &mut self.state {
-                    if let Some(next) = session.expire(self.clock) {
-                        self.timers.set(Timer::Deadline, next);
-                    }
+                if let State::Session(session) = &mut self.state
+                    && let Some(next) = session.expire(self.clock)
+                {
+                    self.timers.set(Timer::Deadline, next);
                 }
             }
         }
@@ -303,10 +315,10 @@ impl Connection {
     }
 
     pub(super) fn arm_silence(&mut self) {
-        if let State::Session(session) = &self.state {
-            if let Some(silence) = session.silence_of_peer() {
-                self.timers.set(Timer::Silence, self.clock + silence);
-            }
+        if let State::Session(session) = &self.state
+            && let Some(silence) = session.silence_of_peer()
+        {
+            self.timers.set(Timer::Silence, self.clock + silence);
         }
     }
 
@@ -318,10 +330,10 @@ impl Connection {
     }
 
     pub(super) fn arm_deadline(&mut self) {
-        if let State::Session(session) = &mut self.state {
-            if let Some(deadline) = session.take_earliest_deadline() {
-                self.timers.advance_to(Timer::Deadline, deadline);
-            }
+        if let State::Session(session) = &mut self.state
+            && let Some(deadline) = session.take_earliest_deadline()
+        {
+            self.timers.advance_to(Timer::Deadline, deadline);
         }
     }
 }

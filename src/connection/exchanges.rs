@@ -48,8 +48,8 @@ pub(crate) struct Subscription {
     /// What of that the application has taken.
     pub(crate) released: u64,
     pub(crate) credit_due: bool,
-    /// A publication longer than a frame goes on; this side discards it.
-    pub(crate) discarding: bool,
+    /// A publication longer than a frame goes on; this side discards it.  How many bytes are still to come.
+    pub(crate) discarding: Option<u64>,
 }
 
 /// An exchange that the peer opened.
@@ -103,6 +103,8 @@ pub(crate) struct Exchanges {
     highest_sealed: u64,
     highest_taken: u64,
     stray_budget: u16,
+    /// The peer has closed: what was not opened yet never is.  SPEC §16.1
+    stopped: bool,
 }
 
 /// SPEC §10.1
@@ -124,7 +126,17 @@ impl Exchanges {
             highest_sealed: 0,
             highest_taken: 0,
             stray_budget: STRAYS_AT_FIRST,
+            stopped: false,
         }
+    }
+
+    /// Opens nothing more, also not what waits in the queue.  SPEC §16.1
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     pub(crate) fn our_requests(&self) -> u16 {
@@ -145,6 +157,10 @@ impl Exchanges {
 
     pub(crate) fn highest_taken(&self) -> u64 {
         self.highest_taken
+    }
+
+    pub(crate) fn highest_sealed(&self) -> u64 {
+        self.highest_sealed
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -52,6 +52,8 @@ pub(crate) struct Session {
     /// Openings above this are ignored: `goaway` was sent.  SPEC §16.2
     goaway_sent: Option<u64>,
     goaway_received: Option<u64>,
+    /// Initiator: the responder closed without `accept`.  SPEC §16.4
+    refused: bool,
     /// Set by each deadline that is armed, for the timer.
     earliest_deadline: Option<Instant>,
 }
@@ -95,6 +97,8 @@ enum Due {
 struct Plaintext {
     at: usize,
     end: usize,
+    /// When the frame's last byte came: deadlines count from here, however late it is looked at.  SPEC §10.4
+    arrived: Instant,
 }
 
 impl Session {
@@ -127,6 +131,7 @@ impl Session {
             local: VecDeque::new(),
             goaway_sent: None,
             goaway_received: None,
+            refused: false,
             earliest_deadline: None,
         }
     }
@@ -158,7 +163,8 @@ impl Session {
 
     /// At the end of the connection: what became of the oldest exchange of ours that nobody was told of.
     /// SPEC §16.4
-    pub(crate) fn poll_ending(&mut self, refused: bool) -> Option<Pending> {
+    pub(crate) fn poll_ending(&mut self) -> Option<Pending> {
+        let refused = self.refused;
         while let Some(opened) = self.exchanges.pop_ours() {
             if !opened.given_up {
                 return Some(ending_of(&opened, refused));
@@ -212,6 +218,8 @@ impl Session {
     pub(crate) fn abort(&mut self, status: Option<Status>) {
         self.calls.clear();
         self.publications.clear();
+        // ADM-2: an initiator that is not let in learns no more than that, whatever the reason.
+        let status = if self.is_deciding() { status.map(|_| Status::REFUSED) } else { status };
         self.admission = Admission::Done;
         let close_sealed = self.control.close_sealed;
         self.control = Control { close: status, close_sealed, ..Control::default() };
@@ -235,6 +243,13 @@ impl Session {
         }
     }
 
+    /// The peer's `close` came: nothing more is opened, and it is answered behind what is queued.  SPEC §16.1
+    pub(crate) fn on_close(&mut self) {
+        self.refused = self.admission == Admission::AwaitingAccept;
+        self.exchanges.stop();
+        self.close_after_queues(Status::OK);
+    }
+
     /// Whether a `close` of ours is queued or sent: no command may follow it.
     pub(crate) fn is_closing(&self) -> bool {
         self.control.close.is_some() || self.control.close_sealed
@@ -243,6 +258,11 @@ impl Session {
     /// The status of the `close` of ours that is queued or sent.
     pub(crate) fn close_status(&self) -> Option<Status> {
         self.control.close
+    }
+
+    /// Whether a `close` of ours has left, so that nothing more can.
+    pub(crate) fn has_sealed_close(&self) -> bool {
+        self.control.close_sealed
     }
 
     /// Whether a `close` of ours has not been sealed yet.

@@ -39,8 +39,10 @@ impl Timer {
 pub(crate) struct Timers([Option<Instant>; Timer::ALL.len()]);
 
 impl Timers {
+    /// Sets the timer.  The last instant there is never comes: a timer that were due at it, on a clock that
+    /// stands there, would fire again as soon as it is set.
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = Some(at);
+        self.0[timer as usize] = (at < Instant::from_micros(u64::MAX)).then_some(at);
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {
@@ -53,8 +55,8 @@ impl Timers {
 
     /// Sets the timer unless it is due earlier anyway.
     pub(crate) fn advance_to(&mut self, timer: Timer, at: Instant) {
-        let slot = &mut self.0[timer as usize];
-        *slot = Some(slot.map_or(at, |due| due.min(at)));
+        let due = self.0[timer as usize];
+        self.set(timer, due.map_or(at, |due| due.min(at)));
     }
 
     /// Stops the timer and says so, if it is due.

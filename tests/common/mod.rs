@@ -1,6 +1,11 @@
 //! Two connections in memory, a link between them that can misbehave, and time that only the tests move.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::std_instead_of_core, clippy::alloc_instead_of_core, reason = "tests have std")]
+
+pub mod attacker;
+pub mod cbor;
+pub mod hostile;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -302,11 +307,11 @@ impl Pair {
                 self.b.respond(id, Status::OK, &body).expect("an answer");
             }
         }
-        let answers = self.events_a().into_iter().filter_map(|event| match event {
+        let mut answers = self.events_a().into_iter().filter_map(|event| match event {
             Happened::Response { id: of, status: Status::OK, body } if of == id => Some(body),
             _ => None,
         });
-        answers.last().expect("an answer arrives")
+        answers.next_back().expect("an answer arrives")
     }
 }
 

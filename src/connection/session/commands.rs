@@ -80,7 +80,7 @@ impl Session {
                 spent: 0,
                 released: 0,
                 credit_due: false,
-                discarding: false,
+                discarding: None,
             })),
         );
         self.calls.push(Role::Subscribe, id, None, |out| {

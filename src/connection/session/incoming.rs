@@ -41,12 +41,13 @@ impl Session {
     }
 
     /// Opens the complete frame in the reader, in place.  SPEC §7 TRN-1
-    pub(crate) fn open_frame(&mut self, reader: &mut Reader) -> Result<(), CloseReason> {
+    pub(crate) fn open_frame(&mut self, reader: &mut Reader, now: Instant) -> Result<(), CloseReason> {
         let len = self.receive.open(reader.noise_message()).map_err(|error| match error {
             OpenError::Exhausted => CloseReason::Exhausted,
             OpenError::Forged | OpenError::TooShort => PeerMisbehaved::Unauthentic.into(),
         })?;
-        self.plaintext = Plaintext { at: frame::LENGTH_PREFIX, end: frame::LENGTH_PREFIX + len };
+        let start = frame::LENGTH_PREFIX;
+        self.plaintext = Plaintext { at: start, end: start + len, arrived: now };
         Ok(())
     }
 
@@ -56,20 +57,20 @@ impl Session {
     }
 
     /// Takes messages until one has something to tell, or the frame is used up.
-    pub(crate) fn receive(&mut self, reader: &Reader, now: Instant) -> Outcome {
+    pub(crate) fn receive(&mut self, reader: &Reader) -> Outcome {
         while self.has_plaintext() {
             let unit = reader.unit();
             let rest = unit.get(self.plaintext.at..self.plaintext.end).unwrap_or_default();
             let (message, len) = Message::decode(rest).map_err(PeerMisbehaved::Message)?;
             self.plaintext.at += len;
-            if let Some(received) = self.on_message(unit, message, len, now)? {
+            if let Some(received) = self.on_message(unit, message, len)? {
                 return Ok(Some(received));
             }
         }
         Ok(None)
     }
 
-    fn on_message(&mut self, unit: &[u8], message: Message<'_>, len: usize, now: Instant) -> Outcome {
+    fn on_message(&mut self, unit: &[u8], message: Message<'_>, len: usize) -> Outcome {
         self.check_accept(&message)?;
         match message {
             Message::Accept => {
@@ -88,7 +89,7 @@ impl Session {
             }
             Message::Pong { .. } | Message::Ignorable => Ok(None),
             Message::Request { id, deadline_ms, more, method, body } => {
-                let deadline = self.deadline_of(deadline_ms, now);
+                let deadline = self.deadline_of(deadline_ms);
                 let request = Pending::Request {
                     id,
                     method: span_of(unit, method.as_bytes()),
@@ -134,13 +135,13 @@ impl Session {
     }
 
     /// Deadlines count from receipt, and this side's own limit holds as well.
-    fn deadline_of(&self, deadline_ms: u32, now: Instant) -> Option<Instant> {
+    fn deadline_of(&self, deadline_ms: u32) -> Option<Instant> {
         let asked = (deadline_ms > 0).then(|| Duration::from_millis(deadline_ms.into()));
         let within = match (asked, self.answer_within) {
             (Some(asked), Some(own)) => Some(asked.min(own)),
             (asked, own) => asked.or(own),
         };
-        within.map(|within| now + within)
+        within.map(|within| self.plaintext.arrived + within)
     }
 
     /// SPEC §10.1, §10.3; `None` where this side has sent `goaway` and ignores the opening.
@@ -322,10 +323,10 @@ impl Session {
             self.exchanges.ours_or_stray(id)?;
             return Ok(None);
         }
-        if let Some(taken) = self.exchanges.theirs_or_stray(id)? {
-            if let TakenKind::Subscription { limit, .. } = &mut taken.kind {
-                *limit = granted.max(*limit);
-            }
+        if let Some(taken) = self.exchanges.theirs_or_stray(id)?
+            && let TakenKind::Subscription { limit, .. } = &mut taken.kind
+        {
+            *limit = granted.max(*limit);
         }
         Ok(None)
     }
@@ -334,24 +335,28 @@ impl Session {
         let Publication { id, missed, unknown, retained, topic, point, chunk, total } = publication;
         let Some((subscription, given_up)) = self.spend(id, cost)? else { return Ok(None) };
         // PUB-7, NAM-3
-        if subscription.discarding {
+        if subscription.discarding.is_some() {
             return Err(PeerMisbehaved::State(id));
         }
         if name::check_name(topic).is_err() || !name::matches(&subscription.filter, topic) {
             return Err(PeerMisbehaved::Topic(id));
         }
-        if given_up {
-            return Ok(None);
-        }
         let missed = Missed { count: missed, unknown };
-        if total.is_some() {
+        if let Some(total) = total {
             // Longer than a frame, which this side does not take: counted, not lost silently.  SPEC §14.5
-            subscription.discarding = true;
+            let rest = total.checked_sub(chunk.len() as u64);
+            subscription.discarding = Some(rest.ok_or(PeerMisbehaved::Chunks(id))?);
             subscription.released += u64::from(cost);
             self.grant(id);
+            if given_up {
+                return Ok(None);
+            }
             let mut missed = missed;
             missed.add(1);
             return event(Pending::Missed { id, missed });
+        }
+        if given_up {
+            return Ok(None);
         }
         event(Pending::Publication {
             id,
@@ -370,10 +375,12 @@ impl Session {
         }
         let Some((subscription, _)) = self.spend(id, cost)? else { return Ok(None) };
         // PUB-7
-        if !subscription.discarding {
-            return Err(PeerMisbehaved::State(id));
+        let rest = subscription.discarding.ok_or(PeerMisbehaved::State(id))?;
+        let rest = rest.checked_sub(chunk.len() as u64).ok_or(PeerMisbehaved::Chunks(id))?;
+        if rest > 0 && !more && !abort {
+            return Err(PeerMisbehaved::Chunks(id));
         }
-        subscription.discarding = more;
+        subscription.discarding = more.then_some(rest);
         subscription.released += u64::from(cost);
         self.grant(id);
         Ok(None)
@@ -412,6 +419,8 @@ impl Session {
             return None;
         }
         self.goaway_received = Some(last);
+        // END-4: what still waits in the queue is not opened any more, whatever `last` says.
+        let last = last.min(self.exchanges.highest_sealed());
         while let Some(id) = self.exchanges.newest_above(last) {
             let closed = self.exchanges.close_ours(id);
             if closed.is_some_and(|opened| !opened.given_up) {

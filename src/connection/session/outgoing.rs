@@ -205,6 +205,9 @@ fn append(
                 exchanges.close_ours(id);
                 return Appended::Obsolete;
             }
+            if exchanges.is_stopped() {
+                return Appended::Obsolete;
+            }
             let head = if entry.role == Role::Request { encode::REQUEST_HEAD_MAX } else { 0 };
             if !frame.has_room(head + bytes.len()) {
                 return Appended::Full;

@@ -1,0 +1,611 @@
+//! A peer driven by hand, which shares no code with the library: snow with its own resolver runs the handshake,
+//! ed25519-dalek signs, and messages are bytes.  It keeps every rule until a test changes one of its [`Knobs`].
+//!
+//! ```ignore
+//! let (mut attacker, mut victim) = Attacker::dial(Knobs::default());   // or Attacker::listen
+//! attacker.handshake(&mut victim);
+//! victim.feed(&attacker.seal(&message::ping(7)));
+//! assert_eq!(attacker.open(&victim.written()), [message::pong(7)]);
+//! ```
+
+use std::time::Duration;
+
+use ed25519_dalek::{Signer, SigningKey};
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::{CryptoResolver, DefaultResolver};
+use snow::types::{Cipher, Dh, Hash, Random};
+use symbolon::{Admission, CloseReason, Config, Connection, Instant, PeerId, Role};
+
+use super::cbor::{bytes, map, message, uint};
+use super::{Happened, device, seed};
+
+/// The Noise protocol of suite 1.
+pub const SUITE: &str = "Noise_XX_25519_ChaChaPoly_SHA256";
+/// What an initiator of version 1 begins with, and what it is answered.
+pub const OFFER: [u8; 8] = *b"symb\x01\x00\x00\x01";
+pub const ANSWER: [u8; 8] = *b"olon\x01\x00\x00\x01";
+/// The number of the device that the attacker attacks.
+pub const VICTIM: u8 = 1;
+
+/// The pairs of a payload: encoded keys and values.
+pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Everything that an attacker may do otherwise than SPEC.md says; the default does nothing otherwise.
+pub struct Knobs {
+    /// What is sent as preamble, instead of [`OFFER`] or [`ANSWER`].
+    pub preamble: Option<[u8; 8]>,
+    /// What is hashed, instead of both preambles.
+    pub prologue: Option<Vec<u8>>,
+    /// The Ed25519 secret.
+    pub secret: [u8; 32],
+    /// X25519 private keys.
+    pub static_private: [u8; 32],
+    pub ephemeral_private: [u8; 32],
+    /// What is sent in place of the public keys; a Diffie-Hellman result is then what the private key yields...
+    pub static_public: Option<[u8; 32]>,
+    pub ephemeral_public: Option<[u8; 32]>,
+    /// ...or, where this is set and a public key was replaced, 32 zero bytes.
+    pub zero_secrets: bool,
+    /// What message 1 carries.
+    pub payload_1: Vec<u8>,
+    /// The identity that the payload names, instead of that of `secret`.
+    pub identity: Option<Vec<u8>>,
+    /// The whole proof...
+    pub proof: Option<Vec<u8>>,
+    /// ...or the parts of what is signed.
+    pub proof_domain: Vec<u8>,
+    pub proof_role: Option<u8>,
+    pub proof_hash: Option<[u8; 32]>,
+    pub proof_static: Option<[u8; 32]>,
+    /// Who signs, if it is not `secret`.
+    pub signer: Option<[u8; 32]>,
+    /// Keys 2 to 7 of the payload.
+    pub max_frame: u64,
+    pub max_requests: u64,
+    pub max_subscriptions: u64,
+    pub window: u64,
+    pub silence: u64,
+    pub features: u64,
+    /// Changes the pairs of the payload before they are encoded.
+    pub edit: Box<dyn Fn(&mut Pairs)>,
+    /// Changes the encoded payload.
+    pub rewrite: Box<dyn Fn(Vec<u8>) -> Vec<u8>>,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            preamble: None,
+            prologue: None,
+            secret: [66; 32],
+            static_private: std::array::from_fn(|i| 5 + 3 * i as u8),
+            ephemeral_private: std::array::from_fn(|i| 9 + 5 * i as u8),
+            static_public: None,
+            ephemeral_public: None,
+            zero_secrets: false,
+            payload_1: Vec::new(),
+            identity: None,
+            proof: None,
+            proof_domain: b"symbolon-identity-v1".to_vec(),
+            proof_role: None,
+            proof_hash: None,
+            proof_static: None,
+            signer: None,
+            max_frame: 65_535,
+            max_requests: 64,
+            max_subscriptions: 64,
+            window: 0,
+            silence: 0,
+            features: 0,
+            edit: Box::new(|_| {}),
+            rewrite: Box::new(|payload| payload),
+        }
+    }
+}
+
+impl Knobs {
+    /// The identity that `secret` makes.
+    pub fn peer_id(&self) -> PeerId {
+        PeerId::from_bytes(SigningKey::from_bytes(&self.secret).verifying_key().to_bytes())
+    }
+}
+
+/// The attacker, by steps: [`begin`](Self::begin), then [`hear`](Self::hear) and [`say`](Self::say) for each
+/// handshake message, then [`seal`](Self::seal) and [`open`](Self::open); or [`handshake`](Self::handshake).
+pub struct Attacker {
+    pub role: Role,
+    pub knobs: Knobs,
+    /// The victim's bytes that were not looked at.
+    heard: Vec<u8>,
+    offer: [u8; 8],
+    noise: Option<Box<snow::HandshakeState>>,
+    transport: Option<snow::StatelessTransportState>,
+    /// The nonces of the next frames; a test may change them.
+    pub sending: u64,
+    pub receiving: u64,
+    /// The handshake hash after the last message.
+    pub hash: [u8; 32],
+    /// The payload of the victim's handshake message.
+    pub victim_payload: Vec<u8>,
+    pub victim_static: Option<[u8; 32]>,
+}
+
+impl Attacker {
+    pub fn new(role: Role, knobs: Knobs) -> Self {
+        Self {
+            role,
+            knobs,
+            heard: Vec::new(),
+            offer: OFFER,
+            noise: None,
+            transport: None,
+            sending: 0,
+            receiving: 0,
+            hash: [0; 32],
+            victim_payload: Vec::new(),
+            victim_static: None,
+        }
+    }
+
+    /// An attacker that dials device [`VICTIM`], which lets him in.
+    pub fn dial(knobs: Knobs) -> (Self, Victim) {
+        let admission = Admission::expect(knobs.peer_id());
+        (Self::new(Role::Initiator, knobs), Victim::new(Role::Responder, &device(VICTIM), admission))
+    }
+
+    /// An attacker that device [`VICTIM`] dials, and lets in.
+    pub fn listen(knobs: Knobs) -> (Self, Victim) {
+        let admission = Admission::expect(knobs.peer_id());
+        (Self::new(Role::Responder, knobs), Victim::new(Role::Initiator, &device(VICTIM), admission))
+    }
+
+    /// The attacker in this role, and the victim in the other.
+    pub fn against(role: Role, knobs: Knobs) -> (Self, Victim) {
+        if role.is_initiator() { Self::dial(knobs) } else { Self::listen(knobs) }
+    }
+
+    /// Both connected by the book, whichever role the attacker has; the victim's events so far forgotten.
+    pub fn connected(role: Role) -> (Self, Victim) {
+        Self::connected_with(role, Knobs::default())
+    }
+
+    pub fn connected_with(role: Role, knobs: Knobs) -> (Self, Victim) {
+        let (mut attacker, mut victim) = Self::against(role, knobs);
+        attacker.handshake(&mut victim);
+        if role.is_initiator() {
+            assert_eq!(attacker.open(&victim.written()), [message::accept()]);
+        } else {
+            victim.feed(&attacker.seal(&message::accept()));
+        }
+        assert_eq!(victim.events(), [Happened::Connected(attacker.knobs.peer_id())]);
+        (attacker, victim)
+    }
+
+    /// Runs the three messages, as this attacker makes them, until he has transport keys or the victim has ended.
+    pub fn handshake(&mut self, victim: &mut Victim) {
+        if self.role.is_initiator() {
+            victim.feed(&self.begin());
+            if victim.is_closed() || !self.hear(&victim.written()) {
+                return;
+            }
+            victim.feed(&self.say());
+        } else {
+            let written = victim.written();
+            let preamble = self.begin();
+            self.hear(&written);
+            victim.feed(&preamble);
+            victim.feed(&self.say());
+            if !victim.is_closed() {
+                self.hear(&victim.written());
+            }
+        }
+    }
+
+    /// His first bytes: an initiator's preamble with message 1 behind it, or a responder's preamble.
+    pub fn begin(&mut self) -> Vec<u8> {
+        if self.role.is_initiator() {
+            self.offer = self.knobs.preamble.unwrap_or(OFFER);
+            let message = self.message_1();
+            return [self.offer.to_vec(), framed(&message)].concat();
+        }
+        self.knobs.preamble.unwrap_or(ANSWER).to_vec()
+    }
+
+    /// Message 1 without its frame: a bare key needs neither prologue nor cipher.
+    pub fn message_1(&self) -> Vec<u8> {
+        let mut noise = self.build(&[]);
+        write(&mut noise, &self.knobs.payload_1)
+    }
+
+    /// Takes what the victim wrote; `true` where its next handshake message was there and opened.
+    pub fn hear(&mut self, written: &[u8]) -> bool {
+        self.heard.extend_from_slice(written);
+        if self.noise.is_none() {
+            if self.heard.len() < 8 {
+                return false;
+            }
+            let preamble: [u8; 8] = self.heard.drain(..8).collect::<Vec<_>>().try_into().expect("8 bytes");
+            let prologue = if self.role.is_initiator() {
+                [self.offer, preamble].concat()
+            } else {
+                [preamble, self.knobs.preamble.unwrap_or(ANSWER)].concat()
+            };
+            let mut noise = self.build(self.knobs.prologue.as_ref().unwrap_or(&prologue));
+            if self.role.is_initiator() {
+                write(&mut noise, &self.knobs.payload_1);
+            }
+            self.noise = Some(noise);
+        }
+        let (Some(message), Some(noise)) = (take_frame(&mut self.heard), &mut self.noise) else {
+            return false;
+        };
+        let mut payload = vec![0; message.len()];
+        let Ok(len) = noise.read_message(&message, &mut payload) else { return false };
+        payload.truncate(len);
+        self.victim_payload = payload;
+        self.victim_static = noise.get_remote_static().map(|key| key.try_into().expect("32 bytes"));
+        self.after_message();
+        true
+    }
+
+    /// His next handshake message, in its frame.
+    pub fn say(&mut self) -> Vec<u8> {
+        let payload = self.payload();
+        self.say_payload(&payload)
+    }
+
+    /// His next handshake message, with this payload.
+    pub fn say_payload(&mut self, payload: &[u8]) -> Vec<u8> {
+        let message = write(self.noise.as_mut().expect("the preambles were exchanged"), payload);
+        self.after_message();
+        framed(&message)
+    }
+
+    fn after_message(&mut self) {
+        let Some(noise) = &self.noise else { return };
+        self.hash.copy_from_slice(noise.get_handshake_hash());
+        if noise.is_handshake_finished() {
+            let noise = self.noise.take().expect("checked above");
+            self.transport = Some(noise.into_stateless_transport_mode().expect("finished"));
+        }
+    }
+
+    /// The payload of message 2 or 3 as the knobs say.
+    pub fn payload(&self) -> Vec<u8> {
+        let knobs = &self.knobs;
+        let numbers = [
+            knobs.max_frame,
+            knobs.max_requests,
+            knobs.max_subscriptions,
+            knobs.window,
+            knobs.silence,
+            knobs.features,
+        ];
+        let identity = knobs.identity.clone().unwrap_or_else(|| knobs.peer_id().as_bytes().to_vec());
+        let proof = knobs.proof.clone().unwrap_or_else(|| self.proof());
+        let mut pairs = vec![(uint(0), bytes(&identity)), (uint(1), bytes(&proof))];
+        pairs.extend((2..).zip(numbers).map(|(key, number)| (uint(key), uint(number))));
+        (knobs.edit)(&mut pairs);
+        (knobs.rewrite)(map(&pairs))
+    }
+
+    /// What the proof covers, at this point of the handshake.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        let knobs = &self.knobs;
+        let role = knobs.proof_role.unwrap_or_else(|| if self.role.is_initiator() { 1 } else { 2 });
+        let hash = knobs.proof_hash.unwrap_or(self.hash);
+        let key = knobs.proof_static.unwrap_or_else(|| self.static_public());
+        [knobs.proof_domain.as_slice(), &[role], &hash, &key].concat()
+    }
+
+    fn proof(&self) -> Vec<u8> {
+        let signer = self.knobs.signer.unwrap_or(self.knobs.secret);
+        SigningKey::from_bytes(&signer).sign(&self.signed_bytes()).to_bytes().to_vec()
+    }
+
+    /// The static key that he sends.
+    pub fn static_public(&self) -> [u8; 32] {
+        self.knobs.static_public.unwrap_or_else(|| public_of(&self.knobs.static_private))
+    }
+
+    /// One frame with this plaintext, sealed under the next nonce.
+    pub fn seal(&mut self, plaintext: &[u8]) -> Vec<u8> {
+        let n = self.sending;
+        self.sending += 1;
+        let frame = self.seal_at(n, plaintext);
+        if self.sending.is_multiple_of(65_536) {
+            self.transport.as_mut().expect("keys").rekey_outgoing();
+        }
+        frame
+    }
+
+    /// One frame with this plaintext, sealed under this nonce and the present key.
+    pub fn seal_at(&self, n: u64, plaintext: &[u8]) -> Vec<u8> {
+        let mut sealed = vec![0; plaintext.len() + 16];
+        let len = self
+            .transport
+            .as_ref()
+            .expect("the handshake is over")
+            .write_message(n, plaintext, &mut sealed)
+            .expect("room");
+        framed(&sealed[..len])
+    }
+
+    /// One frame for each of these plaintexts.
+    pub fn seal_each(&mut self, plaintexts: &[Vec<u8>]) -> Vec<u8> {
+        plaintexts.iter().flat_map(|plaintext| self.seal(plaintext)).collect()
+    }
+
+    /// The plaintext of each frame that is complete in what the victim wrote; panics where one does not open.
+    pub fn open(&mut self, written: &[u8]) -> Vec<Vec<u8>> {
+        self.heard.extend_from_slice(written);
+        let mut plaintexts = Vec::new();
+        while let Some(sealed) = take_frame(&mut self.heard) {
+            plaintexts.push(self.open_one(&sealed).expect("a frame that opens"));
+        }
+        plaintexts
+    }
+
+    /// The plaintext of this Noise message, which is the next one of the victim.
+    pub fn open_one(&mut self, sealed: &[u8]) -> Option<Vec<u8>> {
+        let transport = self.transport.as_mut().expect("the handshake is over");
+        let mut plaintext = vec![0; sealed.len()];
+        let len = transport.read_message(self.receiving, sealed, &mut plaintext).ok()?;
+        plaintext.truncate(len);
+        self.receiving += 1;
+        if self.receiving.is_multiple_of(65_536) {
+            transport.rekey_incoming();
+        }
+        Some(plaintext)
+    }
+
+    pub fn has_keys(&self) -> bool {
+        self.transport.is_some()
+    }
+
+    /// Bytes of the victim's that are not a whole frame.
+    pub fn leftover(&self) -> &[u8] {
+        &self.heard
+    }
+
+    fn build(&self, prologue: &[u8]) -> Box<snow::HandshakeState> {
+        let knobs = &self.knobs;
+        let resolver = Keys {
+            replaced: [knobs.static_public, knobs.ephemeral_public],
+            zero: knobs.zero_secrets,
+            given: std::cell::Cell::new(0),
+        };
+        let builder = snow::Builder::with_resolver(SUITE.parse().expect("a known suite"), Box::new(resolver))
+            .local_private_key(&knobs.static_private)
+            .expect("once")
+            .fixed_ephemeral_key_for_testing_only(&knobs.ephemeral_private)
+            .prologue(prologue)
+            .expect("once");
+        Box::new(
+            if self.role.is_initiator() { builder.build_initiator() } else { builder.build_responder() }
+                .expect("all that XX needs"),
+        )
+    }
+}
+
+/// The X25519 public key of a private one.
+pub fn public_of(private: &[u8; 32]) -> [u8; 32] {
+    let mut dh = DefaultResolver.resolve_dh(&DHChoice::Curve25519).expect("known");
+    dh.set(private);
+    dh.pubkey().try_into().expect("32 bytes")
+}
+
+/// A frame of this content, whatever its length means.
+pub fn framed(content: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(content.len()).expect("a frame is below 64 KiB");
+    [&len.to_be_bytes(), content].concat()
+}
+
+/// Takes the content of the first frame out, if it is complete.
+pub fn take_frame(stream: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let len = usize::from(u16::from_be_bytes(*stream.first_chunk()?));
+    if stream.len() < 2 + len {
+        return None;
+    }
+    let frame = stream.drain(..2 + len).skip(2).collect();
+    Some(frame)
+}
+
+fn write(noise: &mut snow::HandshakeState, payload: &[u8]) -> Vec<u8> {
+    let mut message = vec![0; payload.len() + 96];
+    let len = noise.write_message(payload, &mut message).expect("his turn, and room");
+    message.truncate(len);
+    message
+}
+
+/// snow's own primitives, but for the public keys that a test replaces.
+struct Keys {
+    /// Of the static and of the ephemeral key.
+    replaced: [Option<[u8; 32]>; 2],
+    zero: bool,
+    /// snow asks for the static key pair first.
+    given: std::cell::Cell<usize>,
+}
+
+impl CryptoResolver for Keys {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Some(Box::new(NoRandom))
+    }
+
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        let inner = DefaultResolver.resolve_dh(choice)?;
+        let public = self.replaced[self.given.replace(1)];
+        Some(Box::new(ReplacedKey { inner, zero: self.zero && public.is_some(), public }))
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        DefaultResolver.resolve_hash(choice)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        DefaultResolver.resolve_cipher(choice)
+    }
+}
+
+/// Never asked: the ephemeral key is given.
+struct NoRandom;
+
+impl Random for NoRandom {
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), snow::Error> {
+        Err(snow::Error::Rng)
+    }
+}
+
+struct ReplacedKey {
+    inner: Box<dyn Dh>,
+    zero: bool,
+    public: Option<[u8; 32]>,
+}
+
+impl Dh for ReplacedKey {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn pub_len(&self) -> usize {
+        self.inner.pub_len()
+    }
+
+    fn priv_len(&self) -> usize {
+        self.inner.priv_len()
+    }
+
+    fn set(&mut self, private: &[u8]) {
+        self.inner.set(private);
+    }
+
+    fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
+        self.inner.generate(rng)
+    }
+
+    fn pubkey(&self) -> &[u8] {
+        self.public.as_ref().map_or_else(|| self.inner.pubkey(), <[u8; 32]>::as_slice)
+    }
+
+    fn privkey(&self) -> &[u8] {
+        self.inner.privkey()
+    }
+
+    fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
+        if self.zero {
+            out[..32].fill(0);
+            return Ok(());
+        }
+        self.inner.dh(public, out)
+    }
+}
+
+/// A connection of the library, and what its application sees.
+pub struct Victim {
+    pub connection: Connection,
+    pub now: Instant,
+    log: Vec<Happened>,
+    /// How many of the bytes handed in were not taken, because the application is asked or an event waits.
+    pub refused: usize,
+}
+
+impl Victim {
+    pub fn new(role: Role, config: &Config, admission: Admission) -> Self {
+        Self::with_seed(role, config, admission, 200)
+    }
+
+    pub fn with_seed(role: Role, config: &Config, admission: Admission, n: u8) -> Self {
+        let now = Instant::from_millis(1_000);
+        let connection = if role.is_initiator() {
+            Connection::initiator(config, admission, seed(n), now)
+        } else {
+            Connection::responder(config, admission, seed(n), now)
+        };
+        Self { connection, now, log: Vec::new(), refused: 0 }
+    }
+
+    /// Hands bytes in, reads events as they come, and sends nothing.
+    pub fn feed(&mut self, mut input: &[u8]) {
+        loop {
+            let taken = self.connection.handle_input(self.now, input);
+            input = &input[taken..];
+            let before = self.log.len();
+            self.drain();
+            if taken == 0 && self.log.len() == before {
+                break;
+            }
+        }
+        self.refused = input.len();
+    }
+
+    /// The end of the attacker's stream.
+    pub fn feed_eof(&mut self) {
+        self.connection.handle_eof(self.now);
+        self.drain();
+    }
+
+    /// Lets time pass, stopping at each timer.
+    pub fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(next) = self.connection.poll_timeout().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.connection.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+        self.connection.handle_timeout(self.now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
+            self.log.push(event.into());
+        }
+    }
+
+    /// What happened since last asked.
+    pub fn events(&mut self) -> Vec<Happened> {
+        self.drain();
+        std::mem::take(&mut self.log)
+    }
+
+    /// Everything that it wants to send now.
+    pub fn written(&mut self) -> Vec<u8> {
+        let mut written = Vec::new();
+        while let Some(bytes) = self.connection.poll_transmit(self.now) {
+            let len = bytes.len();
+            written.extend_from_slice(bytes);
+            self.connection.advance_transmit(len);
+        }
+        written
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.connection.is_closed()
+    }
+
+    /// Asserts that the end is all that happened since last asked, and returns its reason.
+    #[track_caller]
+    pub fn closed(&mut self) -> CloseReason {
+        match self.events().as_slice() {
+            [Happened::Closed(reason)] => *reason,
+            other => panic!("expected the end and nothing else: {other:?}"),
+        }
+    }
+
+    /// Asserts that it ended for this reason, with no other event since last asked and without a byte to send.
+    #[track_caller]
+    pub fn assert_dropped(&mut self, reason: impl Into<CloseReason>) {
+        assert_eq!(self.closed(), reason.into());
+        assert_eq!(self.written(), b"", "a handshake that fails tells a stranger nothing");
+    }
+
+    /// Asserts that it ended for this reason, with no other event since last asked, and told the attacker
+    /// `close` with this status in its last frame, and nothing else.
+    #[track_caller]
+    pub fn assert_closed(&mut self, attacker: &mut Attacker, reason: impl Into<CloseReason>, status: u64) {
+        assert_eq!(self.closed(), reason.into());
+        assert_eq!(attacker.open(&self.written()), [message::close(status)]);
+        assert_eq!(attacker.leftover(), b"");
+    }
+}
