@@ -99,8 +99,9 @@ fn messages_are_about_exchanges_that_were_opened() {
             message::credit(id, 1),
         ]
     };
-    let of_his_own =
-        |id| vec![message::cancel(id, 1), message::data(id, b""), message::end(id, 0), message::credit(id, 1)];
+    let of_his_own = |id| {
+        vec![message::cancel(id, 1), message::data(id, b""), message::end(id, 0), message::credit(id, 1)]
+    };
     for (id, messages) in
         [(1, of_the_victim(1)), (u64::MAX, of_the_victim(u64::MAX)), (2, of_his_own(2)), (0, of_his_own(0))]
     {
@@ -283,10 +284,7 @@ fn an_answer_in_chunks_is_not_taken() {
     let mut peer = Hostile::dialled();
     let ours = peer.victim.connection.request(peer.victim.now, "m", b"", None).unwrap();
     peer.heard();
-    assert_eq!(
-        peer.tell(&message::response(1, 0, 1, b"x")),
-        [Happened::Failed(ours, Failure::Unsupported)]
-    );
+    assert_eq!(peer.tell(&message::response(1, 0, 1, b"x")), [Happened::Failed(ours, Failure::Unsupported)]);
     assert_eq!(peer.heard(), message::cancel(1, 9));
     assert!(!peer.victim.connection.is_idle());
     assert_eq!(peer.tell(&message::end(1, 9)), []);
@@ -350,10 +348,7 @@ fn a_request_is_answered_once() {
     pair.b.respond(theirs, Status::OK, b"1").unwrap();
     assert_eq!(pair.b.respond(theirs, Status::OK, b"2"), Err(SendError::UnknownExchange));
     assert_eq!(pair.b.respond_busy(theirs, SECOND), Err(SendError::UnknownExchange));
-    assert_eq!(
-        pair.events_a(),
-        [Happened::Response { id: ours, status: Status::OK, body: b"1".to_vec() }]
-    );
+    assert_eq!(pair.events_a(), [Happened::Response { id: ours, status: Status::OK, body: b"1".to_vec() }]);
     assert_eq!(pair.b.respond(theirs, Status::OK, b"3"), Err(SendError::UnknownExchange));
     assert!(pair.a.is_idle() && pair.b.is_idle());
 }
