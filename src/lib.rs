@@ -1,10 +1,75 @@
-//! Devices that talk to each other directly.
+//! Devices that talk to each other directly: encrypted, authenticated by their own keys, each one client and
+//! server at once, with no hub and no cloud.
+//!
+//! Two devices that know each other's keys hold one connection over any byte stream.  Over it each calls the
+//! other's methods and serves its own, publishes and subscribes.  The protocol is in [SPEC.md]; everything
+//! here cites its sections.
+//!
+//! # Where to begin
+//!
+//! - **A program on tokio**: the `tokio` module (feature `tokio`), and `examples/home`.
+//! - **Anything else**: [`Connection`], the whole protocol without a socket, a clock or a source of randomness,
+//!   and `examples/by_hand.rs`, the loop around it written out.
+//! - **A peer in another language**: [SPEC.md] alone.
+//!
+//! # The layers
+//!
+//! Each knows only those below it.
+//!
+//! ```text
+//!  ┌───────────────────────────────────────────────────────────────┐
+//!  │ your program        messages: Request, Topic, or bare bytes   │
+//!  ├───────────────────────────────────────────────────────────────┤
+//!  │ tokio               Device, Handle, Runner, Listener          │  waits: sockets, tasks, clocks
+//!  ├──────────────────────────────────────────────┬────────────────┤
+//!  │ Connection          one link to one peer     │ Router, Topics │  never waits, never fails on input
+//!  │   handshake ► session: exchanges, queues     │ one per device │
+//!  ├──────────────────────┬───────────────────────┴────────────────┤
+//!  │ noise, identity      │ wire: preamble, frame, CBOR messages   │  bytes, keys; no state machine
+//!  ├──────────────────────┴────────────────────────────────────────┤
+//!  │ Provider            the primitives, a value chosen at run time│
+//!  └───────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! # What holds, always
+//!
+//! - The core reads no clock, no socket and no random numbers: time is an [`Instant`] handed in, bytes are slices,
+//!   entropy is a [`Seed`].
+//! - Inputs never fail; the connection does: it ends once, with one [`CloseReason`], told last.
+//! - A refused command leaves the connection exactly as it was; [`SendError`] says why.
+//! - Nothing the network sends panics, allocates beyond [`Limits`], or loops.
+//! - Every request ends exactly once; nothing published is lost without being counted.
+//! - Who is not let in gets nothing: no event, no method's body decoded.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `std` (default) | [`Identity::generate`], [`Identity::load_or_create`], [`Seed::random`] |
+//! | `tokio` | the adapter for tokio |
+//! | `tracing` | what adapters have to tell, without keys and bodies |
+//! | `test-util` | two devices that meet in memory, for the tests of your program |
+//!
+//! Without `std` it needs `core` and `alloc`.
+//!
+//! # Security
+//!
+//! symbolon has not been audited.  What it protects and what it does not is in section 21 of [SPEC.md].
+//!
+//! [SPEC.md]: https://github.com/symbolon/symbolon/blob/main/SPEC.md
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(missing_docs, unreachable_pub)]
+// Here and not in Cargo.toml: tests and benches are programs on a host, and may say std.
+#![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "tokio")]
+mod adapter;
 mod config;
 mod connection;
 mod crypto;
@@ -18,13 +83,18 @@ mod router;
 mod status;
 mod time;
 mod topics;
+mod typed;
 mod wire;
 
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use adapter::tokio;
 pub use config::{Admission, Config, ConfigError, Limits, Timeouts};
 pub use connection::{Connection, Event, ExchangeId, Failure, Outgoing, Publication, StopCause};
 pub use crypto::Provider;
 pub use error::{CloseReason, HandshakeError, PeerMisbehaved, SendError, TimedOut};
 #[cfg(feature = "std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
 pub use identity::EntropyError;
 pub use identity::{ConstantSeed, Identity, ParsePeerIdError, PeerId, SecretKey, Seed};
 pub use missed::Missed;
@@ -35,4 +105,10 @@ pub use time::Instant;
 pub use topics::{
     DeclareError, Kind, LinkId, Offer, Overflow, PublishError, TopicId, TopicLimits, Topics, Verdict,
 };
+pub use typed::{BadBody, Body, Request, Topic, from_bytes, to_bytes};
 pub use wire::{EncodingError, PayloadError, Point, RefusalCode, WireError};
+
+/// The programs of the README, run as tests.
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

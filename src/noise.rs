@@ -1,7 +1,7 @@
 //! The Noise XX handshake and the transport ciphers that come of it.
 //!
 //! Nothing outside this module names snow, which runs the handshake over the primitives of a
-//! [`Provider`](crate::Provider). snow ends at Split: the two [`CipherState`]s are ours, since snow's can neither work
+//! [`Provider`]. snow ends at Split: the two [`CipherState`]s are ours, since snow's can neither work
 //! in place nor rekey by count.
 //!
 //! snow wipes nothing. What is handed to it through the resolver is wiped when dropped; its own chaining key is not,

@@ -205,6 +205,10 @@ impl Connection {
         }
         let peer = self.peer();
         match &mut self.state {
+            // ADM-2: whoever was not let in is told nothing else.
+            State::Session(session) if session.is_deciding() => {
+                session.abort(reason.status().map(|_| Status::REFUSED));
+            }
             State::Session(session) => session.abort(reason.status()),
             State::Handshake(_) => {
                 // A refusal in the responder's preamble is all that a failed handshake may say.
@@ -289,10 +293,10 @@ impl Connection {
                 self.shrink();
             }
             Timer::Deadline => {
-                if let State::Session(session) = &mut self.state {
-                    if let Some(next) = session.expire(self.clock) {
-                        self.timers.set(Timer::Deadline, next);
-                    }
+                if let State::Session(session) = &mut self.state
+                    && let Some(next) = session.expire(self.clock)
+                {
+                    self.timers.set(Timer::Deadline, next);
                 }
             }
         }
@@ -315,10 +319,10 @@ impl Connection {
     }
 
     pub(super) fn arm_silence(&mut self) {
-        if let State::Session(session) = &self.state {
-            if let Some(silence) = session.silence_of_peer() {
-                self.timers.set(Timer::Silence, self.clock + silence);
-            }
+        if let State::Session(session) = &self.state
+            && let Some(silence) = session.silence_of_peer()
+        {
+            self.timers.set(Timer::Silence, self.clock + silence);
         }
     }
 
@@ -330,10 +334,10 @@ impl Connection {
     }
 
     pub(super) fn arm_deadline(&mut self) {
-        if let State::Session(session) = &mut self.state {
-            if let Some(deadline) = session.take_earliest_deadline() {
-                self.timers.advance_to(Timer::Deadline, deadline);
-            }
+        if let State::Session(session) = &mut self.state
+            && let Some(deadline) = session.take_earliest_deadline()
+        {
+            self.timers.advance_to(Timer::Deadline, deadline);
         }
     }
 }

@@ -67,9 +67,9 @@ pub struct Knobs {
     pub silence: u64,
     pub features: u64,
     /// Changes the pairs of the payload before they are encoded.
-    pub edit: fn(&mut Pairs),
+    pub edit: Box<dyn Fn(&mut Pairs)>,
     /// Changes the encoded payload.
-    pub rewrite: fn(Vec<u8>) -> Vec<u8>,
+    pub rewrite: Box<dyn Fn(Vec<u8>) -> Vec<u8>>,
 }
 
 impl Default for Knobs {
@@ -97,8 +97,8 @@ impl Default for Knobs {
             window: 0,
             silence: 0,
             features: 0,
-            edit: |_| {},
-            rewrite: |payload| payload,
+            edit: Box::new(|_| {}),
+            rewrite: Box::new(|payload| payload),
         }
     }
 }
@@ -178,6 +178,18 @@ impl Attacker {
             victim.feed(&attacker.seal(&message::accept()));
         }
         assert_eq!(victim.events(), [Happened::Connected(attacker.knobs.peer_id())]);
+        (attacker, victim)
+    }
+
+    /// Both just before his message with a payload, which is message 3 where he dials and message 2 where he
+    /// listens; what the victim wrote so far is read.
+    pub fn before_payload(role: Role, knobs: Knobs) -> (Self, Victim) {
+        let (mut attacker, mut victim) = Self::against(role, knobs);
+        let mut written = victim.written();
+        victim.feed(&attacker.begin());
+        written.extend(victim.written());
+        assert!(attacker.hear(&written));
+        assert_eq!(victim.events(), []);
         (attacker, victim)
     }
 

@@ -1,6 +1,6 @@
 //! Two connections in memory, a link between them that can misbehave, and time that only the tests move.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::std_instead_of_core, clippy::alloc_instead_of_core, reason = "tests have std")]
 
 pub mod attacker;
@@ -277,9 +277,10 @@ impl Pair {
 
     /// The earliest moment at which anything is due.
     pub fn next_due(&self) -> Option<Instant> {
-        let links = [self.a_to_b.next_arrival(), self.b_to_a.next_arrival()];
-        let timers = [self.a.poll_timeout(), self.b.poll_timeout()];
-        links.into_iter().chain(timers).flatten().min()
+        // What has arrived and is not taken waits for a side that does not read, not for time.
+        let links = [self.a_to_b.next_arrival(), self.b_to_a.next_arrival()].into_iter().flatten();
+        let timers = [self.a.poll_timeout(), self.b.poll_timeout()].into_iter().flatten();
+        links.filter(|at| *at > self.now).chain(timers).min()
     }
 
     fn wake(&mut self) {

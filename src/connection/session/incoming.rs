@@ -323,10 +323,10 @@ impl Session {
             self.exchanges.ours_or_stray(id)?;
             return Ok(None);
         }
-        if let Some(taken) = self.exchanges.theirs_or_stray(id)? {
-            if let TakenKind::Subscription { limit, .. } = &mut taken.kind {
-                *limit = granted.max(*limit);
-            }
+        if let Some(taken) = self.exchanges.theirs_or_stray(id)?
+            && let TakenKind::Subscription { limit, .. } = &mut taken.kind
+        {
+            *limit = granted.max(*limit);
         }
         Ok(None)
     }

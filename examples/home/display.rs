@@ -1,0 +1,36 @@
+//! Shows what the others publish.
+
+use symbolon::tokio::{Delivery, Handle, SubscribeOptions};
+
+use crate::Failure;
+use crate::member::{Member, say};
+use crate::messages::{FanState, Load, Verdict};
+
+pub async fn run() -> Result<(), Failure> {
+    let member = Member::join("display", |builder| builder).await?;
+    for name in ["sensor", "thermostat", "fan"] {
+        let handle = member.meet(name).await?;
+        // One subscription to all topics of a device, by a wildcard.
+        tokio::spawn(show(name, handle));
+    }
+    member.stay().await
+}
+
+async fn show(name: &'static str, handle: Handle) {
+    let Ok(mut deliveries) = handle.subscribe_raw("#", SubscribeOptions::default()).await else { return };
+    while let Some(Delivery { publication: Some(publication), .. }) = deliveries.next().await {
+        let text = match publication.topic.as_str() {
+            "room/load" => {
+                symbolon::from_bytes(&publication.body).map(|Load { percent }| format!("{percent:3} % load"))
+            }
+            "fan/state" => {
+                symbolon::from_bytes(&publication.body).map(|FanState { on }| format!("fan on: {on}"))
+            }
+            _ => symbolon::from_bytes(&publication.body)
+                .map(|Verdict { too_hot }| format!("too hot: {too_hot}")),
+        };
+        if let Ok(text) = text {
+            say(&format!("{text}   [{name}, publication {}]", publication.point.sequence));
+        }
+    }
+}

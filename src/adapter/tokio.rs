@@ -1,0 +1,47 @@
+//! The adapter for the tokio runtime.
+//!
+//! A [`Device`] is who you are: its identity, the methods it serves, the topics it publishes, and whom it lets
+//! in, all in place before the first handshake.  Each connection of it has two halves: a [`Handle`], cheap to
+//! clone and safe to share, to call, subscribe and close with; and a [`Runner`], which drives the connection
+//! until it ends.  [`Device::connect`] and [`Listener`] spawn the runner for you.
+//!
+//! # Cancel safety
+//!
+//! Every future here may be dropped at any await, without losing a byte of the connection or tearing its
+//! state.  What dropping means for what was asked:
+//!
+//! | future | dropped |
+//! |---|---|
+//! | [`Handle::call`], [`Handle::call_timeout`], [`Handle::call_raw`] | the call is cancelled on the wire; the peer may have executed it |
+//! | [`Handle::subscribe`], [`Handle::subscribe_raw`] | the subscription is cancelled |
+//! | [`Subscription`]'s next item | nothing is lost |
+//! | [`Handle::close`] | the closing goes on |
+//! | [`Handle::connected`], [`Handle::closed`] | nothing |
+//! | [`Device::publish`] | not published |
+//! | [`Device::connect`], [`Device::dial`] | the connection is closed |
+//! | [`Listener::accept`] | nothing is lost: handshakes go on |
+//! | [`Runner::run`] | the connection ends, as if the stream had |
+//!
+//! # Calling and publishing inside a handler
+//!
+//! A handler may call, publish and subscribe, also on the connection that it serves: answers never wait for a
+//! reader, and no lock is held while a handler runs.
+
+mod device;
+mod error;
+mod handle;
+mod listener;
+mod runner;
+mod subscription;
+#[cfg(feature = "test-util")]
+mod test_util;
+
+pub use super::link::Publication;
+pub use device::{Builder, Context, Device, Refusal};
+pub use error::{BuildError, CallError, ConnectError, SubscribeError};
+pub use handle::Handle;
+pub use listener::Listener;
+pub use runner::Runner;
+pub use subscription::{Delivery, Gap, RawSubscription, SubscribeOptions, Subscription};
+#[cfg(feature = "test-util")]
+pub use test_util::{Meeting, meet};

@@ -1,0 +1,107 @@
+//! How calls, subscriptions and connecting fail.
+
+use std::io;
+use std::time::Duration;
+use std::vec::Vec;
+
+use crate::adapter::link::{Ended, NoAnswer};
+use crate::config::ConfigError;
+use crate::connection::Failure;
+use crate::error::{CloseReason, SendError};
+use crate::router::RouteError;
+use crate::status::Status;
+use crate::topics::DeclareError;
+use crate::typed::BadBody;
+
+/// Why a call has no reply.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The reply is not of the type expected.
+    #[error(transparent)]
+    BadBody(#[from] BadBody),
+    /// The peer has no capacity right now, and did not execute it.
+    #[error("busy; try again after {0:?}")]
+    Busy(Duration),
+    /// The deadline passed; the peer may have executed it.
+    #[error("the deadline passed")]
+    DeadlinePassed,
+    /// The connection ended first; the peer may have executed it.
+    #[error("disconnected; nobody knows whether it was executed")]
+    Disconnected,
+    /// The connection ended first, and the peer did not execute it.
+    #[error("not executed: the connection ended first")]
+    NotExecuted,
+    /// It could not be sent.
+    #[error("not sent: {0}")]
+    Send(#[from] SendError),
+    /// The peer answered with another status than OK; with the bytes that came along.
+    #[error("the peer answered: {0}")]
+    Status(Status, Vec<u8>),
+}
+
+impl From<NoAnswer> for CallError {
+    fn from(why: NoAnswer) -> Self {
+        match why {
+            NoAnswer::Busy(retry) => Self::Busy(retry),
+            NoAnswer::Failed(Failure::DeadlinePassed) => Self::DeadlinePassed,
+            NoAnswer::Failed(Failure::NotExecuted) => Self::NotExecuted,
+            NoAnswer::Failed(Failure::Unsupported) => Self::Status(Status::UNSUPPORTED, Vec::new()),
+            NoAnswer::Failed(Failure::Cancelled | Failure::Disconnected) => Self::Disconnected,
+        }
+    }
+}
+
+/// Why a subscription does not stand, or ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The connection ended.
+    #[error("disconnected")]
+    Disconnected,
+    /// It could not be sent.
+    #[error("not sent: {0}")]
+    Send(#[from] SendError),
+    /// The publisher refused or ended it with this status.
+    #[error("the publisher answered: {0}")]
+    Status(Status),
+}
+
+impl From<Ended> for SubscribeError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Failed(_) => Self::Disconnected,
+            Ended::Status(status) => Self::Status(status),
+        }
+    }
+}
+
+/// Why a connection could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The handshake failed, or one side did not let the other in.
+    #[error(transparent)]
+    Closed(#[from] CloseReason),
+    /// The socket, or the operating system's randomness.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What is wrong with a device that was to be built.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Limits or timeouts.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system")]
+    Entropy,
+    /// A method.
+    #[error("method: {0}")]
+    Method(#[from] RouteError),
+    /// A topic.
+    #[error("topic: {0}")]
+    Topic(#[from] DeclareError),
+}

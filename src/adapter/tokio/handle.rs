@@ -1,0 +1,302 @@
+//! The half of a connection that programs hold: to call, to subscribe, to close.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use std::vec::Vec;
+
+use ::tokio::time;
+
+use super::device::Device;
+use super::error::{CallError, SubscribeError};
+use super::runner::{Core, State};
+use super::subscription::{RawSubscription, SubscribeOptions, Subscription};
+use crate::connection::ExchangeId;
+use crate::error::{CloseReason, SendError};
+use crate::identity::PeerId;
+use crate::status::Status;
+use crate::time::Instant;
+use crate::topics::PublishError;
+use crate::typed::{self, Request, Topic};
+use crate::wire::Point;
+
+/// One connection, cheap to clone, to be used from any task.
+///
+/// Dropping handles closes nothing: the connection goes on serving.  [`close`](Self::close) ends it.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) core: Arc<Core>,
+}
+
+impl Handle {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// The device whose connection this is.
+    pub fn device(&self) -> &Device {
+        &self.core.device
+    }
+
+    /// The other side, once it has proven who it is.
+    pub fn peer(&self) -> Option<PeerId> {
+        self.core.look(|state| state.link.connection.peer())
+    }
+
+    /// Whether both sides have let each other in, and the connection has not ended.
+    pub fn is_connected(&self) -> bool {
+        self.core.look(|state| state.link.connection.is_connected())
+    }
+
+    /// The hash of the handshake: the same at both ends, and at no other connection.
+    pub fn channel_binding(&self) -> Option<[u8; 32]> {
+        self.core.look(|state| state.link.connection.channel_binding())
+    }
+
+    /// Calls a method of the peer, and waits for the reply: at most as long as
+    /// [`Builder::call_timeout`](super::Builder::call_timeout) says.
+    ///
+    /// `Ok` means that the peer's handler has run and given this reply.  Where the queue is full, or as many
+    /// calls are open as the peer takes, it waits for its turn within the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] says whether the peer may have executed it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it is cancelled on the wire; the peer may have executed it.
+    pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, CallError> {
+        self.call_timeout(request, self.device().call_timeout()).await
+    }
+
+    /// As [`call`](Self::call), with a timeout of its own; it travels along, rounded up to milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn call_timeout<R: Request>(
+        &self,
+        request: &R,
+        timeout: Duration,
+    ) -> Result<R::Reply, CallError> {
+        let body = typed::to_bytes(request)?;
+        let reply = self.call_raw(R::METHOD, &body, Some(timeout)).await?;
+        Ok(typed::from_bytes(&reply)?)
+    }
+
+    /// As [`call`](Self::call), with bare bytes; without a timeout it waits for as long as the peer does.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn call_raw(
+        &self,
+        method: &str,
+        body: &[u8],
+        timeout: Option<Duration>,
+    ) -> Result<Vec<u8>, CallError> {
+        let begun = self.device().now();
+        let left = |now: Instant| timeout.map(|timeout| timeout.saturating_sub(now.saturating_since(begun)));
+        let opening = self.open(|state, now| state.link.request(now, method, body, left(now)));
+        let id = match timeout {
+            Some(timeout) => {
+                time::timeout(timeout, opening).await.map_err(|_| CallError::DeadlinePassed)??
+            }
+            None => opening.await?,
+        };
+        let call = Call { core: &self.core, id };
+        let (status, reply) = poll_fn(|task| call.poll(task)).await?;
+        if status.is_ok() { Ok(reply) } else { Err(CallError::Status(status, reply)) }
+    }
+
+    /// Publishes to all who have subscribed, on all connections of this device; see [`Device::publish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::publish`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Device::publish`].
+    pub async fn publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
+        self.device().publish(value).await
+    }
+
+    /// Publishes without waiting; see [`Device::try_publish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::try_publish`].
+    pub fn try_publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
+        self.device().try_publish(value)
+    }
+
+    /// Subscribes to a topic of the peer, and waits until the peer has accepted.
+    ///
+    /// `Ok` means that the subscription stands: what is published from now on arrives, or is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the subscription is cancelled.
+    pub async fn subscribe<T: Topic>(&self) -> Result<Subscription<T>, SubscribeError> {
+        Ok(Subscription::new(self.subscribe_raw(T::TOPIC, SubscribeOptions::default()).await?))
+    }
+
+    /// Subscribes to all topics that `filter` matches, with bare bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn subscribe_raw(
+        &self,
+        filter: &str,
+        options: SubscribeOptions,
+    ) -> Result<RawSubscription, SubscribeError> {
+        let SubscribeOptions { window, from } = options;
+        let id = self.open(|state, _| state.link.subscribe(filter, window, from)).await?;
+        let subscription = RawSubscription::new(self.core.clone(), id);
+        poll_fn(|task| subscription.poll_accepted(task)).await?;
+        Ok(subscription)
+    }
+
+    /// Waits until both sides have let each other in.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection ended instead.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, nothing happens.
+    pub async fn connected(&self) -> Result<(), CloseReason> {
+        self.wait_for(|state| state.link.connected).await
+    }
+
+    /// Waits until the peer has proven who it is, and commands are taken.
+    pub(super) async fn proven(&self) -> Result<(), CloseReason> {
+        self.wait_for(|state| state.link.connection.is_open()).await
+    }
+
+    /// Waits until the connection has ended, and says why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, nothing happens.
+    pub async fn closed(&self) -> CloseReason {
+        poll_fn(|task| {
+            self.core.look(|state| match state.link.closed {
+                Some(reason) => Poll::Ready(reason),
+                None => {
+                    state.link.watch(task.waker());
+                    Poll::Pending
+                }
+            })
+        })
+        .await
+    }
+
+    /// Ends the connection without losing anything: takes no more requests, waits for those that are open, in
+    /// both directions, and closes.  Subscriptions end at once.  What is still open after
+    /// [`Timeouts::close`](crate::Timeouts::close) is given up.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it has ended, the closing goes on only as far as it has begun.
+    pub async fn close(&self) -> CloseReason {
+        self.retire(Status::OK).await
+    }
+
+    pub(super) async fn retire(&self, status: Status) -> CloseReason {
+        let retired = self.core.with(|state, _| state.link.retire(self.device().shared()));
+        if retired.is_ok() {
+            let idle = self.wait_for(|state| state.link.connection.is_idle());
+            // Those that take too long end as disconnected.
+            let _elapsed = time::timeout(self.device().timeouts().close, idle).await;
+        }
+        self.close_now(status);
+        self.closed().await
+    }
+
+    /// Closes at once, behind what is queued.
+    pub(super) fn close_now(&self, status: Status) {
+        self.core.with(|state, now| state.link.connection.close(now, status));
+        self.core.wake_runner();
+    }
+
+    /// Opens an exchange; waits for room or a free slot where there is none.
+    async fn open(
+        &self,
+        mut command: impl FnMut(&mut State, Instant) -> Result<ExchangeId, SendError>,
+    ) -> Result<ExchangeId, SendError> {
+        poll_fn(|task| {
+            self.core.with(|state, now| match command(state, now) {
+                Err(SendError::Full | SendError::TooMany) => {
+                    state.link.wait_for_room(task.waker());
+                    Poll::Pending
+                }
+                opened => Poll::Ready(opened),
+            })
+        })
+        .await
+    }
+
+    async fn wait_for(&self, reached: impl Fn(&State) -> bool) -> Result<(), CloseReason> {
+        poll_fn(|task| {
+            self.core.look(|state| {
+                if let Some(reason) = state.link.closed {
+                    return Poll::Ready(Err(reason));
+                }
+                if reached(state) {
+                    return Poll::Ready(Ok(()));
+                }
+                state.link.watch(task.waker());
+                Poll::Pending
+            })
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("peer", &self.peer()).finish_non_exhaustive()
+    }
+}
+
+/// A call that is open; dropped, it is cancelled on the wire.
+struct Call<'a> {
+    core: &'a Core,
+    id: ExchangeId,
+}
+
+impl Call<'_> {
+    fn poll(&self, task: &mut Context<'_>) -> Poll<Result<(Status, Vec<u8>), CallError>> {
+        let answer = self.core.look(|state| state.link.poll_answer(self.id, task.waker()));
+        answer.map_or(Poll::Pending, |answer| Poll::Ready(answer.map_err(CallError::from)))
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.core.with(|state, _| state.link.drop_call(self.id));
+    }
+}

@@ -1,0 +1,45 @@
+//! Two devices that meet in memory, for the tests of programs that use symbolon.
+
+use std::io;
+
+use ::tokio::io::duplex;
+
+use super::device::Device;
+use super::error::ConnectError;
+use super::handle::Handle;
+use crate::config::Admission;
+use crate::role::Role;
+
+/// Both ends of a connection in memory.
+#[derive(Debug)]
+pub struct Meeting {
+    /// At the device that dialled.
+    pub initiator: Handle,
+    /// At the device that was dialled.
+    pub responder: Handle,
+}
+
+/// Lets two devices meet over a stream in memory that holds `capacity` bytes each way, and waits until both
+/// have let each other in.  The device that is dialled decides as it always does.
+///
+/// # Errors
+///
+/// [`ConnectError`], as [`Device::connect`].
+///
+/// # Cancel safety
+///
+/// Dropped, the connection may come about, and is served.
+pub async fn meet(initiator: &Device, responder: &Device, capacity: usize) -> Result<Meeting, ConnectError> {
+    if capacity == 0 {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
+    }
+    let (a, b) = duplex(capacity);
+    let admission = Admission::expect(responder.peer_id());
+    let (initiator, run_initiator) = initiator.attach(a, Role::Initiator, admission)?;
+    let (responder, run_responder) = responder.attach(b, Role::Responder, Admission::Ask)?;
+    ::tokio::spawn(run_initiator.run());
+    ::tokio::spawn(run_responder.run());
+    initiator.connected().await?;
+    responder.connected().await?;
+    Ok(Meeting { initiator, responder })
+}

@@ -1,0 +1,43 @@
+//! What the adapters tell `tracing`, where the feature is on: who came and went, and why.  Never a key other
+//! than the peer's public one, never a body.
+
+use crate::error::CloseReason;
+use crate::identity::PeerId;
+
+#[cfg(feature = "tracing")]
+mod on {
+    use super::{CloseReason, PeerId};
+
+    pub(crate) fn connected(peer: PeerId) {
+        tracing::debug!(peer = %peer.short(), "connected");
+    }
+
+    pub(crate) fn closed(peer: Option<PeerId>, reason: CloseReason) {
+        match peer {
+            Some(peer) => tracing::debug!(peer = %peer.short(), %reason, "closed"),
+            None => tracing::debug!(%reason, "closed before the peer had proven itself"),
+        }
+    }
+
+    pub(crate) fn handler_failed(peer: Option<PeerId>) {
+        if let Some(peer) = peer {
+            tracing::warn!(peer = %peer.short(), "a handler panicked, or gave no answer");
+        }
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod off {
+    use super::{CloseReason, PeerId};
+
+    pub(crate) fn connected(_peer: PeerId) {}
+
+    pub(crate) fn closed(_peer: Option<PeerId>, _reason: CloseReason) {}
+
+    pub(crate) fn handler_failed(_peer: Option<PeerId>) {}
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) use off::{closed, connected, handler_failed};
+#[cfg(feature = "tracing")]
+pub(crate) use on::{closed, connected, handler_failed};

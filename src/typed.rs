@@ -1,0 +1,86 @@
+//! Message types that carry their name: what two programs share, beside the peer's key.
+
+use alloc::vec::Vec;
+
+use minicbor::{Decode, Encode};
+
+use crate::topics::Kind;
+
+/// A request: the name of its method, what it carries, and what comes back.
+///
+/// ```
+/// use minicbor::{Decode, Encode};
+/// use symbolon::Request;
+///
+/// #[derive(Encode, Decode)]
+/// struct SetLamp {
+///     #[n(0)] on: bool,
+/// }
+///
+/// #[derive(Encode, Decode)]
+/// struct LampState {
+///     #[n(0)] on: bool,
+/// }
+///
+/// impl Request for SetLamp {
+///     const METHOD: &'static str = "lamp/set";
+///     type Reply = LampState;
+/// }
+/// ```
+pub trait Request: Body {
+    /// The method's name.  SPEC §13
+    const METHOD: &'static str;
+    /// What the answer carries.
+    type Reply: Body;
+}
+
+/// A topic: its name, its kind, and what its publications carry.
+///
+/// ```
+/// use minicbor::{Decode, Encode};
+/// use symbolon::{Kind, Topic};
+///
+/// #[derive(Encode, Decode)]
+/// struct Temperature(#[n(0)] i16);
+///
+/// impl Topic for Temperature {
+///     const TOPIC: &'static str = "room/temperature";
+///     const KIND: Kind = Kind::State;
+/// }
+/// ```
+pub trait Topic: Body {
+    /// The topic's name.  SPEC §13
+    const TOPIC: &'static str;
+    /// What happens to publications that a subscriber is too slow for.  SPEC §14.2
+    const KIND: Kind;
+}
+
+/// What can be a body: anything with minicbor's `Encode` and `Decode`, derived or by hand.
+pub trait Body: Encode<()> + for<'b> Decode<'b, ()> {}
+
+impl<T: Encode<()> + for<'b> Decode<'b, ()>> Body for T {}
+
+/// The bytes of a body were not what the type expects.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, thiserror::Error)]
+#[error("the body is not of the expected type")]
+pub struct BadBody;
+
+/// The bytes of a body.
+///
+/// # Errors
+///
+/// [`BadBody`] where a hand-written `Encode` fails.
+pub fn to_bytes<T: Encode<()>>(body: &T) -> Result<Vec<u8>, BadBody> {
+    minicbor::to_vec(body).map_err(|_| BadBody)
+}
+
+/// The body in these bytes, all of them.
+///
+/// # Errors
+///
+/// [`BadBody`] where they are not of this type, or something stands behind it.
+pub fn from_bytes<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T, BadBody> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let body = decoder.decode().map_err(|_| BadBody)?;
+    if decoder.position() == bytes.len() { Ok(body) } else { Err(BadBody) }
+}
