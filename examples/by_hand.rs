@@ -10,6 +10,8 @@
 //! cargo run --example by_hand dial ADDRESS PEER_ID   calls `echo`, subscribes to `count`, and leaves
 //! ```
 
+#![allow(clippy::std_instead_of_core, reason = "a program for a host, as most are")]
+
 use std::collections::hash_map::RandomState;
 use std::error::Error;
 use std::hash::BuildHasher;
@@ -71,11 +73,14 @@ fn run(
         // 2.  Let the application look at what happened.  What it commands is queued, not written.
         let ended = application(&mut connection, clock.now())?;
 
-        // 3.  Write what there is.  A peer that takes no more may still have said why: go on reading.
-        while let (true, Some(bytes)) = (writable, connection.poll_transmit(clock.now())) {
+        // 3.  Write what there is.
+        let mut stuck = false;
+        while let (true, false, Some(bytes)) = (writable, stuck, connection.poll_transmit(clock.now())) {
             match socket.write(bytes) {
                 Ok(written) => connection.advance_transmit(written),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The peer is slow; perhaps it waits for us to read.
+                Err(error) if is_passing(&error) => stuck = true,
+                // It takes nothing any more, but may have said why: go on reading.
                 Err(_) => writable = false,
             }
         }
@@ -87,7 +92,8 @@ fn run(
         // 4.  Wait for bytes, but not beyond the moment at which the connection wants to be called.
         let mut eof = false;
         if waiting.is_empty() {
-            let patience = connection.poll_timeout().map(|due| due.saturating_since(clock.now()));
+            let due = connection.poll_timeout().map(|due| due.saturating_since(clock.now()));
+            let patience = if stuck { Some(Duration::ZERO) } else { due };
             // A timeout of zero would mean none at all.
             socket.set_read_timeout(patience.map(|wait| wait.max(Duration::from_millis(1))))?;
             match socket.read(&mut buffer) {
@@ -148,10 +154,7 @@ fn listen(device: &Config, listener: &TcpListener, count: usize) -> Result<()> {
         let connection = Connection::responder(device, Admission::Ask, Seed::random()?, clock.now());
         let mut counter = Counter { epoch, subscribers: Vec::new() };
         let ended = run(connection, socket?, &clock, |connection, now| serve(connection, now, &mut counter));
-        match ended {
-            Ok(reason) => println!("listener: {reason}"),
-            Err(error) => println!("listener: {error}"),
-        }
+        println!("listener: {}", ended.map_or_else(|error| error.to_string(), |reason| reason.to_string()));
     }
     Ok(())
 }
@@ -170,17 +173,14 @@ fn serve(connection: &mut Connection, now: Instant, counter: &mut Counter) -> Re
             }
             Event::Request { id, method: "fail", .. } => answer(connection, id, Status::new(300), b"")?,
             Event::Request { id, .. } => answer(connection, id, Status::NOT_FOUND, b"")?,
-            // Whoever works on a request for longer stops here.
-            Event::Stop { .. } => {}
             Event::Subscribe { id, filter, from } => {
                 let matches = name::matches(filter, Counter::TOPIC);
                 connection.accept_subscription(id)?;
                 counter.subscribe(id, matches, from);
             }
             Event::Unsubscribe { id } => counter.unsubscribe(connection, id)?,
-            // This side opens nothing, so there is nothing to stop: the peer will close once it has all.
-            Event::GoingAway => {}
             Event::Closed { reason } => return Ok(Some(reason)),
+            // `Stop`: nothing here works for longer.  `GoingAway`: this side opens nothing; the peer will close.
             _ => {}
         }
     }

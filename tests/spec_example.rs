@@ -6,8 +6,8 @@
 
 mod common;
 
-use std::fmt::Write;
-use std::time::Duration;
+use core::fmt::Write;
+use core::time::Duration;
 
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, Key, KeyInit, Nonce};
 use common::Happened;
@@ -45,7 +45,7 @@ fn appendix_b_is_what_happens() {
 
 /// 32 bytes that nobody takes for random.
 fn counting_from(first: u8) -> [u8; 32] {
-    std::array::from_fn(|i| first + i as u8)
+    core::array::from_fn(|i| first + i as u8)
 }
 
 /// snow with primitives of its own, and a generator that gives the ephemeral key.
@@ -141,7 +141,7 @@ impl Side {
     }
 
     fn events(&mut self) -> Vec<Happened> {
-        std::iter::from_fn(|| self.connection.poll_event().map(Happened::from)).collect()
+        core::iter::from_fn(|| self.connection.poll_event().map(Happened::from)).collect()
     }
 
     /// All that it has to write at the moment.

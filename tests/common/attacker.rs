@@ -181,6 +181,18 @@ impl Attacker {
         (attacker, victim)
     }
 
+    /// Both just before his message with a payload, which is message 3 where he dials and message 2 where he
+    /// listens; what the victim wrote so far is read.
+    pub fn before_payload(role: Role, knobs: Knobs) -> (Self, Victim) {
+        let (mut attacker, mut victim) = Self::against(role, knobs);
+        let mut written = victim.written();
+        victim.feed(&attacker.begin());
+        written.extend(victim.written());
+        assert!(attacker.hear(&written));
+        assert_eq!(victim.events(), []);
+        (attacker, victim)
+    }
+
     /// Runs the three messages, as this attacker makes them, until he has transport keys or the victim has ended.
     pub fn handshake(&mut self, victim: &mut Victim) {
         if self.role.is_initiator() {
