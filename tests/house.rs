@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::{env, fs, mem};
+use std::{env, fs};
 
 /// Each module of `src`, and the modules that it may import besides itself.  From the leaves up: no module imports one
 /// that stands below it in this table, so that each can be read with only those above in mind.
@@ -50,7 +50,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("chacha20poly1305", &["crypto"]),
     ("ed25519_dalek", &["crypto"]),
     ("futures_core", &["adapter"]),
-    ("getrandom", &["identity"]),
+    ("getrandom", &["adapter", "identity"]),
     ("minicbor", &["typed"]),
     ("sha2", &["crypto"]),
     ("snow", &["noise"]),
@@ -77,27 +77,40 @@ fn modules_import_only_what_stands_above_them() {
             complaints.push(format!("{}: no layer is named {}", source.name, source.top()));
             continue;
         };
-        for first in paths_from_root(&source.code()) {
-            let owner = public.get(&first).unwrap_or(&first);
+        for path in paths_from_root(&source.code()) {
+            let owner = public.get(&path[0]).unwrap_or(&path[0]).as_str();
             let fine = if *allowed == PUBLIC {
-                public.contains_key(&first) || first == *module
+                stands_above(owner, module) && is_public(&path, &public)
             } else {
-                owner == module || allowed.contains(&owner.as_str())
+                allowed.contains(&owner)
             };
-            if !fine {
-                complaints.push(format!("{} imports crate::{first}, of {owner}", source.name));
+            if owner != *module && !fine {
+                complaints.push(format!("{} imports crate::{}", source.name, path.join("::")));
             }
         }
     }
     report("imports against the layers", &complaints);
 }
 
+fn stands_above(upper: &str, lower: &str) -> bool {
+    let place = |module: &str| LAYERS.iter().position(|(name, _)| *name == module);
+    place(upper).zip(place(lower)).is_some_and(|(upper, lower)| upper < lower)
+}
+
+/// Whether everybody could have imported this, perhaps by a shorter path: a name that `lib.rs` gives away, something
+/// inside of one, or the module of such names, as in `use crate::name`.
+fn is_public(path: &[String], public: &BTreeMap<String, String>) -> bool {
+    let module = &path[0];
+    public.contains_key(module)
+        || path[1..].iter().any(|name| public.get(name) == Some(module))
+        || (path.len() == 1 && public.values().any(|owner| owner == module))
+}
+
 #[test]
 fn the_table_of_layers_points_one_way() {
-    for (place, (module, allowed)) in LAYERS.iter().enumerate().filter(|(_, row)| row.1 != PUBLIC) {
-        let above = &LAYERS[..place];
+    for (module, allowed) in LAYERS.iter().filter(|(_, allowed)| *allowed != PUBLIC) {
         for import in *allowed {
-            assert!(above.iter().any(|(name, _)| name == import), "{module} imports {import} from below");
+            assert!(stands_above(import, module), "{module} imports {import}, which stands below it");
         }
     }
 }
@@ -419,43 +432,54 @@ fn without(code: &str, attribute: &str) -> String {
     chars.into_iter().collect()
 }
 
-/// The first name behind each `crate::`, also those of a group.
-fn paths_from_root(code: &str) -> BTreeSet<String> {
+/// Each path that begins with `crate::`, without that; those of a group one by one.
+fn paths_from_root(code: &str) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     for (place, root) in code.match_indices("crate::") {
         // `$crate::` in a macro is the same root; `my_crate::` is not.
-        if code[..place].chars().next_back().is_some_and(is_word) {
-            continue;
-        }
-        let rest = &code[place + root.len()..];
-        match rest.strip_prefix('{') {
-            Some(group) => found.extend(first_names_of_group(group)),
-            None => found.extend(first_name(rest)),
+        if !code[..place].ends_with(is_word) {
+            found.extend(paths(&code[place + root.len()..]));
         }
     }
     found
 }
 
-fn first_name(text: &str) -> Option<String> {
-    let name: String = text.trim_start().chars().take_while(|char| is_word(*char)).collect();
-    (!name.is_empty()).then_some(name)
+/// The paths that a text begins with: one, or those of a group, as in `wire::{self, frame::{TAG, MIN_FRAME}}`.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let text = text.trim_start();
+    if let Some(group) = text.strip_prefix('{') {
+        return members(group).into_iter().flat_map(paths).collect();
+    }
+    let end = text.find(|char| !is_word(char)).unwrap_or(text.len());
+    let name = &text[..end];
+    if name.is_empty() || name == "self" {
+        // `x::{self}` is `x`; a trailing comma is nothing.
+        return if name.is_empty() { Vec::new() } else { vec![Vec::new()] };
+    }
+    let rest = text[end..].strip_prefix("::").map(paths).unwrap_or_default();
+    let rest = if rest.is_empty() { vec![Vec::new()] } else { rest };
+    rest.into_iter().map(|path| [vec![name.to_owned()], path].concat()).collect()
 }
 
-fn first_names_of_group(group: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let (mut depth, mut member) = (0, String::new());
-    for char in group.chars() {
+/// The members of a group, whose text begins behind its opening brace.
+fn members(group: &str) -> Vec<&str> {
+    let (mut depth, mut start) = (0, 0);
+    let mut members = Vec::new();
+    for (place, char) in group.char_indices() {
         match char {
             '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => names.extend(first_name(&mem::take(&mut member))),
-            _ if depth == 0 => member.push(char),
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                members.push(&group[start..place]);
+                start = place + 1;
+                if char == '}' {
+                    break;
+                }
+            }
             _ => {}
         }
     }
-    names.extend(first_name(&member));
-    names
+    members
 }
 
 /// What `lib.rs` gives to everybody: each name with the module that it comes from.
@@ -469,12 +493,11 @@ fn reexports() -> BTreeMap<String, String> {
             found.insert(module.to_owned(), module.to_owned());
         }
         let Some(path) = statement.strip_prefix("pub use ") else { continue };
-        let Some((module, rest)) = path.split_once("::") else { continue };
-        let names = match rest.split_once('{') {
-            Some((_, group)) => first_names_of_group(group),
-            None => rest.rsplit("::").next().and_then(first_name).into_iter().collect(),
-        };
-        found.extend(names.into_iter().map(|name| (name, module.to_owned())));
+        for path in paths(path) {
+            if let (Some(module), Some(name)) = (path.first(), path.last()) {
+                found.insert(name.clone(), module.clone());
+            }
+        }
     }
     found
 }
