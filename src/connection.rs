@@ -15,8 +15,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
-pub use event::{Event, ExchangeId, Failure, Publication, StopCause};
-pub use session::Outgoing;
+pub use event::{Event, Failure, Publication, StopCause};
 
 use handshake::Handshake;
 use pending::Pending;
@@ -27,8 +26,9 @@ use wire_out::WireOut;
 
 use crate::config::{Admission, Config, Limits, Timeouts};
 use crate::error::{CloseReason, SendError};
+use crate::exchange::ExchangeId;
 use crate::identity::{PeerId, Seed};
-use crate::missed::Missed;
+use crate::publication::{Missed, Outgoing};
 use crate::role::Role;
 use crate::status::Status;
 use crate::time::Instant;
@@ -317,7 +317,7 @@ impl Connection {
         let clock = self.clock;
         let id = self.session()?.request(clock, method, body, deadline)?;
         self.arm_deadline();
-        Ok(ExchangeId(id))
+        Ok(ExchangeId::from_number(id))
     }
 
     /// Gives up a request or subscription of ours: it ends at once here, by [`Event::Failed`], and the peer
@@ -327,7 +327,7 @@ impl Connection {
     ///
     /// [`SendError::UnknownExchange`] where it has ended already, or is not ours.
     pub fn cancel(&mut self, id: ExchangeId) -> Result<(), SendError> {
-        self.session()?.cancel(id.0, Status::CANCELLED)
+        self.session()?.cancel(id.number(), Status::CANCELLED)
     }
 
     /// Answers a request of theirs, or refuses a subscription of theirs with a status other than OK.
@@ -337,7 +337,7 @@ impl Connection {
     /// [`SendError::UnknownExchange`] where nobody waits (any more), [`SendError::TooLarge`] where the body
     /// does not fit: answer with [`Status::TOO_LARGE`] instead.
     pub fn respond(&mut self, id: ExchangeId, status: Status, body: &[u8]) -> Result<(), SendError> {
-        self.session()?.respond(id.0, status, body)
+        self.session()?.respond(id.number(), status, body)
     }
 
     /// Answers a request of theirs: no capacity right now, try again after `retry` (zero: no hint).
@@ -346,7 +346,7 @@ impl Connection {
     ///
     /// As [`respond`](Self::respond).
     pub fn respond_busy(&mut self, id: ExchangeId, retry: Duration) -> Result<(), SendError> {
-        self.session()?.busy(id.0, retry)
+        self.session()?.busy(id.number(), retry)
     }
 
     /// Subscribes to what `filter` matches.  It ends by [`Event::SubscriptionEnded`] or [`Event::Failed`].
@@ -364,7 +364,7 @@ impl Connection {
         window: u32,
         from: Option<Point>,
     ) -> Result<ExchangeId, SendError> {
-        self.session()?.subscribe(filter, window, from).map(ExchangeId)
+        self.session()?.subscribe(filter, window, from).map(ExchangeId::from_number)
     }
 
     /// Says that the application has taken publications of this cost, so that more may come.  SPEC §11
@@ -373,7 +373,7 @@ impl Connection {
     ///
     /// [`SendError::UnknownExchange`] where the subscription has ended.
     pub fn release(&mut self, id: ExchangeId, cost: u32) -> Result<(), SendError> {
-        self.session()?.release(id.0, cost)
+        self.session()?.release(id.number(), cost)
     }
 
     /// Accepts a subscription of theirs.
@@ -382,7 +382,7 @@ impl Connection {
     ///
     /// [`SendError::UnknownExchange`] where it is none that waits.
     pub fn accept_subscription(&mut self, id: ExchangeId) -> Result<(), SendError> {
-        self.session()?.accept_subscription(id.0)
+        self.session()?.accept_subscription(id.number())
     }
 
     /// Publishes into a subscription of theirs.
@@ -391,7 +391,7 @@ impl Connection {
     ///
     /// [`SendError::NoCredit`] until the subscriber has read, [`SendError::Full`] until something was sent.
     pub fn publish(&mut self, id: ExchangeId, publication: &Outgoing<'_>) -> Result<(), SendError> {
-        self.session()?.publish(id.0, publication)
+        self.session()?.publish(id.number(), publication)
     }
 
     /// Tells a subscriber of theirs what was dropped, where no publication follows to tell it.
@@ -400,7 +400,7 @@ impl Connection {
     ///
     /// As [`publish`](Self::publish).
     pub fn publish_missed(&mut self, id: ExchangeId, missed: Missed) -> Result<(), SendError> {
-        self.session()?.missed(id.0, missed)
+        self.session()?.missed(id.number(), missed)
     }
 
     /// Ends a subscription of theirs, behind what was published into it.
@@ -409,7 +409,7 @@ impl Connection {
     ///
     /// As [`respond`](Self::respond).
     pub fn end_subscription(&mut self, id: ExchangeId, status: Status) -> Result<(), SendError> {
-        self.session()?.end_subscription(id.0, status)
+        self.session()?.end_subscription(id.number(), status)
     }
 
     /// Announces that this side takes no more exchanges.  Those it took go on; once

@@ -74,10 +74,11 @@ mod config;
 mod connection;
 mod crypto;
 mod error;
+mod exchange;
 mod identity;
-mod missed;
 pub mod name;
 mod noise;
+mod publication;
 mod role;
 mod router;
 mod status;
@@ -90,14 +91,15 @@ mod wire;
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use adapter::tokio;
 pub use config::{Admission, Config, ConfigError, Limits, Timeouts};
-pub use connection::{Connection, Event, ExchangeId, Failure, Outgoing, Publication, StopCause};
+pub use connection::{Connection, Event, Failure, Publication, StopCause};
 pub use crypto::Provider;
 pub use error::{CloseReason, HandshakeError, PeerMisbehaved, SendError, TimedOut};
+pub use exchange::ExchangeId;
 #[cfg(feature = "std")]
 #[cfg_attr(docsrs, doc(cfg(feature = "std")))]
 pub use identity::EntropyError;
 pub use identity::{ConstantSeed, Identity, ParsePeerIdError, PeerId, SecretKey, Seed};
-pub use missed::Missed;
+pub use publication::{Missed, Outgoing};
 pub use role::Role;
 pub use router::{Allow, RouteError, Router};
 pub use status::Status;

@@ -9,7 +9,8 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-use crate::missed::Missed;
+use crate::exchange::ExchangeId;
+use crate::publication::Missed;
 pub use error::{DeclareError, PublishError};
 pub use kind::{Kind, Overflow, TopicLimits};
 pub use offer::{Offer, Verdict};
@@ -35,22 +36,22 @@ use subscriptions::{Entry, SubscriptionKey, Subscriptions};
 /// as many as are needed at the same time. No method panics, except as allocating does.
 ///
 /// ```
-/// use symbolon::{Kind, LinkId, Offer, TopicLimits, Topics, Verdict};
+/// use symbolon::{ExchangeId, Kind, LinkId, Offer, TopicLimits, Topics, Verdict};
 ///
 /// // The epoch has to be random: a subscriber tells by it that numbering began anew.
 /// let mut topics = Topics::new(0x5eed_1234, TopicLimits::default());
 /// let temperature = topics.declare("oven/temperature", Kind::State)?;
 ///
 /// let link = LinkId(1);
-/// assert_eq!(topics.subscribe(link, 2, "oven/#", None), Ok(()));
+/// assert_eq!(topics.subscribe(link, ExchangeId::from_number(2), "oven/#", None), Ok(()));
 /// topics.publish(temperature, b"180")?;
 /// topics.publish(temperature, b"181")?;
 /// assert_eq!(topics.wake().collect::<Vec<_>>(), [link]);
 ///
 /// let mut got = Vec::new();
 /// topics.pump(link, |offer| {
-///     if let Offer::Publication { topic, missed, body, .. } = offer {
-///         got.push((topic.to_owned(), missed, body.to_vec()));
+///     if let Offer::Publication { publication, .. } = offer {
+///         got.push((publication.topic.to_owned(), publication.missed.count, publication.body.to_vec()));
 ///     }
 ///     Verdict::Sent
 /// });
@@ -237,7 +238,7 @@ impl Topics {
     pub fn subscribe(
         &mut self,
         link: LinkId,
-        subscription: u64,
+        subscription: ExchangeId,
         filter: &str,
         from: Option<Point>,
     ) -> Result<(), Status> {
@@ -289,7 +290,7 @@ impl Topics {
 
     /// Closes a subscription, and returns what it was not told of, if anything: to be sent before its `end`
     /// (SPEC §14.3, PUB-3). What was still queued for it counts. `None` also if there is no such subscription.
-    pub fn unsubscribe(&mut self, link: LinkId, subscription: u64) -> Option<Missed> {
+    pub fn unsubscribe(&mut self, link: LinkId, subscription: ExchangeId) -> Option<Missed> {
         self.subscriptions.remove(link, subscription, &mut self.bodies)
     }
 

@@ -9,10 +9,11 @@ use std::task::Waker;
 use std::time::Duration;
 use std::vec::Vec;
 
-use crate::connection::{Connection, Event, ExchangeId, Failure, Outgoing, StopCause};
+use crate::connection::{Connection, Event, Failure, StopCause};
 use crate::error::{CloseReason, SendError};
+use crate::exchange::ExchangeId;
 use crate::identity::PeerId;
-use crate::missed::Missed;
+use crate::publication::Missed;
 use crate::router::Router;
 use crate::status::Status;
 use crate::time::Instant;
@@ -207,7 +208,7 @@ impl<H: Clone> Link<H> {
             Event::Subscribe { id, filter, from } => {
                 let allowed = peer.is_some_and(|peer| (shared.allow_subscribe)(peer, filter));
                 let subscribed = if allowed {
-                    lock(&shared.topics).subscribe(self.id, id.number(), filter, from)
+                    lock(&shared.topics).subscribe(self.id, id, filter, from)
                 } else {
                     Err(Status::DENIED)
                 };
@@ -281,7 +282,7 @@ impl<H: Clone> Link<H> {
     // What is owed to the peer
 
     fn end_served(&mut self, shared: &Shared<H>, id: ExchangeId, status: Status) {
-        let left = lock(&shared.topics).unsubscribe(self.id, id.number());
+        let left = lock(&shared.topics).unsubscribe(self.id, id);
         self.owed.push_back(Owed::End(id, left.unwrap_or_default(), status));
     }
 
@@ -488,14 +489,8 @@ impl Inbox {
 
 fn send_offer(connection: &mut Connection, offer: Offer<'_>) -> Result<(), SendError> {
     match offer {
-        Offer::Publication { subscription, topic, point, missed, unknown, retained, body } => {
-            let missed = Missed { count: missed, unknown };
-            let publication = Outgoing { topic, point, missed, retained, body };
-            connection.publish(ExchangeId(subscription), &publication)
-        }
-        Offer::Missed { subscription, count, unknown } => {
-            connection.publish_missed(ExchangeId(subscription), Missed { count, unknown })
-        }
+        Offer::Publication { subscription, publication } => connection.publish(subscription, &publication),
+        Offer::Missed { subscription, missed } => connection.publish_missed(subscription, missed),
     }
 }
 

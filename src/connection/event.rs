@@ -1,33 +1,14 @@
 //! What a connection reports to its application.
 
-use core::fmt;
 use core::time::Duration;
 
 use crate::error::CloseReason;
+use crate::exchange::ExchangeId;
 use crate::identity::PeerId;
-use crate::missed::Missed;
+use crate::publication::Missed;
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::message::Point;
-
-/// One exchange of a connection.  SPEC §10.1
-///
-/// Those that the connection's initiator opened are even, the responder's odd; never used twice.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct ExchangeId(pub(crate) u64);
-
-impl ExchangeId {
-    /// The number on the wire.
-    pub const fn number(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for ExchangeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Something that happened, lent until the next call.  Bodies and names point into the frame received.
 ///

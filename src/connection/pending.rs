@@ -3,10 +3,11 @@
 use core::ops::Range;
 use core::time::Duration;
 
-use super::event::{Event, ExchangeId, Failure, Publication, StopCause};
+use super::event::{Event, Failure, Publication, StopCause};
 use super::reader::Reader;
+use crate::exchange::ExchangeId;
 use crate::identity::PeerId;
-use crate::missed::Missed;
+use crate::publication::Missed;
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::message::Point;
@@ -38,13 +39,13 @@ impl Pending {
     pub(crate) fn lend(self, reader: &Reader) -> Event<'_> {
         match self {
             Self::Admission(peer) => Event::Admission { peer },
-            Self::Busy { id, retry } => Event::Busy { id: ExchangeId(id), retry },
+            Self::Busy { id, retry } => Event::Busy { id: ExchangeId::from_number(id), retry },
             Self::Connected(peer) => Event::Connected { peer },
-            Self::Failed { id, failure } => Event::Failed { id: ExchangeId(id), failure },
+            Self::Failed { id, failure } => Event::Failed { id: ExchangeId::from_number(id), failure },
             Self::GoingAway => Event::GoingAway,
-            Self::Missed { id, missed } => Event::Missed { id: ExchangeId(id), missed },
+            Self::Missed { id, missed } => Event::Missed { id: ExchangeId::from_number(id), missed },
             Self::Publication { id, topic, point, missed, retained, body, cost } => Event::Publication {
-                id: ExchangeId(id),
+                id: ExchangeId::from_number(id),
                 publication: Publication {
                     topic: text(reader, topic),
                     point,
@@ -55,21 +56,23 @@ impl Pending {
                 },
             },
             Self::Request { id, method, body, deadline } => Event::Request {
-                id: ExchangeId(id),
+                id: ExchangeId::from_number(id),
                 method: text(reader, method),
                 body: reader.part(body),
                 deadline,
             },
             Self::Response { id, status, body } => {
-                Event::Response { id: ExchangeId(id), status, body: reader.part(body) }
+                Event::Response { id: ExchangeId::from_number(id), status, body: reader.part(body) }
             }
-            Self::Stop { id, cause } => Event::Stop { id: ExchangeId(id), cause },
+            Self::Stop { id, cause } => Event::Stop { id: ExchangeId::from_number(id), cause },
             Self::Subscribe { id, filter, from } => {
-                Event::Subscribe { id: ExchangeId(id), filter: text(reader, filter), from }
+                Event::Subscribe { id: ExchangeId::from_number(id), filter: text(reader, filter), from }
             }
-            Self::Subscribed { id } => Event::Subscribed { id: ExchangeId(id) },
-            Self::SubscriptionEnded { id, status } => Event::SubscriptionEnded { id: ExchangeId(id), status },
-            Self::Unsubscribe { id } => Event::Unsubscribe { id: ExchangeId(id) },
+            Self::Subscribed { id } => Event::Subscribed { id: ExchangeId::from_number(id) },
+            Self::SubscriptionEnded { id, status } => {
+                Event::SubscriptionEnded { id: ExchangeId::from_number(id), status }
+            }
+            Self::Unsubscribe { id } => Event::Unsubscribe { id: ExchangeId::from_number(id) },
         }
     }
 }

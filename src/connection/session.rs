@@ -24,7 +24,6 @@ use crate::time::Instant;
 use crate::wire::frame;
 use crate::wire::payload::PeerLimits;
 
-pub use commands::Outgoing;
 pub(crate) use incoming::Received;
 
 /// The state that exists from Split to the last byte.

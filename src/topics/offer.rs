@@ -1,35 +1,24 @@
 //! What the table hands to a link, and what the link says about it.
 
-use crate::Point;
+use crate::exchange::ExchangeId;
+use crate::publication::{Missed, Outgoing};
 
 /// What a link has to send next.  SPEC §14
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Offer<'a> {
     /// A publication.
     Publication {
-        /// The exchange that it answers.
-        subscription: u64,
-        /// The topic's name.
-        topic: &'a str,
-        /// Which publication of the topic it is.
-        point: Point,
-        /// How many publications this subscription missed since it was last sent or told anything.  SPEC §14.3
-        missed: u32,
-        /// Whether `missed` is a lower bound.
-        unknown: bool,
-        /// Whether it is a state's value from before the subscription.
-        retained: bool,
-        /// The application's bytes.
-        body: &'a [u8],
+        /// The subscription that it answers.
+        subscription: ExchangeId,
+        /// What to send.
+        publication: Outgoing<'a>,
     },
     /// Publications were missed, and none waits that could tell.  SPEC §14.3
     Missed {
-        /// The exchange whose publications they were.
-        subscription: u64,
+        /// The subscription whose publications they were.
+        subscription: ExchangeId,
         /// How many.
-        count: u32,
-        /// Whether `count` is a lower bound.
-        unknown: bool,
+        missed: Missed,
     },
 }
 

@@ -8,7 +8,8 @@ mod pump;
 use super::bodies::{Bodies, BodyKey};
 use super::slab::{Key, Slab};
 use super::{LinkId, TopicId, TopicLimits};
-use crate::missed::Missed;
+use crate::exchange::ExchangeId;
+use crate::publication::Missed;
 use crate::{Status, name};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -41,7 +42,7 @@ struct Pair {
 #[derive(Default)]
 pub(super) struct Subscription {
     link: LinkKey,
-    id: u64,
+    id: ExchangeId,
     filter: Box<str>,
     pairs: Vec<PairKey>,
     /// Pairs with something queued, each once; the front is next. One that was emptied may linger in it.
@@ -55,7 +56,7 @@ pub(super) struct Subscription {
 struct Link {
     id: LinkId,
     /// By exchange id, ascending.
-    subscriptions: Vec<(u64, SubscriptionKey)>,
+    subscriptions: Vec<(ExchangeId, SubscriptionKey)>,
     /// Subscriptions with something to send or to tell, each once; the front is next.
     waiting: VecDeque<SubscriptionKey>,
     /// Those that a pump under way has taken from `waiting` and passed over.
@@ -81,7 +82,7 @@ impl Subscriptions {
     pub(super) fn check_room(
         &self,
         link: LinkId,
-        id: u64,
+        id: ExchangeId,
         matching: usize,
         limits: &TopicLimits,
     ) -> Result<(), Status> {
@@ -100,7 +101,7 @@ impl Subscriptions {
     }
 
     /// Adds a subscription that `check_room` allowed.
-    pub(super) fn add(&mut self, link: LinkId, id: u64, filter: &str) -> SubscriptionKey {
+    pub(super) fn add(&mut self, link: LinkId, id: ExchangeId, filter: &str) -> SubscriptionKey {
         let link_key = self.link_of(link);
         let key = self.all.insert(Subscription {
             link: link_key,
@@ -262,7 +263,7 @@ impl Subscriptions {
         Some(link.id)
     }
 
-    pub(super) fn remove(&mut self, link: LinkId, id: u64, bodies: &mut Bodies) -> Option<Missed> {
+    pub(super) fn remove(&mut self, link: LinkId, id: ExchangeId, bodies: &mut Bodies) -> Option<Missed> {
         let link = *self.by_link.get(&link)?;
         let place = place_of(&self.links[link].subscriptions, id).ok()?;
         let (_, key) = self.links[link].subscriptions[place];
@@ -318,7 +319,7 @@ impl Subscriptions {
     }
 }
 
-fn place_of(subscriptions: &[(u64, SubscriptionKey)], id: u64) -> Result<usize, usize> {
+fn place_of(subscriptions: &[(ExchangeId, SubscriptionKey)], id: ExchangeId) -> Result<usize, usize> {
     subscriptions.binary_search_by_key(&id, |&(id, _)| id)
 }
 

@@ -3,6 +3,8 @@
 mod model;
 
 use super::*;
+use crate::exchange::ExchangeId;
+use crate::publication::{Missed, Outgoing};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -31,12 +33,14 @@ fn publish(topics: &mut Topics, topic: TopicId, bodies: &[&str]) {
 
 fn show(offer: Offer<'_>) -> String {
     let (line, unknown, retained) = match offer {
-        Offer::Publication { subscription, topic, point, missed, unknown, retained, body } => {
+        Offer::Publication { subscription, publication } => {
+            let Outgoing { topic, point, missed: Missed { count: missed, unknown }, retained, body } =
+                publication;
             let (sequence, body) = (point.sequence, String::from_utf8_lossy(body));
             let line = format!("{subscription} {topic}@{sequence}={body} missed {missed}");
             (line, unknown, retained)
         }
-        Offer::Missed { subscription, count, unknown } => {
+        Offer::Missed { subscription, missed: Missed { count, unknown } } => {
             (format!("{subscription} missed {count}"), unknown, false)
         }
     };
@@ -62,7 +66,7 @@ fn a_newer_state_replaces_the_one_that_waits_and_keeps_its_place() {
     let a = declare(&mut topics, "a", Kind::State);
     let b = declare(&mut topics, "b", Kind::State);
     publish(&mut topics, a, &["0"]);
-    assert_eq!(topics.subscribe(LINK, 2, "#", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "#", None), Ok(()));
     assert_eq!(drain(&mut topics, LINK), ["2 a@0=0 missed 0 retained"]);
     publish(&mut topics, a, &["1"]);
     publish(&mut topics, b, &["0"]);
@@ -80,7 +84,7 @@ fn drop_oldest_keeps_the_newest_and_drop_newest_the_oldest() {
     for (overflow, expected) in cases {
         let mut topics = table();
         let a = declare(&mut topics, "a", event(2, overflow));
-        assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+        assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "a", None), Ok(()));
         publish(&mut topics, a, &["0", "1", "2"]);
         assert_eq!(drain(&mut topics, LINK), expected);
     }
@@ -91,7 +95,7 @@ fn refuse_fails_and_changes_nothing_while_any_queue_is_full() {
     let mut topics = table();
     let a = declare(&mut topics, "a", event(2, Overflow::Refuse));
     for link in [LINK, OTHER] {
-        assert_eq!(topics.subscribe(link, 2, "a", None), Ok(()));
+        assert_eq!(topics.subscribe(link, ExchangeId::from_number(2), "a", None), Ok(()));
     }
     publish(&mut topics, a, &["0", "1"]);
     let all = ["2 a@0=0 missed 0", "2 a@1=1 missed 0"];
@@ -108,13 +112,19 @@ fn a_point_with_wildcards_is_a_bad_request() {
     let mut topics = table();
     let from = Some(Point { epoch: EPOCH, sequence: 0 });
     for filter in ["#", "a/+"] {
-        assert_eq!(topics.subscribe(LINK, 2, filter, from), Err(Status::BAD_REQUEST));
+        assert_eq!(
+            topics.subscribe(LINK, ExchangeId::from_number(2), filter, from),
+            Err(Status::BAD_REQUEST)
+        );
     }
     for filter in ["", "a//b", "#/a", "a+"] {
-        assert_eq!(topics.subscribe(LINK, 2, filter, None), Err(Status::BAD_REQUEST));
+        assert_eq!(
+            topics.subscribe(LINK, ExchangeId::from_number(2), filter, None),
+            Err(Status::BAD_REQUEST)
+        );
     }
-    assert_eq!(topics.subscribe(LINK, 2, "a", from), Ok(()));
-    assert_eq!(topics.subscribe(LINK, 2, "b", None), Err(Status::BAD_REQUEST));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "a", from), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "b", None), Err(Status::BAD_REQUEST));
 }
 
 /// PUB-2, PUB-5
@@ -133,7 +143,7 @@ fn resuming_delivers_what_is_kept_and_tells_what_is_not() {
         let a = declare(&mut topics, "a", event(2, Overflow::DropOldest));
         publish(&mut topics, a, &["0", "1", "2", "3", "4"]);
         let from = Some(Point { epoch, sequence });
-        assert_eq!(topics.subscribe(LINK, 2, "a", from), Ok(()));
+        assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "a", from), Ok(()));
         assert_eq!(drain(&mut topics, LINK), expected, "{from:?}");
     }
 }
@@ -145,9 +155,9 @@ fn resuming_where_nothing_is_kept_tells_unknown_by_itself() {
     let from = Some(Point { epoch: EPOCH, sequence: u64::MAX });
     declare(&mut topics, "a", Kind::State);
     for filter in ["a", "not/declared"] {
-        assert_eq!(topics.subscribe(LINK, 2, filter, from), Ok(()));
+        assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), filter, from), Ok(()));
         assert_eq!(drain(&mut topics, LINK), ["2 missed 0 unknown"]);
-        assert_eq!(topics.unsubscribe(LINK, 2), None);
+        assert_eq!(topics.unsubscribe(LINK, ExchangeId::from_number(2)), None);
     }
 }
 
@@ -156,11 +166,11 @@ fn resuming_where_nothing_is_kept_tells_unknown_by_itself() {
 fn unsubscribing_returns_what_is_left_to_tell() {
     let mut topics = table();
     let a = declare(&mut topics, "a", event(2, Overflow::DropOldest));
-    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "a", None), Ok(()));
     publish(&mut topics, a, &["0", "1", "2"]);
     let left = Some(Missed { count: 3, unknown: false });
-    assert_eq!(topics.unsubscribe(LINK, 2), left);
-    assert_eq!(topics.unsubscribe(LINK, 2), None);
+    assert_eq!(topics.unsubscribe(LINK, ExchangeId::from_number(2)), left);
+    assert_eq!(topics.unsubscribe(LINK, ExchangeId::from_number(2)), None);
     assert!(!topics.has_backlog(LINK));
     assert_eq!(topics.wake().count(), 0);
 }
@@ -170,13 +180,13 @@ fn a_stalled_subscription_takes_nothing_from_a_live_one() {
     let mut topics = table();
     let a = declare(&mut topics, "a", event(2, Overflow::DropOldest));
     for subscription in [2, 4] {
-        assert_eq!(topics.subscribe(LINK, subscription, "a", None), Ok(()));
+        assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(subscription), "a", None), Ok(()));
     }
     for number in 0..100 {
         publish(&mut topics, a, &["x"]);
         let mut got = Vec::new();
         topics.pump(LINK, |offer| match offer {
-            Offer::Publication { subscription: 2, .. } => Verdict::NoCredit,
+            Offer::Publication { subscription, .. } if subscription.number() == 2 => Verdict::NoCredit,
             live => {
                 got.push(show(live));
                 Verdict::Sent
@@ -192,8 +202,8 @@ fn subscriptions_take_turns_and_a_full_link_goes_on_where_it_stopped() {
     let mut topics = table();
     let a = declare(&mut topics, "a", event(8, Overflow::DropOldest));
     let b = declare(&mut topics, "b", event(8, Overflow::DropOldest));
-    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
-    assert_eq!(topics.subscribe(LINK, 4, "b", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "a", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(4), "b", None), Ok(()));
     publish(&mut topics, a, &["0", "1", "2"]);
     publish(&mut topics, b, &["0"]);
     let mut got = Vec::new();
@@ -217,7 +227,7 @@ fn subscriptions_take_turns_and_a_full_link_goes_on_where_it_stopped() {
 fn what_is_too_large_is_missed_and_what_is_gone_is_forgotten() {
     let mut topics = table();
     let a = declare(&mut topics, "a", event(8, Overflow::DropOldest));
-    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "a", None), Ok(()));
     publish(&mut topics, a, &["0", "1"]);
     let mut got = Vec::new();
     topics.pump(LINK, |offer| {
@@ -232,21 +242,21 @@ fn what_is_too_large_is_missed_and_what_is_gone_is_forgotten() {
     publish(&mut topics, a, &["2"]);
     topics.pump(LINK, |_| Verdict::Gone);
     assert!(!topics.has_backlog(LINK));
-    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "a", None), Ok(()));
 }
 
 #[test]
 fn wildcards_get_topics_declared_later_and_never_reserved_ones() {
     let mut topics = table();
     for (id, filter) in [(2, "#"), (4, "+/x"), (6, "$sys/#")] {
-        assert_eq!(topics.subscribe(LINK, id, filter, None), Ok(()));
+        assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(id), filter, None), Ok(()));
     }
     assert_eq!(topics.declare("$sys/x", Kind::State), Err(DeclareError::Reserved));
     // The table declares none itself yet; the protocol's own topics would come this way.
     topics.subscriptions.add_topic(TopicId(0), "$sys/x");
     assert_eq!(topics.subscriptions.count_matching("$sys/x"), 1);
     let mut topics = table();
-    assert_eq!(topics.subscribe(LINK, 2, "+/x", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "+/x", None), Ok(()));
     let late = declare(&mut topics, "late/x", Kind::State);
     publish(&mut topics, late, &["0"]);
     assert_eq!(drain(&mut topics, LINK), ["2 late/x@0=0 missed 0"]);
@@ -256,14 +266,16 @@ fn wildcards_get_topics_declared_later_and_never_reserved_ones() {
 fn ten_thousand_subscriptions_of_one_link_meet_the_limit() {
     let mut topics = table();
     let a = declare(&mut topics, "a", Kind::State);
-    let stood = (0..10_000).filter(|&id| topics.subscribe(LINK, id, "a", None).is_ok()).count();
+    let stood = (0..10_000)
+        .filter(|&id| topics.subscribe(LINK, ExchangeId::from_number(id), "a", None).is_ok())
+        .count();
     assert_eq!(stood, 64);
-    assert_eq!(topics.subscribe(LINK, 10_000, "a", None), Err(Status::UNAVAILABLE));
-    assert_eq!(topics.subscribe(OTHER, 1, "a", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(10_000), "a", None), Err(Status::UNAVAILABLE));
+    assert_eq!(topics.subscribe(OTHER, ExchangeId::from_number(1), "a", None), Ok(()));
     topics.drop_link(LINK);
     publish(&mut topics, a, &["0"]);
     assert_eq!(topics.wake().collect::<Vec<_>>(), [OTHER]);
-    assert_eq!(topics.subscribe(LINK, 10_000, "a", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(10_000), "a", None), Ok(()));
 }
 
 #[test]
@@ -278,10 +290,10 @@ fn declarations_are_checked_and_bounded() {
     assert_eq!(topics.declare("a/#", of(1)), Err(DeclareError::BadName));
     assert_eq!(topics.declare("b", of(0)), Err(DeclareError::BadDepth));
     assert_eq!(topics.declare("b", of(5)), Err(DeclareError::BadDepth));
-    assert_eq!(topics.subscribe(LINK, 2, "#", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "#", None), Ok(()));
     assert_eq!(topics.declare("b", of(4)), Err(DeclareError::Full));
     assert_eq!(topics.find("b"), None);
-    assert_eq!(topics.unsubscribe(LINK, 2), None);
+    assert_eq!(topics.unsubscribe(LINK, ExchangeId::from_number(2)), None);
     declare(&mut topics, "b", of(4));
     assert_eq!(topics.declare("c", of(4)), Err(DeclareError::Full));
 }
@@ -292,7 +304,7 @@ fn the_limit_of_bytes_costs_the_slow_subscriber_and_not_the_publisher() {
     let limits = TopicLimits { bytes: 4 * 16, body: 32, ..TopicLimits::default() };
     let mut topics = Topics::new(EPOCH, limits);
     let a = declare(&mut topics, "a", event(3, Overflow::DropNewest));
-    assert_eq!(topics.subscribe(LINK, 2, "a", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "a", None), Ok(()));
     // Three wait and the topic keeps the newest three: five bodies, where four fit. So 0 goes, after 3 had found no
     // place in the queue; 4 takes the place that 0 left.
     publish(&mut topics, a, &["0", "1", "2", "3", "4"]);
@@ -310,7 +322,7 @@ fn a_body_is_stored_once_and_its_buffer_used_again() {
     let mut topics = table();
     let a = declare(&mut topics, "a", Kind::State);
     for id in 0..50 {
-        assert_eq!(topics.subscribe(LINK, id, "a", None), Ok(()));
+        assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(id), "a", None), Ok(()));
     }
     let mut held = vec![];
     for _ in 0..4 {

@@ -20,8 +20,9 @@ use super::device::{Context, Device, Handler, Handling, Refusal, Reply};
 use super::handle::Handle;
 use crate::adapter::link::{Incoming, Link, lock};
 use crate::adapter::trace;
-use crate::connection::{ExchangeId, StopCause};
+use crate::connection::StopCause;
 use crate::error::CloseReason;
+use crate::exchange::ExchangeId;
 use crate::status::Status;
 use crate::time::Instant;
 

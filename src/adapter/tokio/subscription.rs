@@ -11,8 +11,8 @@ use futures_core::Stream;
 use super::error::SubscribeError;
 use super::runner::Core;
 use crate::adapter::link::Publication;
-use crate::connection::ExchangeId;
-use crate::missed::Missed;
+use crate::exchange::ExchangeId;
+use crate::publication::Missed;
 use crate::typed::{self, Topic};
 use crate::wire::Point;
 

@@ -9,27 +9,12 @@ use crate::connection::event::Failure;
 use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKind};
 use crate::connection::queue::Role;
 use crate::error::SendError;
-use crate::missed::Missed;
 use crate::name;
+use crate::publication::{Missed, Outgoing};
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::encode;
 use crate::wire::message::{self, Message, Point};
-
-/// A publication to be sent.  SPEC §14
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Outgoing<'a> {
-    /// The topic's name; the subscription's filter must match it.
-    pub topic: &'a str,
-    /// Its place among the publications of that topic.
-    pub point: Point,
-    /// What was dropped before it, in this subscription.
-    pub missed: Missed,
-    /// Whether it is the value that the topic had on subscribing.
-    pub retained: bool,
-    /// The application's bytes.
-    pub body: &'a [u8],
-}
 
 impl Session {
     pub(crate) fn request(

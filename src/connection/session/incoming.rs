@@ -8,9 +8,9 @@ use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKin
 use crate::connection::pending::{Pending, span_of};
 use crate::connection::reader::Reader;
 use crate::error::{CloseReason, PeerMisbehaved};
-use crate::missed::Missed;
 use crate::name;
 use crate::noise::OpenError;
+use crate::publication::Missed;
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::frame;

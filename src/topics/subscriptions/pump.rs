@@ -3,7 +3,7 @@
 use super::super::{Offer, Topic, Verdict};
 use super::{LinkId, LinkKey, PairKey, SubscriptionKey, Subscriptions};
 use crate::Point;
-use crate::missed::Missed;
+use crate::publication::{Missed, Outgoing};
 use crate::topics::bodies::Bodies;
 
 impl Subscriptions {
@@ -74,7 +74,7 @@ impl Subscriptions {
         bodies: &'a Bodies,
     ) -> Offer<'a> {
         let subscription = &self.all[key];
-        let Missed { count, unknown } = subscription.missed;
+        let missed = subscription.missed;
         let next = pair.and_then(|pair| {
             let pair = &self.pairs[pair];
             Some((pair.topic, pair.queue.front()?))
@@ -82,14 +82,15 @@ impl Subscriptions {
         match next {
             Some((topic, entry)) => Offer::Publication {
                 subscription: subscription.id,
-                topic: &topics[topic.index()].name,
-                point: Point { epoch, sequence: entry.sequence },
-                missed: count,
-                unknown,
-                retained: entry.retained,
-                body: bodies.bytes(entry.body),
+                publication: Outgoing {
+                    topic: &topics[topic.index()].name,
+                    point: Point { epoch, sequence: entry.sequence },
+                    missed,
+                    retained: entry.retained,
+                    body: bodies.bytes(entry.body),
+                },
             },
-            None => Offer::Missed { subscription: subscription.id, count, unknown },
+            None => Offer::Missed { subscription: subscription.id, missed },
         }
     }
 

@@ -1,6 +1,8 @@
 //! Random runs against a table that does the same in the plainest way.
 
 use super::*;
+use crate::exchange::ExchangeId;
+use crate::publication::{Missed, Outgoing};
 use alloc::collections::BTreeMap;
 use proptest::prelude::*;
 
@@ -59,7 +61,9 @@ impl Subscriber {
     /// Checks what the table offers, and does to the model what the verdict does to the table.
     fn offered(&mut self, offer: Offer<'_>, verdict: Verdict) {
         match offer {
-            Offer::Publication { topic, point, missed, retained, body, .. } => {
+            Offer::Publication { publication, .. } => {
+                let Outgoing { topic, point, missed: Missed { count: missed, .. }, retained, body } =
+                    publication;
                 let topic = NAMES.iter().position(|&name| name == topic).expect("ours");
                 let front = (point.sequence, retained);
                 assert_eq!(self.queues[topic].front(), Some(&front));
@@ -74,7 +78,7 @@ impl Subscriber {
                     _ => {}
                 }
             }
-            Offer::Missed { count, .. } => {
+            Offer::Missed { missed: Missed { count, .. }, .. } => {
                 assert_eq!((self.queued(), count), (0, self.missed));
                 assert!(count > 0);
                 if verdict == Verdict::Sent {
@@ -128,7 +132,8 @@ impl Run {
 
     fn subscribe(&mut self, link: u64, filter: usize) {
         let key = (link, filter as u64);
-        let result = self.topics.subscribe(LinkId(link), key.1, FILTERS[filter], None);
+        let result =
+            self.topics.subscribe(LinkId(link), ExchangeId::from_number(key.1), FILTERS[filter], None);
         if self.subscribers.contains_key(&key) {
             assert_eq!(result, Err(Status::BAD_REQUEST));
             return;
@@ -144,7 +149,7 @@ impl Run {
 
     fn unsubscribe(&mut self, link: u64, filter: usize) {
         let key = (link, filter as u64);
-        let left = self.topics.unsubscribe(LinkId(link), key.1);
+        let left = self.topics.unsubscribe(LinkId(link), ExchangeId::from_number(key.1));
         let expected = self
             .subscribers
             .remove(&key)
@@ -170,8 +175,8 @@ impl Run {
                 without_credit.push(subscription);
             }
             if verdict == Verdict::Gone {
-                subscribers.remove(&(link, subscription));
-            } else if let Some(subscriber) = subscribers.get_mut(&(link, subscription)) {
+                subscribers.remove(&(link, subscription.number()));
+            } else if let Some(subscriber) = subscribers.get_mut(&(link, subscription.number())) {
                 let is_missed = matches!(offer, Offer::Missed { .. });
                 if verdict == Verdict::TooLarge && is_missed {
                     without_credit.push(subscription);

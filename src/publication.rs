@@ -1,4 +1,21 @@
-//! How much a subscription did not get.  SPEC §14.3
+//! A publication on its way out, and how much of others a subscription did not get.  SPEC §14
+
+use crate::wire::Point;
+
+/// A publication to be sent.  SPEC §14
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Outgoing<'a> {
+    /// The topic's name; the subscription's filter must match it.
+    pub topic: &'a str,
+    /// Its place among the publications of that topic.
+    pub point: Point,
+    /// What was dropped before it, in this subscription.
+    pub missed: Missed,
+    /// Whether it is the value that the topic had on subscribing.
+    pub retained: bool,
+    /// The application's bytes.
+    pub body: &'a [u8],
+}
 
 /// Publications that a subscription did not get and was not told of yet.  SPEC §14.3
 ///
