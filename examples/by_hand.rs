@@ -10,8 +10,6 @@
 //! cargo run --example by_hand dial ADDRESS PEER_ID   calls `echo`, subscribes to `count`, and leaves
 //! ```
 
-#![allow(clippy::std_instead_of_core, reason = "a program for a host, as most are")]
-
 use std::collections::hash_map::RandomState;
 use std::error::Error;
 use std::hash::BuildHasher;

@@ -612,6 +612,22 @@ impl Victim {
         assert_eq!(self.written(), b"", "a handshake that fails tells a stranger nothing");
     }
 
+    /// As [`assert_closed`](Self::assert_closed), where exchanges of the victim's fail before the end is told.
+    #[track_caller]
+    pub fn assert_closed_with_failures(
+        &mut self,
+        attacker: &mut Attacker,
+        reason: impl Into<CloseReason>,
+        status: u64,
+    ) {
+        let events = self.events();
+        let (last, before) = events.split_last().expect("the end");
+        assert_eq!(*last, Happened::Closed(reason.into()));
+        assert!(before.iter().all(|event| matches!(event, Happened::Failed(..))), "{before:?}");
+        assert_eq!(attacker.open(&self.written()), [message::close(status)]);
+        assert_eq!(attacker.leftover(), b"");
+    }
+
     /// Asserts that it ended for this reason, with no other event since last asked, and told the attacker
     /// `close` with this status in its last frame, and nothing else.
     #[track_caller]

@@ -277,9 +277,10 @@ impl Pair {
 
     /// The earliest moment at which anything is due.
     pub fn next_due(&self) -> Option<Instant> {
-        let links = [self.a_to_b.next_arrival(), self.b_to_a.next_arrival()];
-        let timers = [self.a.poll_timeout(), self.b.poll_timeout()];
-        links.into_iter().chain(timers).flatten().min()
+        // What has arrived and is not taken waits for a side that does not read, not for time.
+        let links = [self.a_to_b.next_arrival(), self.b_to_a.next_arrival()].into_iter().flatten();
+        let timers = [self.a.poll_timeout(), self.b.poll_timeout()].into_iter().flatten();
+        links.filter(|at| *at > self.now).chain(timers).min()
     }
 
     fn wake(&mut self) {
