@@ -32,7 +32,7 @@ fn random_scripts_break_no_promise() {
         state ^= state << 17;
         (state >> 32) as usize
     };
-    for run in 0..300 {
+    for run in 0..100 {
         let mut script = vec![run as u8 & 1];
         script.extend([0x80, 0x90].repeat(5));
         for _ in 0..400 {

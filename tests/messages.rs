@@ -32,7 +32,7 @@ fn a_subscribe_with_half_a_point_is_a_violation() {
     for (fields, from) in [(0, None), (2, Some(Point { epoch: 1, sequence: 2 })), (9, None)] {
         let (mut attacker, mut victim) = connected();
         let point = [uint(1), uint(2), text("x"), vec![NULL], uint(5), uint(6), uint(7), uint(8), uint(9)];
-        let from = from.or((fields == 9).then_some(Point { epoch: 1, sequence: 2 }));
+        let from = from.or_else(|| (fields == 9).then_some(Point { epoch: 1, sequence: 2 }));
         victim.feed(
             &attacker.seal(&message::of(12, &[&[uint(2), uint(100), text("a")], &point[..fields]].concat())),
         );
