@@ -416,27 +416,20 @@ fn discarding_gives_credit_back_and_holds_no_memory() {
 }
 
 /// A table of topics pumped into a connection, as an adapter does it.
-fn pump(topics: &mut Topics, link: LinkId, connection: &mut Connection, ids: &[ExchangeId]) {
+fn pump(topics: &mut Topics, link: LinkId, connection: &mut Connection) {
     topics.pump(link, |offer| {
-        let (subscription, sent) = match offer {
-            Offer::Publication { subscription, topic, point, missed, unknown, retained, body } => {
-                let missed = Missed { count: missed, unknown };
-                let id = ids.iter().find(|id| id.number() == subscription).copied();
-                let publication = Outgoing { topic, point, missed, retained, body };
-                (id, id.map(|id| connection.publish(id, &publication)))
+        let sent = match offer {
+            Offer::Publication { subscription, publication } => {
+                connection.publish(subscription, &publication)
             }
-            Offer::Missed { subscription, count, unknown } => {
-                let id = ids.iter().find(|id| id.number() == subscription).copied();
-                (id, id.map(|id| connection.publish_missed(id, Missed { count, unknown })))
-            }
+            Offer::Missed { subscription, missed } => connection.publish_missed(subscription, missed),
         };
-        assert!(subscription.is_some(), "the table names only what was subscribed");
         match sent {
-            Some(Ok(())) => Verdict::Sent,
-            Some(Err(SendError::NoCredit)) => Verdict::NoCredit,
-            Some(Err(SendError::Full)) => Verdict::Full,
-            Some(Err(SendError::TooLarge { .. })) => Verdict::TooLarge,
-            _ => Verdict::Gone,
+            Ok(()) => Verdict::Sent,
+            Err(SendError::NoCredit) => Verdict::NoCredit,
+            Err(SendError::Full) => Verdict::Full,
+            Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
+            Err(_) => Verdict::Gone,
         }
     });
 }
@@ -461,13 +454,13 @@ fn what_a_slow_subscriber_misses_adds_up() {
     let (slow, slow_at_b) = subscribed(&mut pair, "t", 60);
     let (fast, fast_at_b) = subscribed(&mut pair, "#", 1_000_000);
     let ids = [slow_at_b, fast_at_b];
-    topics.subscribe(link, slow_at_b.number(), "t", None).unwrap();
-    topics.subscribe(link, fast_at_b.number(), "#", None).unwrap();
+    topics.subscribe(link, slow_at_b, "t", None).unwrap();
+    topics.subscribe(link, fast_at_b, "#", None).unwrap();
 
     let (mut slow_got, mut fast_got, mut costs) = (0, 0, 0);
     for n in 0..100_u8 {
         topics.publish(topic, &[n]).unwrap();
-        pump(&mut topics, link, &mut pair.b, &ids);
+        pump(&mut topics, link, &mut pair.b);
         for event in pair.events_a() {
             let Happened::Publication { id, missed, cost, .. } = event else { panic!("{event:?}") };
             if id == slow {
@@ -489,7 +482,7 @@ fn what_a_slow_subscriber_misses_adds_up() {
     assert!((1..100).contains(&slow_got), "{slow_got}");
     // PUB-3: what is left to tell goes before the end, with what still waits.
     pair.a.cancel(slow).unwrap();
-    let missed = topics.unsubscribe(link, slow_at_b.number()).unwrap();
+    let missed = topics.unsubscribe(link, slow_at_b).unwrap();
     assert_eq!(slow_got + missed.count, 100);
     assert!(!missed.unknown);
     pair.b.publish_missed(slow_at_b, missed).unwrap();
@@ -515,9 +508,9 @@ fn topics_are_resumed_over_a_connection() {
         let mut pair = Pair::connected();
         pair.a.subscribe(filter, WINDOW, from).unwrap();
         let Some(Happened::Subscribe { id, filter, from }) = pair.events_b().pop() else { panic!() };
-        topics.subscribe(link, id.number(), &filter, from).unwrap();
+        topics.subscribe(link, id, &filter, from).unwrap();
         pair.b.accept_subscription(id).unwrap();
-        pump(&mut topics, link, &mut pair.b, &[id]);
+        pump(&mut topics, link, &mut pair.b);
         topics.drop_link(link);
         pair.events_a().split_off(1)
     };
