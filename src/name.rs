@@ -27,7 +27,7 @@ pub enum NameError {
 /// Checks that `name` can name a method or a topic.  SPEC §13
 ///
 /// ```
-/// use symbolon::{NameError, check_name};
+/// use symbolon::name::{NameError, check_name};
 ///
 /// assert_eq!(check_name("kitchen/temperature"), Ok(()));
 /// assert_eq!(check_name("kitchen//temperature"), Err(NameError::EmptyLevel));
@@ -56,7 +56,7 @@ pub fn check_filter(filter: &str) -> Result<(), NameError> {
 /// begins with `$`.  Both have to be valid; for anything else the answer means nothing.
 ///
 /// ```
-/// use symbolon::matches;
+/// use symbolon::name::matches;
 ///
 /// assert!(matches("+/temperature", "kitchen/temperature"));
 /// assert!(matches("kitchen/#", "kitchen"));
