@@ -29,7 +29,8 @@ fn a_subscribe_with_half_a_point_is_a_violation() {
     let half = PeerMisbehaved::Message(WireError::MissingField { message: 12, field: 5 });
     victim.assert_closed(&mut attacker, half, 33);
 
-    for (fields, from) in [(0, None), (2, Some(Point { epoch: 1, sequence: 2 })), (9, None)] {
+    let point = Some(Point { epoch: 1, sequence: 2 });
+    for (fields, from) in [(0, None), (2, point), (9, point)] {
         let (mut attacker, mut victim) = connected();
         let point = [uint(1), uint(2), text("x"), vec![NULL], uint(5), uint(6), uint(7), uint(8), uint(9)];
         let from = from.or_else(|| (fields == 9).then_some(Point { epoch: 1, sequence: 2 }));

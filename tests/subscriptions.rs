@@ -453,7 +453,6 @@ fn what_a_slow_subscriber_misses_adds_up() {
     let mut pair = Pair::connected();
     let (slow, slow_at_b) = subscribed(&mut pair, "t", 60);
     let (fast, fast_at_b) = subscribed(&mut pair, "#", 1_000_000);
-    let ids = [slow_at_b, fast_at_b];
     topics.subscribe(link, slow_at_b, "t", None).unwrap();
     topics.subscribe(link, fast_at_b, "#", None).unwrap();
 

@@ -1,4 +1,6 @@
 //! Frames after the handshake: each opens once, in its order, in its direction, in its connection.  SPEC §7
+//!
+//! TRN-3 and T3, the last nonce, are out of reach for a peer; the unit tests of the ciphers have them.
 
 mod common;
 

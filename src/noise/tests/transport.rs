@@ -12,6 +12,7 @@ fn sealed(cipher: &mut CipherState, text: &[u8]) -> Vec<u8> {
     buf
 }
 
+/// TRN-1, T4
 #[test]
 fn a_frame_opens_once_and_in_its_order() {
     let (mut one, mut two) = established();
@@ -26,6 +27,7 @@ fn a_frame_opens_once_and_in_its_order() {
     assert_eq!(one.receive.open(&mut third.clone()), Err(OpenError::Forged));
 }
 
+/// TRN-1, T1, T9: nothing of the plaintext is left in the buffer.
 #[test]
 fn a_refused_frame_changes_nothing_and_shows_nothing() {
     let (mut one, mut two) = established();
@@ -43,6 +45,7 @@ fn a_refused_frame_changes_nothing_and_shows_nothing() {
     assert_eq!(two.receive.open(&mut frame.clone()), Ok(9));
 }
 
+/// T5, T6
 #[test]
 fn the_largest_frame_and_the_smallest() {
     let (mut one, mut two) = established();
@@ -54,6 +57,7 @@ fn the_largest_frame_and_the_smallest() {
     }
 }
 
+/// TRN-2, T10
 #[test]
 fn the_key_changes_at_the_interval_and_not_beside_it() {
     // With the first key, the frame of nonce n, whatever n is.
@@ -72,6 +76,7 @@ fn the_key_changes_at_the_interval_and_not_beside_it() {
     }
 }
 
+/// TRN-1, TRN-2, T1, T10
 #[test]
 fn a_forged_frame_does_not_bring_the_rekey_nearer() {
     let (mut one, mut two) = established();
@@ -85,6 +90,7 @@ fn a_forged_frame_does_not_bring_the_rekey_nearer() {
     }
 }
 
+/// TRN-3, T3
 #[test]
 fn the_last_nonce_is_never_used() {
     let (mut one, mut two) = established();
