@@ -135,11 +135,16 @@ impl Connection {
             silence_ms: timeouts.silence.map_or(0, |d| u32::try_from(d.as_millis()).unwrap_or(u32::MAX)),
             features: 0,
         };
-        let handshake = Handshake::new(role, config, admission, declared, seed, wire.buffer());
         let mut timers = Timers::default();
-        timers.set(Timer::Handshake, now + timeouts.handshake);
+        let (state, ending) = match Handshake::new(role, config, admission, declared, seed, wire.buffer()) {
+            Ok(handshake) => {
+                timers.set(Timer::Handshake, now + timeouts.handshake);
+                (State::Handshake(Box::new(handshake)), None)
+            }
+            Err(error) => (State::Failed(role, None), Some(error.into())),
+        };
         Self {
-            state: State::Handshake(Box::new(handshake)),
+            state,
             reader: Reader::new(PREAMBLE_LEN, limits.buffer_at_rest),
             wire,
             timers,
@@ -147,7 +152,7 @@ impl Connection {
             limits,
             timeouts,
             pending: None,
-            ending: None,
+            ending,
             reported: false,
             eof: false,
         }

@@ -96,6 +96,9 @@ pub enum HandshakeError {
     /// SPEC §3: this responder refused, and said why.
     #[error("refused the initiator's offer: {0}")]
     Refused(RefusalCode),
+    /// SPEC §5.1: this side's own mistake, its seed was used before; nothing was sent.
+    #[error("the seed of this connection was used before")]
+    RepeatedSeed,
     /// SPEC §5.1: the message does not authenticate, or its key is of low order.
     #[error("a handshake message does not authenticate")]
     Unauthentic,

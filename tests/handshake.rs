@@ -253,17 +253,19 @@ fn a_seed_that_was_not_drawn_is_refused() {
         assert_eq!(Seed::new([byte; 32]).err(), Some(ConstantSeed));
     }
     let config = Config::new(Identity::new(&SecretKey::from_bytes([1; 32]), seed(7)));
-    let mut victim = Victim::with_seed(Role::Responder, &config, Admission::Ask, 7);
-    victim.feed(&Attacker::new(Role::Initiator, Knobs::default()).begin());
-    victim.assert_dropped(HandshakeError::Unauthentic);
+    for role in [Role::Initiator, Role::Responder] {
+        let mut victim = Victim::with_seed(role, &config, Admission::Ask, 7);
+        assert_eq!(victim.written(), b"", "message 1 would be the static public key");
+        victim.assert_dropped(HandshakeError::RepeatedSeed);
+    }
 }
 
 /// PRE-3, H8: both dial at once over one stream; neither takes the other for a responder.
 #[test]
 fn two_initiators_part() {
     let knobs = Knobs::default();
-    let mut one = Victim::with_seed(Role::Initiator, &device(1), Admission::expect(knobs.peer_id()), 1);
-    let mut two = Victim::with_seed(Role::Initiator, &device(2), Admission::expect(knobs.peer_id()), 2);
+    let mut one = Victim::with_seed(Role::Initiator, &device(1), Admission::expect(knobs.peer_id()), 3);
+    let mut two = Victim::with_seed(Role::Initiator, &device(2), Admission::expect(knobs.peer_id()), 4);
     let (first, second) = (one.written(), two.written());
     one.feed(&second);
     two.feed(&first);

@@ -171,7 +171,8 @@ impl Connection {
                 Err(misbehaved) => self.end(misbehaved.into()),
             }
         }
-        if self.eof && self.ending.is_none() && !self.is_blocked() {
+        // Nobody need decide about a peer that has gone.
+        if self.eof && self.ending.is_none() && (self.pending.is_none() || self.is_deciding()) {
             self.on_eof();
         }
     }
@@ -211,8 +212,8 @@ impl Connection {
             }
             State::Session(session) => session.abort(reason.status()),
             State::Handshake(_) => {
-                // A refusal in the responder's preamble is all that a failed handshake may say.
-                if !matches!(reason, CloseReason::Handshake(HandshakeError::Refused(_))) {
+                // What answers bytes before the fault still goes out: how they were cut makes no difference.
+                if matches!(reason, CloseReason::Local(_)) {
                     self.wire.clear();
                 }
                 self.state = State::Failed(self.role(), peer);

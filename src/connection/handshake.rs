@@ -90,6 +90,10 @@ impl From<noise::NoiseError> for Failed {
 
 impl Handshake {
     /// Begins; an initiator's first bytes go to `out`.
+    ///
+    /// # Errors
+    ///
+    /// HSK-5: the seed is the identity's; message 1 would publish the static key's public part.
     pub(crate) fn new(
         role: Role,
         config: &Config,
@@ -97,8 +101,11 @@ impl Handshake {
         limits: PeerLimits,
         seed: &Seed,
         out: &mut Vec<u8>,
-    ) -> Self {
+    ) -> Result<Self, HandshakeError> {
         let provider = config.provider;
+        if seed.as_bytes() == config.identity.static_key().private() {
+            return Err(HandshakeError::RepeatedSeed);
+        }
         let ephemeral = KeyPair::new(provider, seed.as_bytes());
         let suites = provider.primitives().suites();
         let offer = InitiatorPreamble { version: VERSION, profile: PROFILE, suites }.encode();
@@ -107,7 +114,7 @@ impl Handshake {
             // Message 1 is the bare ephemeral key, so it needs neither cipher nor prologue, and saves a round trip.
             push_frame(out, ephemeral.public());
         }
-        Self {
+        Ok(Self {
             role,
             step: Step::Preamble,
             provider,
@@ -120,7 +127,7 @@ impl Handshake {
             noise: None,
             proven: None,
             busy: false,
-        }
+        })
     }
 
     pub(crate) fn role(&self) -> Role {
