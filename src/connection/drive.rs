@@ -205,10 +205,6 @@ impl Connection {
         }
         let peer = self.peer();
         match &mut self.state {
-            // ADM-2: whoever was not let in is told nothing else.
-            State::Session(session) if session.is_deciding() => {
-                session.abort(reason.status().map(|_| Status::REFUSED));
-            }
             State::Session(session) => session.abort(reason.status()),
             State::Handshake(_) => {
                 // A refusal in the responder's preamble is all that a failed handshake may say.
