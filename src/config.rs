@@ -96,8 +96,8 @@ pub struct Limits {
     /// Bytes of publications that wait to be sent.
     pub publication_queue: usize,
     /// Bytes that the two frame buffers and the two queues keep while idle; they grow from here, and come
-    /// back to it when the connection has been silent.  Where it is at least as large as all of them, no
-    /// buffer changes its size after the handshake.
+    /// back to it when the connection has been silent.  Where it is at least the longest frame that either
+    /// side takes with its length, and twice each queue, no buffer changes its size after the handshake.
     pub buffer_at_rest: usize,
 }
 

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 mod rustcrypto;
 #[cfg(test)]
@@ -89,7 +90,7 @@ impl Suite {
 }
 
 /// What a provider of primitives supplies.
-pub(crate) trait Primitives: Send + Sync {
+pub(crate) trait Primitives: RefUnwindSafe + Send + Sync {
     /// A name for `Debug` and for logs.
     fn name(&self) -> &'static str;
 
@@ -117,7 +118,7 @@ pub(crate) trait Primitives: Send + Sync {
 }
 
 /// An authenticated cipher, keyed, that works where the bytes lie. The key is wiped on drop.
-pub(crate) trait Aead: Send + Sync {
+pub(crate) trait Aead: Send + Sync + UnwindSafe {
     /// Replaces the key without a new allocation, and wipes the old one.
     fn set_key(&mut self, key: &[u8; KEY_LEN]);
 

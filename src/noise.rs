@@ -8,6 +8,7 @@
 //! and is worth nothing without the messages of that very handshake.
 
 use alloc::boxed::Box;
+use core::panic::UnwindSafe;
 
 use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
@@ -43,6 +44,10 @@ pub(crate) struct Handshake {
     hash: [u8; KEY_LEN],
     remote_static: Option<[u8; KEY_LEN]>,
 }
+
+// snow keeps its primitives as trait objects, which hides that they are plain values. What a panic inside it could
+// leave half done is a state that fails from then on.
+impl UnwindSafe for Handshake {}
 
 /// What a finished handshake leaves: a cipher for each direction, and the final handshake hash, which names the session.
 #[derive(Debug)]

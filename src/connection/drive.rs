@@ -206,10 +206,6 @@ impl Connection {
         }
         let peer = self.peer();
         match &mut self.state {
-            // ADM-2: whoever was not let in is told nothing else.
-            State::Session(session) if session.is_deciding() => {
-                session.abort(reason.status().map(|_| Status::REFUSED));
-            }
             State::Session(session) => session.abort(reason.status()),
             State::Handshake(_) => {
                 // What answers bytes before the fault still goes out: how they were cut makes no difference.

@@ -44,9 +44,12 @@ const HEADER: usize = 1 + 4 + 8 + 8;
 const NO_DEADLINE: u64 = u64::MAX;
 
 impl Queue {
-    /// An empty queue that never holds more than `max` bytes.
-    pub(crate) const fn new(max: usize) -> Self {
-        Self { bytes: Vec::new(), head: 0, max }
+    /// An empty queue that never holds more than `max` bytes.  Where `at_rest` is as much as its buffer can
+    /// ever need, that is there from the start.
+    pub(crate) fn new(max: usize, at_rest: usize) -> Self {
+        let most = max.saturating_mul(2);
+        let bytes = if at_rest >= most { Vec::with_capacity(most) } else { Vec::new() };
+        Self { bytes, head: 0, max }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,0 +1,344 @@
+//! What a connection allocates, and when.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::panic::UnwindSafe;
+use std::time::Duration;
+
+use common::{device, seed};
+use symbolon::{
+    Admission, Config, Connection, Event, ExchangeId, Instant, Limits, Missed, Outgoing, Point, Status,
+};
+
+/// Counts what this thread allocates while [`metered`] runs.
+struct Meter;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Usage {
+    on: bool,
+    /// Calls that gave or moved memory.
+    count: usize,
+    live: isize,
+    peak: isize,
+}
+
+thread_local! {
+    static USAGE: Cell<Usage> = const { Cell::new(Usage { on: false, count: 0, live: 0, peak: 0 }) };
+}
+
+impl Meter {
+    fn note(given: bool, bytes: isize) {
+        // Where the thread is ending there is nobody left to count for.
+        let _ = USAGE.try_with(|cell| {
+            let mut usage = cell.get();
+            if usage.on {
+                usage.count += usize::from(given);
+                usage.live += bytes;
+                usage.peak = usage.peak.max(usage.live);
+                cell.set(usage);
+            }
+        });
+    }
+}
+
+// SAFETY: every call is handed to the system's allocator unchanged, with the arguments and under the conditions
+// that the caller answers for; counting touches only a thread-local cell that needs no allocation.
+unsafe impl GlobalAlloc for Meter {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::note(true, layout.size() as isize);
+        // SAFETY: see above.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        Self::note(false, -(layout.size() as isize));
+        // SAFETY: see above.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        Self::note(true, size as isize - layout.size() as isize);
+        // SAFETY: see above.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static METER: Meter = Meter;
+
+/// Runs this with the meter on.
+fn metered<T>(run: impl FnOnce() -> T) -> T {
+    let set = |on| USAGE.with(|cell| cell.set(Usage { on, ..cell.get() }));
+    set(true);
+    let result = run();
+    set(false);
+    result
+}
+
+fn usage() -> Usage {
+    USAGE.with(Cell::get)
+}
+
+const NOW: Instant = Instant::from_millis(1_000);
+
+/// Two sides that have dialled; only what the first one does is metered.
+struct Two {
+    metered: Connection,
+    other: Connection,
+}
+
+impl Two {
+    fn new(config: &Config, responder: bool) -> Self {
+        let other = device(2);
+        let admit_metered = Admission::expect(config.identity().peer_id());
+        let admit_other = Admission::expect(other.identity().peer_id());
+        let (first, second) = (seed(101), seed(102));
+        USAGE.with(|cell| cell.set(Usage::default()));
+        if responder {
+            let metered = metered(|| Connection::responder(config, admit_other, first, NOW));
+            Self { metered, other: Connection::initiator(&other, admit_metered, second, NOW) }
+        } else {
+            let metered = metered(|| Connection::initiator(config, admit_other, first, NOW));
+            Self { metered, other: Connection::responder(&other, admit_metered, second, NOW) }
+        }
+    }
+
+    /// Carries bytes until none wait; events go to `seen`, by side.
+    fn settle(&mut self, mut seen: impl FnMut(bool, &mut Connection, Said)) {
+        loop {
+            let mut moved = false;
+            while let Some(bytes) = metered(|| self.metered.poll_transmit(NOW)) {
+                let taken = self.other.handle_input(NOW, bytes);
+                metered(|| self.metered.advance_transmit(taken));
+                moved = true;
+                while let Some(said) = self.other.poll_event().map(Said::of) {
+                    seen(false, &mut self.other, said);
+                }
+            }
+            while let Some(bytes) = self.other.poll_transmit(NOW) {
+                let taken = metered(|| self.metered.handle_input(NOW, bytes));
+                self.other.advance_transmit(taken);
+                moved = true;
+                while let Some(said) = metered(|| self.metered.poll_event().map(Said::of)) {
+                    metered(|| seen(true, &mut self.metered, said));
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+}
+
+/// What matters of an event here, without its bytes.
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Request(ExchangeId),
+    Response,
+    Subscribe(ExchangeId),
+    Publication(ExchangeId, u32),
+    Other,
+}
+
+impl Said {
+    fn of(event: Event<'_>) -> Self {
+        match event {
+            Event::Request { id, .. } => Self::Request(id),
+            Event::Response { .. } => Self::Response,
+            Event::Subscribe { id, .. } => Self::Subscribe(id),
+            Event::Publication { id, publication, .. } => Self::Publication(id, publication.cost),
+            _ => Self::Other,
+        }
+    }
+}
+
+fn configured(limits: Limits) -> Config {
+    device(1).with_limits(limits).expect("in range")
+}
+
+/// Sentence 7: after the handshake nothing is allocated per message: requests and answers both ways,
+/// publications both ways, and the credit for them.
+#[test]
+fn nothing_is_allocated_per_message() {
+    for (limits, responder) in [(Limits::default(), true), (Limits::small(), false)] {
+        let mut two = Two::new(&configured(limits), responder);
+        two.settle(|_, _, _| {});
+        let mut subscriptions = [None, None];
+        two.metered.subscribe("t", 2_000, None).expect("room");
+        two.other.subscribe("t", 2_000, None).expect("room");
+        two.settle(|metered, connection, said| {
+            if let Said::Subscribe(id) = said {
+                connection.accept_subscription(id).expect("it waits");
+                subscriptions[usize::from(metered)] = Some(id);
+            }
+        });
+        let [Some(at_other), Some(at_metered)] = subscriptions else { panic!("both stand") };
+
+        let (mut answers, mut publications) = (0, 0);
+        let mut round = |two: &mut Two| {
+            let publication = |sequence| Outgoing {
+                topic: "t",
+                point: Point { epoch: 1, sequence },
+                missed: Missed::NONE,
+                retained: false,
+                body: &[7; 100],
+            };
+            metered(|| {
+                let request = two.metered.request(NOW, "m", &[7; 100], Some(Duration::from_secs(9)));
+                request.expect("room");
+                two.metered.publish(at_metered, &publication(1)).expect("credit");
+            });
+            two.other.request(NOW, "m", &[7; 100], None).expect("room");
+            two.other.publish(at_other, &publication(1)).expect("credit");
+            two.settle(|_, connection, said| match said {
+                Said::Request(id) => connection.respond(id, Status::OK, &[7; 100]).expect("it waits"),
+                Said::Response => answers += 1,
+                Said::Publication(id, cost) => {
+                    connection.release(id, cost).expect("it stands");
+                    publications += 1;
+                }
+                _ => {}
+            });
+        };
+        for _ in 0..64 {
+            round(&mut two);
+        }
+        let before = usage();
+        for _ in 0..1_000 {
+            round(&mut two);
+        }
+        let after = usage();
+        assert_eq!((answers, publications), (2 * 1_064, 2 * 1_064));
+        assert_eq!(after.count - before.count, 0, "allocations in a thousand rounds");
+        assert_eq!(after.live, before.live);
+    }
+}
+
+/// Sentence 7: buffers grow for what is long, and come back when the connection is idle.
+#[test]
+fn buffers_come_back_when_idle() {
+    let mut two = Two::new(&configured(Limits::default()), true);
+    two.settle(|_, _, _| {});
+    let at_rest = two.metered.buffered();
+    let body = vec![7; 12_000];
+    two.metered.request(NOW, "m", &body, None).expect("room");
+    two.other.request(NOW, "m", &body, None).expect("room");
+    two.settle(|_, connection, said| {
+        if let Said::Request(id) = said {
+            connection.respond(id, Status::OK, &body).expect("it waits");
+        }
+    });
+    let grown = two.metered.buffered();
+    assert!(grown > at_rest + 3 * 12_000, "{grown}");
+    let keepalive = NOW + Duration::from_secs(15);
+    two.metered.handle_timeout(keepalive);
+    let idle = two.metered.buffered();
+    // The two frame buffers, and the queues, which now keep as much.
+    assert!(idle <= 4 * 512, "{idle}");
+}
+
+/// Sentence 7: where what is kept at rest is all that can be needed, no buffer ever changes its size.
+#[test]
+fn where_minimum_equals_maximum_no_buffer_changes_its_size() {
+    let mut limits = Limits::small();
+    limits.buffer_at_rest = 16_384 + 2;
+    let mut two = Two::new(&configured(limits), false);
+    two.settle(|_, _, _| {});
+    let before = two.metered.buffered();
+    let body = vec![7; 900];
+    for round in 0..200 {
+        while two.metered.request(NOW, "m", &body[..round * 4], None).is_ok() {}
+        let _ = two.other.request(NOW, "m", &body, None);
+        two.settle(|_, connection, said| {
+            if let Said::Request(id) = said {
+                connection.respond(id, Status::OK, &body[..round]).expect("it waits");
+            }
+        });
+        assert_eq!(two.metered.buffered(), before);
+    }
+    two.metered.handle_timeout(NOW + Duration::from_secs(15));
+    assert_eq!(two.metered.buffered(), before);
+}
+
+/// Sentence 11, ADM-3: what a stranger can make this side hold is fixed: it is the same whatever he sends within
+/// the handshake, and small.
+#[test]
+fn a_strangers_handshake_has_a_fixed_cost() {
+    let peak_of = |admission: fn(&Config) -> Admission, input: &[u8]| {
+        let config = device(1);
+        USAGE.with(|cell| cell.set(Usage::default()));
+        let admission = admission(&config);
+        let mut victim = metered(|| Connection::responder(&config, admission, seed(5), NOW));
+        metered(|| {
+            for byte in input {
+                let _ = victim.handle_input(NOW, std::slice::from_ref(byte));
+                if let Some(bytes) = victim.poll_transmit(NOW) {
+                    let len = bytes.len();
+                    victim.advance_transmit(len);
+                }
+            }
+        });
+        usage().peak
+    };
+    let nobody = |_: &Config| Admission::Only(Vec::new());
+    let key = [9; 32];
+    let longest = [&b"symb\x01\x00\x00\x01\x00\x20"[..], &key, &[0x02, 0x00], &[0xee; 512]].concat();
+    let lie = [&b"symb\x01\x00\x00\x01\x00\x20"[..], &key, &[0xff, 0xff], &[0xee; 4_000]].concat();
+    let peaks = [
+        peak_of(nobody, b"GET / HTTP/1.1\r\n\r\n"),
+        peak_of(nobody, b"symb\x01\x00\x00\x01\xff\xff"),
+        peak_of(nobody, &lie),
+        peak_of(nobody, &longest),
+    ];
+    println!("a stranger's handshake: {peaks:?} B");
+    assert!(peaks.iter().all(|peak| *peak <= peaks[3]), "{peaks:?}");
+    assert!(peaks[3] <= 8 * 1024, "{peaks:?}");
+
+    // One who completes the handshake and is not let in leaves no more than that.
+    let mut two = Two::new(&device(1), true);
+    two.metered = metered(|| Connection::responder(&device(1), Admission::Only(Vec::new()), seed(7), NOW));
+    two.settle(|metered, _, said| assert!(!metered || matches!(said, Said::Other), "{said:?}"));
+    assert!(two.metered.is_closed());
+}
+
+/// Prints what a connection costs, for the README.
+#[test]
+fn what_a_connection_costs() {
+    for (name, limits, most) in [("default", Limits::default(), 8_192), ("small", Limits::small(), 12_288)] {
+        let mut peaks = [0, 0];
+        for responder in [false, true] {
+            let mut two = Two::new(&configured(limits), responder);
+            let begun = usage().live;
+            two.settle(|_, _, _| {});
+            assert!(two.metered.is_connected());
+            let Usage { live, peak, .. } = usage();
+            println!(
+                "{name}, responder {responder}: before a byte {begun} B, at rest {live} B, peak {peak} B"
+            );
+            peaks[usize::from(responder)] = peak;
+            let size = size_of::<Connection>();
+            if responder {
+                let peak = peaks[0].max(peaks[1]);
+                println!(
+                    "{name} connection: struct {size} B, heap at rest {live} B, handshake peak {peak} B"
+                );
+            }
+            assert!(live <= peak && peak <= most, "{live} {peak}");
+            let buffered = two.metered.buffered() as isize;
+            assert!(buffered <= live, "buffered() says no more than there is");
+        }
+    }
+    println!("event: {} B", size_of::<Event<'_>>());
+}
+
+/// An adapter may move a connection between threads, keep it for good, and outlive a panic around it.
+#[test]
+fn a_connection_goes_anywhere() {
+    fn check<T: Send + Sync + UnwindSafe + 'static>() {}
+    check::<Connection>();
+    check::<Config>();
+    assert!(size_of::<Event<'_>>() <= 112, "{}", size_of::<Event<'_>>());
+    assert!(size_of::<Connection>() <= 512, "{}", size_of::<Connection>());
+}

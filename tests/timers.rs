@@ -1,0 +1,351 @@
+//! Timers: what waits for how long, and what happens then.  SPEC §15
+
+mod common;
+
+use std::time::Duration;
+
+use common::attacker::{Attacker, Knobs, Victim};
+use common::cbor::message;
+use common::hostile::Hostile;
+use common::{Happened, Pair, device, device_with};
+use symbolon::{Admission, CloseReason, Config, Instant, Role, Status, TimedOut};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+/// A victim that declares no silence of its own, against a peer that may be silent for so long.
+fn peer_of_silence(silence: u64) -> Hostile {
+    let config = device_with(1, |_, timeouts| timeouts.silence = None);
+    Hostile::of(Role::Initiator, &config, Knobs { silence, ..Knobs::default() })
+}
+
+/// *Handshake*: without keys it drops, one millisecond after its time and not before.  F7: bytes do not prolong it.
+#[test]
+fn a_handshake_has_one_deadline() {
+    for role in [Role::Initiator, Role::Responder] {
+        let mut victim = Victim::new(!role, &device(1), Admission::Ask);
+        let mut attacker = Attacker::new(role, Knobs::default());
+        victim.written();
+        for byte in &attacker.begin()[..7] {
+            victim.pass(SECOND);
+            victim.feed(&[*byte]);
+        }
+        victim.pass(3 * SECOND - MS);
+        assert_eq!(victim.events(), []);
+        victim.pass(MS);
+        victim.assert_dropped(CloseReason::TimedOut(TimedOut::Handshake));
+        assert_eq!(victim.connection.poll_timeout(), None);
+    }
+}
+
+/// *Handshake*: a responder whose application does not decide in time says `refused`, and no more.  SPEC §6
+#[test]
+fn who_is_not_decided_about_is_refused() {
+    let mut attacker = Attacker::new(Role::Initiator, Knobs::default());
+    let mut victim = Victim::new(Role::Responder, &device(1), Admission::Ask);
+    attacker.handshake(&mut victim);
+    assert_eq!(victim.events(), [Happened::Admission(attacker.knobs.peer_id())]);
+    victim.pass(10 * SECOND - MS);
+    assert_eq!((victim.events(), victim.written()), (vec![], vec![]));
+    victim.pass(MS);
+    assert_eq!(victim.events(), [Happened::Closed(CloseReason::TimedOut(TimedOut::Handshake))]);
+    assert_eq!(attacker.open(&victim.written()), [message::close(32)]);
+}
+
+/// *Handshake*: an initiator waits for `accept` no longer than that; it ends with `refused`.
+#[test]
+fn accept_is_awaited_within_the_handshake_timer() {
+    let mut peer = Hostile::shaken(Role::Responder, &device(1), Knobs::default());
+    peer.pass(10 * SECOND);
+    let end = CloseReason::TimedOut(TimedOut::Handshake);
+    assert_eq!(peer.victim.events(), [Happened::Closed(end)]);
+    assert_eq!(peer.heard(), message::close(32));
+}
+
+/// *Frame*, FRM-5: a frame that was begun has to be complete in time, wherever it stops; before there are keys the
+/// connection is dropped.
+#[test]
+fn a_frame_that_was_begun_has_to_end() {
+    let config = device_with(1, |_, timeouts| {
+        timeouts.frame = 2 * SECOND;
+        timeouts.silence = None;
+    });
+    let end = CloseReason::TimedOut(TimedOut::Frame);
+    for cut in [1, 2, 3, 20] {
+        let mut peer = Hostile::of(Role::Initiator, &config, Knobs::default());
+        let frame = peer.attacker.seal(&message::ping(7));
+        peer.victim.feed(&frame[..cut]);
+        peer.pass(2 * SECOND - MS);
+        assert_eq!(peer.victim.events(), []);
+        peer.pass(MS);
+        peer.victim.assert_closed(&mut peer.attacker, end, 34);
+
+        // Complete just in time, and then nothing is left to wait for.
+        let mut peer = Hostile::of(Role::Initiator, &config, Knobs::default());
+        let frame = peer.attacker.seal(&message::ping(7));
+        peer.victim.feed(&frame[..cut]);
+        peer.pass(2 * SECOND - MS);
+        peer.victim.feed(&frame[cut..]);
+        assert_eq!(peer.heard(), message::pong(7));
+        assert_eq!(peer.victim.connection.poll_timeout(), None);
+    }
+    let mut attacker = Attacker::new(Role::Initiator, Knobs::default());
+    let mut victim = Victim::new(Role::Responder, &config, Admission::Ask);
+    victim.feed(&attacker.begin()[..9]);
+    assert_eq!(victim.written(), *b"olon\x01\x00\x00\x01");
+    victim.pass(2 * SECOND);
+    victim.assert_dropped(end);
+}
+
+/// *Silence* and *probe*, TIM-2: a silent peer is probed first, and given up only when the probe is due.
+#[test]
+fn a_silent_peer_is_probed_and_then_given_up() {
+    let mut peer = peer_of_silence(2_000);
+    peer.pass(2 * SECOND - MS);
+    assert_eq!(peer.heard(), b"");
+    peer.pass(MS);
+    assert_eq!(peer.heard(), message::ping(1));
+    peer.pass(5 * SECOND - MS);
+    assert_eq!(peer.victim.events(), []);
+    peer.pass(MS);
+    peer.victim.assert_closed(&mut peer.attacker, CloseReason::TimedOut(TimedOut::Silence), 34);
+}
+
+/// *Probe*: any frame proves the peer alive, and the silence begins anew; a part of a frame does not.
+#[test]
+fn any_frame_answers_a_probe() {
+    let mut peer = peer_of_silence(2_000);
+    for token in 1..5 {
+        peer.pass(6 * SECOND);
+        assert_eq!(peer.heard(), message::ping(token));
+        peer.say(&message::padding(0));
+    }
+    let frame = peer.attacker.seal(&message::pong(5));
+    peer.pass(4 * SECOND);
+    peer.victim.feed(&frame[..frame.len() - 1]);
+    peer.pass(3 * SECOND);
+    assert_eq!(peer.victim.closed(), CloseReason::TimedOut(TimedOut::Silence));
+}
+
+/// TIM-2, TIM-3: this side has slept through the silence; it probes, and what waited for it proves the peer alive.
+#[test]
+fn who_has_slept_probes_before_it_gives_up() {
+    let mut peer = peer_of_silence(2_000);
+    let frame = peer.attacker.seal(&message::ping(9));
+    peer.victim.now = peer.victim.now + Duration::from_secs(3_600);
+    peer.victim.feed(&frame);
+    assert_eq!(peer.victim.events(), []);
+    assert_eq!(peer.heard(), [message::pong(9), message::ping(1)].concat());
+    peer.pass(2 * SECOND - MS);
+    assert_eq!(peer.heard(), b"", "the silence began anew with that frame");
+}
+
+/// TIM-3: a timer that is due fires before the bytes of the same moment.
+#[test]
+fn timers_fire_before_the_bytes_of_the_same_moment() {
+    let mut peer = Hostile::dialled();
+    let id = peer.victim.connection.request(peer.victim.now, "m", b"", Some(SECOND)).unwrap();
+    peer.heard();
+    let frame = peer.attacker.seal(&message::response(1, 0, 0, b"at the same moment"));
+    peer.victim.now = peer.victim.now + SECOND;
+    peer.victim.feed(&frame);
+    assert_eq!(peer.victim.events(), [Happened::Failed(id, symbolon::Failure::DeadlinePassed)]);
+
+    // The probe is due, and its answer comes at the same moment: too late.
+    let mut peer = peer_of_silence(2_000);
+    peer.pass(7 * SECOND - MS);
+    let frame = peer.attacker.seal(&message::pong(1));
+    peer.victim.now = peer.victim.now + MS;
+    peer.victim.feed(&frame);
+    assert_eq!(peer.victim.closed(), CloseReason::TimedOut(TimedOut::Silence));
+}
+
+/// *Silence*: 0 means that a peer may be silent for ever.
+#[test]
+fn a_peer_that_may_be_silent_for_ever_is_never_probed() {
+    let mut peer = peer_of_silence(0);
+    assert_eq!(peer.victim.connection.poll_timeout(), None);
+    peer.pass(Duration::from_secs(1_000_000));
+    assert_eq!((peer.heard(), peer.victim.events()), (vec![], vec![]));
+}
+
+/// TIM-1, *keepalive*: a side that has nothing to say sends a ping after half of its silence, and any frame puts
+/// it off.
+#[test]
+fn nobody_is_silent_for_longer_than_it_declared() {
+    let config = device_with(1, |_, timeouts| timeouts.silence = Some(10 * SECOND));
+    let mut peer = Hostile::of(Role::Initiator, &config, Knobs::default());
+    peer.pass(5 * SECOND - MS);
+    assert_eq!(peer.heard(), b"");
+    peer.pass(MS);
+    assert_eq!(peer.heard(), message::ping(1));
+    peer.pass(4 * SECOND);
+    peer.say(&message::ping(3));
+    assert_eq!(peer.heard(), message::pong(3));
+    peer.pass(5 * SECOND - MS);
+    assert_eq!(peer.heard(), b"");
+    peer.pass(MS);
+    assert_eq!(peer.heard(), message::ping(2));
+}
+
+/// TIM-1: two idle connections keep each other alive, and neither needs to probe.
+#[test]
+fn two_idle_sides_stay_connected() {
+    for (a, b) in [(2, 2), (2, 600_000), (1_000, 3_000)] {
+        let silence =
+            |n, ms| device_with(n, |_, timeouts| timeouts.silence = Some(Duration::from_millis(ms)));
+        let mut pair = Pair::connected_of(&silence(1, a), &silence(2, b));
+        pair.pass(SECOND / 10);
+        let (sent, smallest) = (pair.a_to_b.record.len(), a.min(b));
+        pair.pass(Duration::from_millis(smallest * 20));
+        assert!(pair.a_to_b.record.len() > sent);
+        assert!(pair.a.is_connected() && pair.b.is_connected());
+        assert_eq!(pair.take_logs(), (vec![], vec![]));
+    }
+}
+
+/// An application that takes no event reads nothing, so it cannot tell that the peer is silent.
+#[test]
+fn a_peer_is_not_silent_while_nobody_reads() {
+    let config = device_with(1, |_, timeouts| timeouts.silence = None);
+    let mut pair =
+        Pair::connected_of(&config, &device_with(2, |_, timeouts| timeouts.silence = Some(SECOND)));
+    pair.reading_a = false;
+    pair.b.request(pair.now, "m", b"", None).unwrap();
+    pair.pass(Duration::from_secs(30));
+    assert!(!pair.a.is_closed());
+    pair.reading_a = true;
+    assert!(matches!(&pair.events_a()[..], [Happened::Request { .. }]));
+    pair.pass(Duration::from_secs(30));
+    assert!(pair.a.is_connected() && pair.b.is_connected());
+}
+
+/// *Close*: an unanswered `close` is waited for no longer than that, and then nothing more is sent.
+#[test]
+fn a_close_is_awaited_for_so_long() {
+    let mut peer = Hostile::dialled();
+    peer.victim.connection.close(peer.victim.now, Status::OK);
+    assert_eq!(peer.heard(), message::close(0));
+    peer.pass(3 * SECOND - MS);
+    assert_eq!(peer.victim.events(), []);
+    peer.pass(MS);
+    assert_eq!(peer.victim.closed(), CloseReason::TimedOut(TimedOut::Close));
+    assert_eq!(peer.heard(), b"");
+    assert_eq!(peer.victim.connection.poll_timeout(), None);
+}
+
+/// *Close*: it bounds the last bytes too, where the socket takes none.
+#[test]
+fn the_last_bytes_have_so_long() {
+    let mut peer = Hostile::dialled();
+    peer.say(&message::request(3, 0, 0, "m", b""));
+    let connection = &mut peer.victim.connection;
+    assert!(connection.is_closed());
+    assert!(connection.poll_transmit(peer.victim.now).is_some());
+    let due = connection.poll_timeout().unwrap();
+    assert_eq!(due.saturating_since(peer.victim.now), 3 * SECOND);
+    connection.handle_timeout(due);
+    assert_eq!(connection.poll_transmit(due), None);
+    assert_eq!(connection.poll_timeout(), None);
+}
+
+/// END-1: a peer that is silent while its answer to `close` is due is waited for, however short the probe.
+#[test]
+fn nobody_is_probed_behind_a_close() {
+    let config = device_with(1, |_, timeouts| {
+        timeouts.close = 60 * SECOND;
+        timeouts.probe = SECOND;
+    });
+    let mut peer = Hostile::of(Role::Initiator, &config, Knobs { silence: 1_000, ..Knobs::default() });
+    peer.victim.connection.close(peer.victim.now, Status::OK);
+    assert_eq!(peer.heard(), message::close(0));
+    peer.pass(59 * SECOND);
+    assert_eq!(peer.victim.events(), []);
+    peer.say(&message::close(0));
+    assert_eq!(peer.victim.closed(), CloseReason::Local(Status::OK));
+}
+
+/// R15: a clock that jumps back stands still; nothing fires twice, and nothing fires early.
+#[test]
+fn a_clock_that_jumps_back_stands_still() {
+    let mut peer = peer_of_silence(2_000);
+    let start = peer.victim.now;
+    peer.victim.now = Instant::default();
+    peer.say(&message::ping(1));
+    assert_eq!(peer.heard(), message::pong(1));
+    assert_eq!(peer.victim.connection.poll_timeout(), Some(start + 2 * SECOND));
+    peer.victim.now = start;
+    peer.pass(2 * SECOND);
+    assert_eq!(peer.heard(), message::ping(1));
+}
+
+/// R15: at the end of time nothing fires any more, and no output goes on for ever.
+#[test]
+fn the_end_of_time_is_quiet() {
+    let end = Instant::from_micros(u64::MAX);
+    for silence in [None, Some(SECOND)] {
+        let config = device_with(1, |_, timeouts| timeouts.silence = silence);
+        let mut peer = Hostile::of(Role::Initiator, &config, Knobs::default());
+        peer.victim.now = end;
+        let mut frames = 0;
+        while let Some(bytes) = peer.victim.connection.poll_transmit(end) {
+            let len = bytes.len();
+            peer.victim.connection.advance_transmit(len);
+            frames += 1;
+            assert!(frames < 10, "it never comes to rest");
+        }
+        assert_eq!(frames, usize::from(silence.is_some()));
+        let id = peer.victim.connection.request(end, "m", b"", Some(SECOND)).unwrap();
+        assert_eq!(peer.victim.connection.poll_timeout(), None);
+        peer.victim.connection.close(end, Status::OK);
+        peer.victim.feed_eof();
+        let events = peer.victim.events();
+        assert_eq!(events.len(), 2, "{id} and the end: {events:?}");
+    }
+}
+
+/// Each timeout at its smallest and its largest, and one beyond.
+#[test]
+fn timeouts_are_checked() {
+    use symbolon::{ConfigError, Timeouts};
+    let most = Duration::from_millis(u32::MAX.into());
+    type Set = fn(&mut Timeouts, Duration);
+    let fields: [(Set, Duration); 6] = [
+        (|t, d| t.handshake = d, MS),
+        (|t, d| t.frame = d, MS),
+        (|t, d| t.silence = Some(d), 2 * MS),
+        (|t, d| t.probe = d, MS),
+        (|t, d| t.answer = Some(d), MS),
+        (|t, d| t.close = d, MS),
+    ];
+    for (set, least) in fields {
+        let with = |value| -> Result<Config, ConfigError> {
+            let mut timeouts = Timeouts::default();
+            set(&mut timeouts, value);
+            device(1).with_timeouts(timeouts)
+        };
+        for value in [least, most] {
+            assert!(with(value).is_ok(), "{value:?}");
+        }
+        for value in [Duration::ZERO, least - Duration::from_nanos(1), most + Duration::from_nanos(1)] {
+            assert_eq!(with(value).unwrap_err(), ConfigError::Timeout, "{value:?}");
+        }
+    }
+}
+
+/// SPEC §5.2: what a side declares is its own silence in milliseconds, 0 where it is never silent for too long.
+#[test]
+fn silence_is_declared_in_milliseconds() {
+    for (silence, declared) in [
+        (None, 0_u64),
+        (Some(2 * MS), 2),
+        (Some(Duration::from_micros(2_999)), 2),
+        (Some(Duration::from_millis(u32::MAX.into())), u64::from(u32::MAX)),
+    ] {
+        let config = device_with(1, |_, timeouts| timeouts.silence = silence);
+        let peer = Hostile::of(Role::Responder, &config, Knobs::default());
+        let field = [common::cbor::uint(6), common::cbor::uint(declared), common::cbor::uint(7)].concat();
+        let payload = &peer.attacker.victim_payload;
+        assert!(payload.windows(field.len()).any(|part| part == field), "{silence:?}");
+    }
+}
