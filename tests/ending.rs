@@ -402,7 +402,8 @@ fn close_goes_behind_publications_too() {
 /// Every way to end is reported once, and last; then nothing comes, whatever is done.  R16
 #[test]
 fn the_end_is_reported_once() {
-    let ends: [(fn(&mut Pair), CloseReason); 4] = [
+    type End = fn(&mut Pair);
+    let ends: [(End, CloseReason); 4] = [
         (|pair| pair.a.close(pair.now, Status::OK), CloseReason::Local(Status::OK)),
         (|pair| pair.b.close(pair.now, Status::OK), CloseReason::Remote(Status::OK)),
         (|pair| pair.b_to_a.end(), CloseReason::Truncated),
