@@ -16,7 +16,7 @@ use std::vec::Vec;
 pub(crate) use asks::Opening;
 use waiters::Waiters;
 
-use crate::connection::{Connection, Event, ExchangeId, Failure, Outgoing, StopCause};
+use crate::connection::{self, Connection, Event, ExchangeId, Failure, Outgoing, StopCause};
 use crate::error::{CloseReason, SendError};
 use crate::identity::PeerId;
 use crate::missed::Missed;
@@ -197,16 +197,7 @@ impl<H: Clone> Link<H> {
             Event::GoingAway => self.wake_lines(),
             Event::Missed { id, missed } => self.deliver(id, Item { missed, publication: None }),
             Event::Publication { id, publication } => {
-                let item = Item {
-                    missed: publication.missed,
-                    publication: Some(Publication {
-                        topic: publication.topic.into(),
-                        point: publication.point,
-                        retained: publication.retained,
-                        body: publication.body.into(),
-                        cost: publication.cost,
-                    }),
-                };
+                let item = Item::from(publication);
                 self.deliver(id, item);
             }
             Event::Request { id, method, body, deadline } => {
@@ -225,12 +216,7 @@ impl<H: Clone> Link<H> {
             }
             Event::Stop { id, cause } => self.stops.push_back((id, cause)),
             Event::Subscribe { id, filter, from } => {
-                let allowed = peer.is_some_and(|peer| decide(|| (shared.allow_subscribe)(peer, filter)));
-                let subscribed = if allowed {
-                    lock(&shared.topics).subscribe(self.id, id.number(), filter, from)
-                } else {
-                    Err(Status::DENIED)
-                };
+                let subscribed = subscribe(shared, peer, (self.id, id), filter, from);
                 self.owed.push_back(match subscribed {
                     Ok(()) => {
                         self.served.push(id);
@@ -440,6 +426,36 @@ fn verdict(sent: Result<(), SendError>) -> Verdict {
         Err(SendError::NoCredit | SendError::UnknownExchange) => Verdict::NoCredit,
         Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
         Err(_) => Verdict::Full,
+    }
+}
+
+/// Subscribes a peer, if it may.
+fn subscribe<H>(
+    shared: &Shared<H>,
+    peer: Option<PeerId>,
+    (link, id): (LinkId, ExchangeId),
+    filter: &str,
+    from: Option<Point>,
+) -> Result<(), Status> {
+    let allowed = peer.is_some_and(|peer| decide(|| (shared.allow_subscribe)(peer, filter)));
+    if !allowed {
+        return Err(Status::DENIED);
+    }
+    lock(&shared.topics).subscribe(link, id.number(), filter, from)
+}
+
+impl From<connection::Publication<'_>> for Item {
+    fn from(publication: connection::Publication<'_>) -> Self {
+        Self {
+            missed: publication.missed,
+            publication: Some(Publication {
+                topic: publication.topic.into(),
+                point: publication.point,
+                retained: publication.retained,
+                body: publication.body.into(),
+                cost: publication.cost,
+            }),
+        }
     }
 }
 
