@@ -3,22 +3,22 @@
 //! Nothing here knows a socket or a runtime.  Events become entries in tables that exchanges bound, and wake
 //! whoever waits for them.
 
+mod asks;
+mod waiters;
+
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 use std::vec::Vec;
 
-use crate::connection::{Connection, Event, Failure, StopCause};
-use crate::error::{CloseReason, SendError};
-use crate::exchange::ExchangeId;
-use crate::identity::PeerId;
-use crate::publication::Missed;
-use crate::router::Router;
-use crate::status::Status;
-use crate::time::Instant;
-use crate::topics::{LinkId, Offer, Topics, Verdict};
-use crate::wire::Point;
+use crate::{
+    CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, Missed, Offer, PeerId, Point,
+    Router, SendError, Status, StopCause, Topics, Verdict,
+};
+pub(crate) use asks::Opening;
+use waiters::Waiters;
 
 /// What a device brings to all of its links.
 pub(crate) struct Shared<H> {
@@ -122,10 +122,15 @@ pub(crate) struct Link<H> {
     /// Requests for handlers, and requests whose handlers should stop.
     pub(crate) requests: VecDeque<Incoming<H>>,
     pub(crate) stops: VecDeque<(ExchangeId, StopCause)>,
+    /// Something found no room: what is owed, or a publication with credit.
+    crowded: bool,
     /// Who waits for room in the queue, or for a free slot.
-    room: Vec<Waker>,
-    /// Who waits for a change of the link itself: connected, idle, closed.
-    watchers: Vec<Waker>,
+    requesting: Waiters,
+    subscribing: Waiters,
+    /// Who waits for a change of the link itself: proven, connected, closed.
+    watchers: Waiters,
+    /// To be woken once the lock is given back.
+    pub(crate) woken: Vec<Waker>,
     pub(crate) connected: bool,
     pub(crate) closed: Option<CloseReason>,
 }
@@ -141,8 +146,11 @@ impl<H: Clone> Link<H> {
             served: Vec::new(),
             requests: VecDeque::new(),
             stops: VecDeque::new(),
-            room: Vec::new(),
-            watchers: Vec::new(),
+            crowded: false,
+            requesting: Waiters::default(),
+            subscribing: Waiters::default(),
+            watchers: Waiters::default(),
+            woken: Vec::new(),
             connected: false,
             closed: None,
         }
@@ -152,8 +160,13 @@ impl<H: Clone> Link<H> {
 
     /// Takes all events, and settles what is owed as far as there is room.
     pub(crate) fn absorb(&mut self, shared: &Shared<H>, now: Instant) {
-        while self.absorb_one(shared, now) {}
+        self.take_events(shared, now);
         self.settle(shared);
+    }
+
+    /// Takes all events.
+    pub(crate) fn take_events(&mut self, shared: &Shared<H>, now: Instant) {
+        while self.absorb_one(shared, now) {}
     }
 
     fn absorb_one(&mut self, shared: &Shared<H>, now: Instant) -> bool {
@@ -161,7 +174,7 @@ impl<H: Clone> Link<H> {
         let Some(event) = self.connection.poll_event() else { return false };
         match event {
             Event::Admission { peer } => {
-                let decided = if (shared.admit)(peer) {
+                let decided = if decide(|| (shared.admit)(peer)) {
                     self.connection.admit(now)
                 } else {
                     self.connection.refuse(now)
@@ -172,22 +185,13 @@ impl<H: Clone> Link<H> {
             Event::Closed { reason } => self.close(shared, reason),
             Event::Connected { .. } => {
                 self.connected = true;
-                wake_all(&mut self.watchers);
+                self.watchers.wake_all(&mut self.woken);
             }
             Event::Failed { id, failure } => self.fail(id, failure),
-            Event::GoingAway => wake_all(&mut self.room),
+            Event::GoingAway => self.wake_lines(),
             Event::Missed { id, missed } => self.deliver(id, Item { missed, publication: None }),
             Event::Publication { id, publication } => {
-                let item = Item {
-                    missed: publication.missed,
-                    publication: Some(Publication {
-                        topic: publication.topic.into(),
-                        point: publication.point,
-                        retained: publication.retained,
-                        body: publication.body.into(),
-                        cost: publication.cost,
-                    }),
-                };
+                let item = Item::from(publication);
                 self.deliver(id, item);
             }
             Event::Request { id, method, body, deadline } => {
@@ -206,12 +210,7 @@ impl<H: Clone> Link<H> {
             }
             Event::Stop { id, cause } => self.stops.push_back((id, cause)),
             Event::Subscribe { id, filter, from } => {
-                let allowed = peer.is_some_and(|peer| (shared.allow_subscribe)(peer, filter));
-                let subscribed = if allowed {
-                    lock(&shared.topics).subscribe(self.id, id, filter, from)
-                } else {
-                    Err(Status::DENIED)
-                };
+                let subscribed = subscribe(shared, peer, (self.id, id), filter, from);
                 self.owed.push_back(match subscribed {
                     Ok(()) => {
                         self.served.push(id);
@@ -223,7 +222,7 @@ impl<H: Clone> Link<H> {
             Event::Subscribed { id } => {
                 if let Some(inbox) = self.inboxes.get_mut(&id) {
                     inbox.accepted = true;
-                    wake(&mut inbox.waker);
+                    self.woken.extend(inbox.waker.take());
                 }
             }
             Event::SubscriptionEnded { id, status } => self.end_inbox(id, Ended::Status(status)),
@@ -238,13 +237,10 @@ impl<H: Clone> Link<H> {
     fn answer(&mut self, id: ExchangeId, answer: Answer) {
         if let Some(call) = self.calls.get_mut(&id) {
             if let Call::Waiting(waker) = call {
-                wake(waker);
+                self.woken.extend(waker.take());
             }
             *call = Call::Answered(answer);
         }
-        // A slot is free again.
-        wake_all(&mut self.room);
-        self.wake_if_idle();
     }
 
     fn fail(&mut self, id: ExchangeId, failure: Failure) {
@@ -258,16 +254,15 @@ impl<H: Clone> Link<H> {
     fn deliver(&mut self, id: ExchangeId, item: Item) {
         if let Some(inbox) = self.inboxes.get_mut(&id) {
             inbox.push(item);
-            wake(&mut inbox.waker);
+            self.woken.extend(inbox.waker.take());
         }
     }
 
     fn end_inbox(&mut self, id: ExchangeId, ended: Ended) {
         if let Some(inbox) = self.inboxes.get_mut(&id) {
             inbox.ended = Some(ended);
-            wake(&mut inbox.waker);
+            self.woken.extend(inbox.waker.take());
         }
-        self.wake_if_idle();
     }
 
     fn close(&mut self, shared: &Shared<H>, reason: CloseReason) {
@@ -275,8 +270,27 @@ impl<H: Clone> Link<H> {
         self.closed = Some(reason);
         self.owed.clear();
         self.requests.clear();
-        wake_all(&mut self.room);
-        wake_all(&mut self.watchers);
+        self.wake_lines();
+        self.watchers.wake_all(&mut self.woken);
+    }
+
+    fn wake_lines(&mut self) {
+        self.requesting.wake_next(&mut self.woken);
+        self.subscribing.wake_next(&mut self.woken);
+    }
+
+    /// Notes that something has come or gone, so that there may be room in the queue, or a free slot.  The
+    /// answer to a call that was given up frees its slot too, and no event tells.
+    pub(crate) fn on_moved(&mut self) {
+        self.wake_lines();
+        if !self.connected && self.connection.is_open() {
+            self.watchers.wake_all(&mut self.woken);
+        }
+    }
+
+    /// Whether something is owed that found no room yet.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded
     }
 
     // What is owed to the peer
@@ -303,9 +317,11 @@ impl<H: Clone> Link<H> {
 
     /// Moves what is owed and what topics hold into the connection, as far as there is room and credit.
     pub(crate) fn settle(&mut self, shared: &Shared<H>) {
+        self.crowded = false;
         while let Some(owed) = self.owed.pop_front() {
             if let Some(left) = self.pay(owed) {
                 self.owed.push_front(left);
+                self.crowded = true;
                 break;
             }
         }
@@ -313,8 +329,12 @@ impl<H: Clone> Link<H> {
         if !topics.has_backlog(self.id) {
             return;
         }
-        let connection = &mut self.connection;
-        topics.pump(self.id, |offer| verdict(send_offer(connection, offer)));
+        let (connection, crowded) = (&mut self.connection, &mut self.crowded);
+        topics.pump(self.id, |offer| {
+            let verdict = verdict(send_offer(connection, offer));
+            *crowded |= verdict == Verdict::Full;
+            verdict
+        });
     }
 
     /// Gives the debt back where there is no room for it yet.
@@ -348,127 +368,20 @@ impl<H: Clone> Link<H> {
 
     /// Answers a request of the peer's; never waits.
     pub(crate) fn respond(&mut self, id: ExchangeId, status: Status, body: Vec<u8>) {
-        if let Some(left) = self.pay(Owed::Response(id, status, body)) {
-            self.owed.push_back(left);
-        }
+        self.owe(Owed::Response(id, status, body));
     }
 
     /// Answers that there is no capacity right now; never waits.
     pub(crate) fn respond_busy(&mut self, id: ExchangeId, retry: Duration) {
-        if let Some(left) = self.pay(Owed::Busy(id, retry)) {
+        self.owe(Owed::Busy(id, retry));
+    }
+
+    /// Pays at once where nobody waits to be paid before.
+    fn owe(&mut self, owed: Owed) {
+        let left = if self.owed.is_empty() { self.pay(owed) } else { Some(owed) };
+        if let Some(left) = left {
             self.owed.push_back(left);
-        }
-    }
-
-    // What the application asks
-
-    /// Opens a request whose answer [`Link::poll_answer`] gives.
-    pub(crate) fn request(
-        &mut self,
-        now: Instant,
-        method: &str,
-        body: &[u8],
-        deadline: Option<Duration>,
-    ) -> Result<ExchangeId, SendError> {
-        let id = self.connection.request(now, method, body, deadline)?;
-        self.calls.insert(id, Call::Waiting(None));
-        Ok(id)
-    }
-
-    /// The answer, once; until then `waker` is kept.
-    pub(crate) fn poll_answer(&mut self, id: ExchangeId, waker: &Waker) -> Option<Answer> {
-        match self.calls.get_mut(&id) {
-            Some(Call::Waiting(slot)) => {
-                keep(slot, waker);
-                None
-            }
-            Some(Call::Answered(_)) => match self.calls.remove(&id) {
-                Some(Call::Answered(answer)) => Some(answer),
-                _ => None,
-            },
-            None => Some(Err(NoAnswer::Failed(Failure::Disconnected))),
-        }
-    }
-
-    /// Forgets a call; one that is still open is cancelled on the wire.
-    pub(crate) fn drop_call(&mut self, id: ExchangeId) {
-        if let Some(Call::Waiting(_)) = self.calls.remove(&id) {
-            // Refused where it has just ended: then there is nothing to cancel.
-            let _ended = self.connection.cancel(id);
-        }
-    }
-
-    /// Opens a subscription.
-    pub(crate) fn subscribe(
-        &mut self,
-        filter: &str,
-        window: u32,
-        from: Option<Point>,
-    ) -> Result<ExchangeId, SendError> {
-        let id = self.connection.subscribe(filter, window, from)?;
-        self.inboxes.insert(id, Inbox::default());
-        Ok(id)
-    }
-
-    /// Whether the peer has accepted the subscription; until then `waker` is kept.
-    pub(crate) fn poll_accepted(&mut self, id: ExchangeId, waker: &Waker) -> Option<Result<(), Ended>> {
-        let Some(inbox) = self.inboxes.get_mut(&id) else {
-            return Some(Err(Ended::Failed(Failure::Disconnected)));
-        };
-        match inbox.ended {
-            _ if inbox.accepted => Some(Ok(())),
-            Some(ended) => Some(Err(ended)),
-            None => {
-                keep(&mut inbox.waker, waker);
-                None
-            }
-        }
-    }
-
-    /// The next item, which frees its credit; `Some(Err)` at the end; until then `waker` is kept.
-    pub(crate) fn poll_item(&mut self, id: ExchangeId, waker: &Waker) -> Option<Result<Item, Ended>> {
-        let Some(inbox) = self.inboxes.get_mut(&id) else {
-            return Some(Err(Ended::Failed(Failure::Disconnected)));
-        };
-        if let Some(item) = inbox.items.pop_front() {
-            let cost = item.publication.as_ref().map_or(0, |publication| publication.cost);
-            // Refused where the subscription has ended, which needs no credit.
-            let _released = self.connection.release(id, cost);
-            return Some(Ok(item));
-        }
-        if let Some(ended) = inbox.ended {
-            return Some(Err(ended));
-        }
-        keep(&mut inbox.waker, waker);
-        None
-    }
-
-    /// Forgets a subscription; one that is still open is cancelled on the wire.
-    pub(crate) fn drop_inbox(&mut self, id: ExchangeId) {
-        if self.inboxes.remove(&id).is_some_and(|inbox| inbox.ended.is_none()) {
-            let _ended = self.connection.cancel(id);
-        }
-    }
-
-    /// Has `waker` woken when a command that was refused for lack of room may do.
-    pub(crate) fn wait_for_room(&mut self, waker: &Waker) {
-        watch(&mut self.room, waker);
-    }
-
-    /// Has `waker` woken when the link is connected, idle or closed.
-    pub(crate) fn watch(&mut self, waker: &Waker) {
-        watch(&mut self.watchers, waker);
-    }
-
-    /// Notes that bytes have left, so that there is room again.
-    pub(crate) fn on_written(&mut self) {
-        wake_all(&mut self.room);
-        self.wake_if_idle();
-    }
-
-    fn wake_if_idle(&mut self) {
-        if !self.watchers.is_empty() && self.connection.is_idle() {
-            wake_all(&mut self.watchers);
+            self.crowded = true;
         }
     }
 }
@@ -504,29 +417,39 @@ fn verdict(sent: Result<(), SendError>) -> Verdict {
     }
 }
 
-fn wake(waker: &mut Option<Waker>) {
-    if let Some(waker) = waker.take() {
-        waker.wake();
+/// Subscribes a peer, if it may.
+fn subscribe<H>(
+    shared: &Shared<H>,
+    peer: Option<PeerId>,
+    (link, id): (LinkId, ExchangeId),
+    filter: &str,
+    from: Option<Point>,
+) -> Result<(), Status> {
+    let allowed = peer.is_some_and(|peer| decide(|| (shared.allow_subscribe)(peer, filter)));
+    if !allowed {
+        return Err(Status::DENIED);
+    }
+    lock(&shared.topics).subscribe(link, id, filter, from)
+}
+
+impl From<crate::Publication<'_>> for Item {
+    fn from(publication: crate::Publication<'_>) -> Self {
+        Self {
+            missed: publication.missed,
+            publication: Some(Publication {
+                topic: publication.topic.into(),
+                point: publication.point,
+                retained: publication.retained,
+                body: publication.body.into(),
+                cost: publication.cost,
+            }),
+        }
     }
 }
 
-fn wake_all(wakers: &mut Vec<Waker>) {
-    for waker in wakers.drain(..) {
-        waker.wake();
-    }
-}
-
-fn keep(slot: &mut Option<Waker>, waker: &Waker) {
-    match slot {
-        Some(kept) => kept.clone_from(waker),
-        None => *slot = Some(waker.clone()),
-    }
-}
-
-fn watch(wakers: &mut Vec<Waker>, waker: &Waker) {
-    if !wakers.iter().any(|kept| kept.will_wake(waker)) {
-        wakers.push(waker.clone());
-    }
+/// What an application's closure decides; one that panics lets nobody in.
+fn decide(closure: impl FnOnce() -> bool) -> bool {
+    catch_unwind(AssertUnwindSafe(closure)).unwrap_or(false)
 }
 
 impl<H> std::fmt::Debug for Link<H> {

@@ -31,6 +31,7 @@ mod device;
 mod error;
 mod handle;
 mod listener;
+mod owed;
 mod runner;
 mod subscription;
 #[cfg(feature = "test-util")]

@@ -1,9 +1,6 @@
 //! What the adapters tell `tracing`, where the feature is on: who came and went, and why.  Never a key other
 //! than the peer's public one, never a body.
 
-use crate::error::CloseReason;
-use crate::identity::PeerId;
-
 #[cfg(feature = "tracing")]
 mod on {
     use super::{CloseReason, PeerId};
@@ -37,6 +34,7 @@ mod off {
     pub(crate) fn handler_failed(_peer: Option<PeerId>) {}
 }
 
+use crate::{CloseReason, PeerId};
 #[cfg(not(feature = "tracing"))]
 pub(crate) use off::{closed, connected, handler_failed};
 #[cfg(feature = "tracing")]

@@ -1,12 +1,13 @@
 //! The device: identity, handlers and topics, shared by all of its connections.
 
+mod builder;
+
 use std::boxed::Box;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::string::String;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -17,21 +18,17 @@ use ::tokio::net::{TcpStream, ToSocketAddrs};
 use ::tokio::sync::Notify;
 use ::tokio::time;
 
-use super::error::{BuildError, ConnectError};
+pub use builder::Builder;
+
+use super::error::ConnectError;
 use super::handle::Handle;
 use super::listener::Listener;
 use super::runner::{Core, Runner};
-use crate::adapter::link::{self, Admit, AllowSubscribe, Shared, lock};
-use crate::config::{Admission, Config, Limits, Timeouts};
-use crate::connection::Connection;
-use crate::identity::{Identity, PeerId, Seed};
-use crate::role::Role;
-use crate::router::{Allow, Router};
-use crate::status::Status;
-use crate::time::Instant;
-use crate::topics::{Kind, LinkId, PublishError, TopicId, TopicLimits, Topics};
-use crate::typed::{self, Request, Topic};
-use crate::wire::Point;
+use crate::adapter::link::{self, Shared, lock};
+use crate::{
+    Admission, Config, Connection, Identity, Instant, LinkId, PeerId, Point, PublishError, Role, Seed,
+    Status, Timeouts, Topic, TopicId,
+};
 
 /// What a handler gives: the reply's bytes, or why not.
 pub(super) type Reply = Result<Vec<u8>, Refusal>;
@@ -76,195 +73,6 @@ impl Context {
     /// The connection on which it was asked, to call back on.
     pub fn handle(&self) -> &Handle {
         &self.handle
-    }
-}
-
-/// What a device serves and publishes, and whom it lets in; [`Builder::build`] makes the device.
-///
-/// A mistake (a bad name, a method twice) is told by `build`.
-pub struct Builder {
-    identity: Identity,
-    limits: Limits,
-    timeouts: Timeouts,
-    call_timeout: Duration,
-    admit: Admit,
-    allow_subscribe: AllowSubscribe,
-    router: Router<Handler>,
-    topic_limits: TopicLimits,
-    topics: Vec<(String, Kind)>,
-    error: Option<BuildError>,
-}
-
-impl Builder {
-    fn new(identity: Identity) -> Self {
-        Self {
-            identity,
-            limits: Limits::default(),
-            timeouts: Timeouts::default(),
-            call_timeout: Duration::from_secs(10),
-            admit: Box::new(|_| false),
-            allow_subscribe: Box::new(|_, _| true),
-            router: Router::new(),
-            topic_limits: TopicLimits::default(),
-            topics: Vec::new(),
-            error: None,
-        }
-    }
-
-    /// Lets these peers in when they dial.  Without this, and without [`admit`](Self::admit), nobody is.
-    #[must_use]
-    pub fn trust(self, peers: impl IntoIterator<Item = PeerId>) -> Self {
-        let mut peers: Vec<PeerId> = peers.into_iter().collect();
-        peers.sort_unstable();
-        self.admit(move |peer| peers.binary_search(&peer).is_ok())
-    }
-
-    /// Asks `admit` about each peer that dials and has proven its identity.  It must not block.
-    #[must_use]
-    pub fn admit(mut self, admit: impl Fn(PeerId) -> bool + Send + Sync + 'static) -> Self {
-        self.admit = Box::new(admit);
-        self
-    }
-
-    /// Asks `allow` about each subscription of a peer, by its filter; without this all who were let in may
-    /// subscribe to everything.  It must not block.
-    #[must_use]
-    pub fn allow_subscribe(mut self, allow: impl Fn(PeerId, &str) -> bool + Send + Sync + 'static) -> Self {
-        self.allow_subscribe = Box::new(allow);
-        self
-    }
-
-    /// Serves a request.  State is what the closure captures.
-    ///
-    /// A handler that panics answers [`Status::FAILED`].  One whose caller has cancelled, or whose time is up,
-    /// is dropped at its next await.
-    #[must_use]
-    pub fn on<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: Request + Send + 'static,
-        F: Fn(Context, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R::Reply, Refusal>> + Send + 'static,
-    {
-        self.on_for::<R, F, Fut>(Allow::Anyone, handler)
-    }
-
-    /// Serves a request of these peers only; others get [`Status::DENIED`] before its body is decoded.
-    #[must_use]
-    pub fn on_for<R, F, Fut>(self, allow: Allow, handler: F) -> Self
-    where
-        R: Request + Send + 'static,
-        F: Fn(Context, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R::Reply, Refusal>> + Send + 'static,
-    {
-        self.route(R::METHOD, allow, move |context, body| {
-            let handling = typed::from_bytes::<R>(&body).map(|request| handler(context, request));
-            Box::pin(async move {
-                let reply = handling.map_err(|_| Status::BAD_REQUEST)?.await?;
-                typed::to_bytes(&reply).map_err(|_| Status::FAILED.into())
-            })
-        })
-    }
-
-    /// Serves a method with bare bytes.
-    #[must_use]
-    pub fn on_raw<F, Fut>(self, method: &str, handler: F) -> Self
-    where
-        F: Fn(Context, Vec<u8>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Vec<u8>, Refusal>> + Send + 'static,
-    {
-        self.route(method, Allow::Anyone, move |context, body| Box::pin(handler(context, body)))
-    }
-
-    fn route(
-        mut self,
-        method: &str,
-        allow: Allow,
-        handler: impl Fn(Context, Vec<u8>) -> Handling + Send + Sync + 'static,
-    ) -> Self {
-        if let Err(error) = self.router.on_for(method, allow, Arc::new(handler)) {
-            self.error.get_or_insert_with(|| error.into());
-        }
-        self
-    }
-
-    /// Declares a topic.
-    #[must_use]
-    pub fn topic<T: Topic>(self) -> Self {
-        self.topic_raw(T::TOPIC, T::KIND)
-    }
-
-    /// Declares a topic with bare bytes.
-    #[must_use]
-    pub fn topic_raw(mut self, name: &str, kind: Kind) -> Self {
-        self.topics.push((name.into(), kind));
-        self
-    }
-
-    /// With these limits for each connection.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// With these limits for the table of topics.
-    #[must_use]
-    pub fn topic_limits(mut self, limits: TopicLimits) -> Self {
-        self.topic_limits = limits;
-        self
-    }
-
-    /// With these timeouts for each connection.
-    #[must_use]
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
-        self
-    }
-
-    /// How long a call waits that names no deadline of its own; 10 s without this.
-    #[must_use]
-    pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.call_timeout = timeout;
-        self
-    }
-
-    /// The device.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`] names the first mistake.
-    pub fn build(self) -> Result<Device, BuildError> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        let config = Config::new(self.identity).with_limits(self.limits)?.with_timeouts(self.timeouts)?;
-        let mut epoch = [0; 4];
-        getrandom::fill(&mut epoch).map_err(|_| BuildError::Entropy)?;
-        let mut topics = Topics::new(u32::from_le_bytes(epoch), self.topic_limits);
-        for (name, kind) in self.topics {
-            topics.declare(&name, kind)?;
-        }
-        let shared = Shared {
-            router: self.router,
-            topics: Mutex::new(topics),
-            admit: self.admit,
-            allow_subscribe: self.allow_subscribe,
-        };
-        Ok(Device(Arc::new(Inner {
-            config,
-            shared,
-            call_timeout: self.call_timeout,
-            origin: time::Instant::now(),
-            next_link: AtomicU64::new(0),
-            links: Mutex::new(Links::default()),
-            drained: Notify::new(),
-        })))
-    }
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
 
@@ -390,8 +198,9 @@ impl Device {
 
     /// The connection with this peer on which to ask, the one accepted last, if there is one.
     pub fn link(&self, peer: PeerId) -> Option<Handle> {
-        let links = lock(&self.0.links);
-        links.by_peer.get(&peer)?.last()?.upgrade().map(Handle::new)
+        // The newest that still stands: looked at without the lock of the registry.
+        let all = lock(&self.0.links).by_peer.get(&peer)?.clone();
+        all.iter().rev().filter_map(Weak::upgrade).map(Handle::new).find(Handle::is_connected)
     }
 
     /// Publishes to all who have subscribed, on all connections; waits where a topic of the policy
@@ -407,7 +216,7 @@ impl Device {
     ///
     /// Dropped while it waits, it has not published.
     pub async fn publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
-        let body = typed::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
+        let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
         self.publish_raw(T::TOPIC, &body).await
     }
 
@@ -417,7 +226,7 @@ impl Device {
     ///
     /// As [`publish`](Self::publish), and [`PublishError::QueueFull`] where that would wait.
     pub fn try_publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
-        let body = typed::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
+        let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
         self.try_publish_raw(T::TOPIC, &body)
     }
 

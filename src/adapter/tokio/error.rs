@@ -5,13 +5,7 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use crate::adapter::link::{Ended, NoAnswer};
-use crate::config::ConfigError;
-use crate::connection::Failure;
-use crate::error::{CloseReason, SendError};
-use crate::router::RouteError;
-use crate::status::Status;
-use crate::topics::DeclareError;
-use crate::typed::BadBody;
+use crate::{BadBody, CloseReason, ConfigError, DeclareError, Failure, RouteError, SendError, Status};
 
 /// Why a call has no reply.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

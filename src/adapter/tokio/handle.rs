@@ -13,14 +13,10 @@ use super::device::Device;
 use super::error::{CallError, SubscribeError};
 use super::runner::{Core, State};
 use super::subscription::{RawSubscription, SubscribeOptions, Subscription};
-use crate::error::{CloseReason, SendError};
-use crate::exchange::ExchangeId;
-use crate::identity::PeerId;
-use crate::status::Status;
-use crate::time::Instant;
-use crate::topics::PublishError;
-use crate::typed::{self, Request, Topic};
-use crate::wire::Point;
+use crate::adapter::link::Opening;
+use crate::{
+    CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status, Topic,
+};
 
 /// One connection, cheap to clone, to be used from any task.
 ///
@@ -86,9 +82,9 @@ impl Handle {
         request: &R,
         timeout: Duration,
     ) -> Result<R::Reply, CallError> {
-        let body = typed::to_bytes(request)?;
+        let body = crate::to_bytes(request)?;
         let reply = self.call_raw(R::METHOD, &body, Some(timeout)).await?;
-        Ok(typed::from_bytes(&reply)?)
+        Ok(crate::from_bytes(&reply)?)
     }
 
     /// As [`call`](Self::call), with bare bytes; without a timeout it waits for as long as the peer does.
@@ -108,7 +104,8 @@ impl Handle {
     ) -> Result<Vec<u8>, CallError> {
         let begun = self.device().now();
         let left = |now: Instant| timeout.map(|timeout| timeout.saturating_sub(now.saturating_since(begun)));
-        let opening = self.open(|state, now| state.link.request(now, method, body, left(now)));
+        let opening =
+            self.open(Opening::Request, |state, now| state.link.request(now, method, body, left(now)));
         let id = match timeout {
             Some(timeout) => {
                 time::timeout(timeout, opening).await.map_err(|_| CallError::DeadlinePassed)??
@@ -172,7 +169,8 @@ impl Handle {
         options: SubscribeOptions,
     ) -> Result<RawSubscription, SubscribeError> {
         let SubscribeOptions { window, from } = options;
-        let id = self.open(|state, _| state.link.subscribe(filter, window, from)).await?;
+        let opening = self.open(Opening::Subscription, |state, _| state.link.subscribe(filter, window, from));
+        let id = opening.await?;
         let subscription = RawSubscription::new(self.core.clone(), id);
         poll_fn(|task| subscription.poll_accepted(task)).await?;
         Ok(subscription)
@@ -202,16 +200,11 @@ impl Handle {
     ///
     /// Dropped, nothing happens.
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|task| {
-            self.core.look(|state| match state.link.closed {
-                Some(reason) => Poll::Ready(reason),
-                None => {
-                    state.link.watch(task.waker());
-                    Poll::Pending
-                }
-            })
-        })
-        .await
+        match self.wait_for(|_| false).await {
+            Err(reason) => reason,
+            // Cannot be: nothing else is waited for.
+            Ok(()) => CloseReason::Truncated,
+        }
     }
 
     /// Ends the connection without losing anything: takes no more requests, waits for those that are open, in
@@ -220,19 +213,9 @@ impl Handle {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it has ended, the closing goes on only as far as it has begun.
+    /// Dropped, the closing goes on.
     pub async fn close(&self) -> CloseReason {
-        self.retire(Status::OK).await
-    }
-
-    pub(super) async fn retire(&self, status: Status) -> CloseReason {
-        let retired = self.core.with(|state, _| state.link.retire(self.device().shared()));
-        if retired.is_ok() {
-            let idle = self.wait_for(|state| state.link.connection.is_idle());
-            // Those that take too long end as disconnected.
-            let _elapsed = time::timeout(self.device().timeouts().close, idle).await;
-        }
-        self.close_now(status);
+        self.core.retire(Status::OK);
         self.closed().await
     }
 
@@ -242,24 +225,32 @@ impl Handle {
         self.core.wake_runner();
     }
 
-    /// Opens an exchange; waits for room or a free slot where there is none.
+    /// Opens an exchange; waits for its turn, and for room or a free slot where there is none.
     async fn open(
         &self,
+        kind: Opening,
         mut command: impl FnMut(&mut State, Instant) -> Result<ExchangeId, SendError>,
     ) -> Result<ExchangeId, SendError> {
+        let leave = |state: &mut State, place| state.link.leave(kind, place);
+        let mut place = Place { core: &self.core, number: None, leave };
         poll_fn(|task| {
-            self.core.with(|state, now| match command(state, now) {
-                Err(SendError::Full | SendError::TooMany) => {
-                    state.link.wait_for_room(task.waker());
-                    Poll::Pending
+            self.core.with(|state, now| {
+                if state.link.has_turn(kind, place.number) {
+                    match command(state, now) {
+                        Err(SendError::Full | SendError::TooMany) => {}
+                        opened => return Poll::Ready(opened),
+                    }
                 }
-                opened => Poll::Ready(opened),
+                state.link.wait_for_turn(kind, &mut place.number, task.waker());
+                Poll::Pending
             })
         })
         .await
     }
 
     async fn wait_for(&self, reached: impl Fn(&State) -> bool) -> Result<(), CloseReason> {
+        let leave = |state: &mut State, place| state.link.unwatch(place);
+        let mut place = Place { core: &self.core, number: None, leave };
         poll_fn(|task| {
             self.core.look(|state| {
                 if let Some(reason) = state.link.closed {
@@ -268,11 +259,26 @@ impl Handle {
                 if reached(state) {
                     return Poll::Ready(Ok(()));
                 }
-                state.link.watch(task.waker());
+                state.link.watch(&mut place.number, task.waker());
                 Poll::Pending
             })
         })
         .await
+    }
+}
+
+/// A place among those who wait, given up when it is dropped.
+struct Place<'a, F: Fn(&mut State, u64)> {
+    core: &'a Core,
+    number: Option<u64>,
+    leave: F,
+}
+
+impl<F: Fn(&mut State, u64)> Drop for Place<'_, F> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.core.look(|state| (self.leave)(state, number));
+        }
     }
 }
 

@@ -17,8 +17,7 @@ use ::tokio::time::{self, Sleep};
 
 use super::device::Device;
 use super::handle::Handle;
-use crate::config::Admission;
-use crate::role::Role;
+use crate::{Admission, Role};
 
 /// How many handshakes may be on their way at once, unless [`Listener::with_handshakes`] says otherwise.
 const HANDSHAKES: usize = 64;
@@ -28,7 +27,8 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 /// Accepts TCP connections for a device; made by [`Device::listen`].
 ///
 /// It works while [`accept`](Self::accept) or [`serve`](Self::serve) is awaited.  Handshakes run beside each
-/// other; of those that come while as many are on their way as may be, as many again are told *busy*, and the rest are dropped.
+/// other; of those that come while as many are on their way as may be, as many again are told *busy*, and the
+/// rest are dropped.
 pub struct Listener {
     device: Device,
     socket: TcpListener,
@@ -134,11 +134,16 @@ impl fmt::Debug for Listener {
     }
 }
 
+/// Holds its permit for as long as the peer is a stranger: to the last of the ending, where it fails.
 async fn handshake(device: Device, stream: TcpStream, _permit: OwnedSemaphorePermit) -> Option<Handle> {
     stream.set_nodelay(true).ok()?;
     let (handle, runner) = device.attach(stream, Role::Responder, Admission::Ask).ok()?;
-    ::tokio::spawn(runner.run());
-    handle.connected().await.ok().map(|()| handle)
+    let running = ::tokio::spawn(runner.run());
+    if handle.connected().await.is_err() {
+        let _ended = running.await;
+        return None;
+    }
+    Some(handle)
 }
 
 /// Answers a valid preamble with *busy*; whoever does not speak symbolon gets silence.  SPEC §3

@@ -16,15 +16,12 @@ use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use ::tokio::task::AbortHandle;
 use ::tokio::time::{self, Sleep};
 
-use super::device::{Context, Device, Handler, Handling, Refusal, Reply};
+use super::device::{Context, Device, Handler, Handling};
 use super::handle::Handle;
-use crate::adapter::link::{Incoming, Link, lock};
+use super::owed::Owed;
+use crate::adapter::link::{Incoming, Link, Shared, lock};
 use crate::adapter::trace;
-use crate::connection::StopCause;
-use crate::error::CloseReason;
-use crate::exchange::ExchangeId;
-use crate::status::Status;
-use crate::time::Instant;
+use crate::{CloseReason, ExchangeId, Instant, Status, StopCause};
 
 /// Any byte stream.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -50,21 +47,41 @@ pub(super) struct State {
     runner: Option<Waker>,
     /// When the runner wakes by itself.
     wakes_at: Option<Instant>,
-    running: HashMap<ExchangeId, Running>,
+    pub(super) running: HashMap<ExchangeId, Running>,
+    /// The stream has taken bytes that it has not passed on yet.
+    unflushed: bool,
+    /// The stream takes no more; what has arrived is still to be read.
+    broken: bool,
+    retiring: Option<Retiring>,
+}
+
+/// An ending that waits for what is open.
+#[derive(Clone, Copy)]
+struct Retiring {
+    until: Instant,
+    status: Status,
 }
 
 /// A handler that has a task of its own.
 #[derive(Default)]
-struct Running {
+pub(super) struct Running {
     task: Option<AbortHandle>,
     /// Its caller has gone.
-    stopping: bool,
+    pub(super) stopping: bool,
 }
 
 impl Core {
     pub(super) fn new(device: Device, link: Link<Handler>, stream: Box<dyn Stream>) -> Self {
-        let state =
-            State { link, stream: Some(stream), runner: None, wakes_at: None, running: HashMap::new() };
+        let state = State {
+            link,
+            stream: Some(stream),
+            runner: None,
+            wakes_at: None,
+            running: HashMap::new(),
+            unflushed: false,
+            broken: false,
+            retiring: None,
+        };
         Self { device, state: Mutex::new(state) }
     }
 
@@ -72,40 +89,78 @@ impl Core {
     /// other has to be woken for it.
     pub(super) fn with<R>(&self, command: impl FnOnce(&mut State, Instant) -> R) -> R {
         let now = self.device.now();
-        let mut state = lock(&self.state);
-        let result = command(&mut state, now);
-        state.flush(now);
-        result
+        self.look(|state| {
+            let result = command(state, now);
+            state.flush(self.device.shared(), now);
+            result
+        })
     }
 
-    /// Looks at the state, where that makes nothing to send.
+    /// Looks at the state, where that makes nothing to send.  Whoever is to be woken is woken behind the lock.
     pub(super) fn look<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
-        look(&mut lock(&self.state))
+        let mut state = lock(&self.state);
+        let result = look(&mut state);
+        let woken = mem::take(&mut state.link.woken);
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+        result
     }
 
     /// Has the runner take a turn.
     pub(super) fn wake_runner(&self) {
-        if let Some(runner) = &lock(&self.state).runner {
-            runner.wake_by_ref();
-        }
+        self.look(State::wake_runner);
+    }
+
+    /// Takes no more exchanges; the runner closes once those that are open have ended, or took too long.
+    pub(super) fn retire(&self, status: Status) {
+        let within = self.device.timeouts().close;
+        self.with(|state, now| {
+            if state.link.retire(self.device.shared()).is_ok() {
+                state.retiring.get_or_insert(Retiring { until: now + within, status });
+            } else {
+                state.link.connection.close(now, status);
+            }
+            state.wake_runner();
+        });
     }
 }
 
 impl State {
+    fn wake_runner(&mut self) {
+        self.link.woken.extend(self.runner.clone());
+    }
+
     /// Writes from whichever task this is; the stream wakes the runner when it can take more.
-    fn flush(&mut self, now: Instant) {
+    fn flush(&mut self, shared: &Shared<Handler>, now: Instant) {
         // Before the runner has run, nobody would be woken; it begins by writing.
         let Some(runner) = self.runner.clone() else { return };
-        self.write(now, &mut TaskContext::from_waker(&runner));
-        let timeout = self.link.connection.poll_timeout();
-        let earlier = timeout.is_some_and(|at| self.wakes_at.is_none_or(|wakes_at| at < wakes_at));
-        if earlier || self.link.connection.is_closed() {
-            runner.wake();
+        let wrote = self.write(now, &mut TaskContext::from_waker(&runner));
+        // Those of this side's own making: nothing but this may have a reason to look for them.
+        self.link.take_events(shared, now);
+        if self.needs_runner(wrote) {
+            self.link.woken.push(runner);
         }
     }
 
-    fn write(&mut self, now: Instant, task: &mut TaskContext<'_>) {
-        let Some(stream) = &mut self.stream else { return };
+    /// Whether there is something that only the runner does.
+    fn needs_runner(&self, wrote: bool) -> bool {
+        let link = &self.link;
+        let earlier =
+            self.next_timeout().is_some_and(|at| self.wakes_at.is_none_or(|wakes_at| at < wakes_at));
+        let handlers = !link.requests.is_empty() || !link.stops.is_empty();
+        let room = wrote && link.is_crowded();
+        let retired = self.retiring.is_some() && link.connection.is_idle();
+        earlier || handlers || room || retired || self.broken || link.connection.is_closed()
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let until = self.retiring.map(|retiring| retiring.until);
+        self.link.connection.poll_timeout().into_iter().chain(until).min()
+    }
+
+    /// Writes what there is, as far as the stream takes it; says whether it took any.
+    fn write(&mut self, now: Instant, task: &mut TaskContext<'_>) -> bool {
+        let Some(stream) = self.stream.as_mut().filter(|_| !self.broken) else { return false };
         let mut wrote = false;
         while let Some(bytes) = self.link.connection.poll_transmit(now) {
             match Pin::new(&mut *stream).poll_write(task, bytes) {
@@ -113,25 +168,54 @@ impl State {
                     self.link.connection.advance_transmit(written);
                     wrote = true;
                 }
-                Poll::Ready(_) => return self.lose_stream(now),
+                Poll::Ready(_) => {
+                    self.broken = true;
+                    break;
+                }
                 Poll::Pending => break,
             }
         }
-        if wrote {
-            if let Poll::Ready(Err(_)) = Pin::new(stream).poll_flush(task) {
-                return self.lose_stream(now);
+        self.unflushed |= wrote;
+        if self.unflushed && !self.broken {
+            match Pin::new(stream).poll_flush(task) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(_)) => self.broken = true,
+                // Tried again in the runner's next turn.
+                Poll::Pending => {}
             }
-            self.link.on_written();
         }
+        if wrote {
+            self.link.on_moved();
+        }
+        wrote
     }
 
-    /// The stream takes no more: for the connection that is its end.
+    /// Settles and writes until there is no more, or the stream takes no more.
+    fn write_all(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) {
+        loop {
+            self.link.absorb(device.shared(), now);
+            if let Some(Retiring { until, status }) = self.retiring
+                && (now >= until || self.link.connection.is_idle())
+            {
+                self.retiring = None;
+                self.link.connection.close(now, status);
+            }
+            if !self.write(now, task) {
+                break;
+            }
+        }
+        if self.broken {
+            // What arrived before may say why.  SPEC §16.3
+            self.read(device, now, task);
+            self.lose_stream(now);
+        }
+        self.link.absorb(device.shared(), now);
+    }
+
+    /// The stream is of no more use: for the connection that is its end.
     fn lose_stream(&mut self, now: Instant) {
         self.stream = None;
         self.link.connection.handle_eof(now);
-        if let Some(runner) = &self.runner {
-            runner.wake_by_ref();
-        }
     }
 
     /// Reads what has come, and lets the connection and the link act on it.
@@ -161,10 +245,11 @@ impl State {
             bytes = &bytes[taken..];
             self.link.absorb(device.shared(), now);
         }
+        self.link.on_moved();
     }
 
     fn is_flushed(&mut self, now: Instant) -> bool {
-        self.stream.is_none() || self.link.connection.poll_transmit(now).is_none()
+        self.stream.is_none() || (self.link.connection.poll_transmit(now).is_none() && !self.unflushed)
     }
 }
 
@@ -175,12 +260,21 @@ pub struct Runner {
     /// Filled under the lock, used outside of it.
     requests: VecDeque<Incoming<Handler>>,
     stops: VecDeque<(ExchangeId, StopCause)>,
+    woken: Vec<Waker>,
     connected: bool,
+    finished: bool,
 }
 
 impl Runner {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core, requests: VecDeque::new(), stops: VecDeque::new(), connected: false }
+        Self {
+            core,
+            requests: VecDeque::new(),
+            stops: VecDeque::new(),
+            woken: Vec::new(),
+            connected: false,
+            finished: false,
+        }
     }
 
     /// Drives the connection until it has ended and its last bytes are sent; says why it ended.
@@ -191,6 +285,7 @@ impl Runner {
     pub async fn run(mut self) -> CloseReason {
         let mut sleep = pin!(time::sleep(Duration::ZERO));
         let reason = poll_fn(|task| self.poll(task, sleep.as_mut())).await;
+        self.finish();
         let stream = lock(&self.core.state).stream.take();
         if let Some(stream) = stream {
             linger(stream).await;
@@ -235,25 +330,24 @@ impl Runner {
         state.link.connection.handle_timeout(now);
         state.link.absorb(device.shared(), now);
         state.read(device, now, task);
-        state.link.absorb(device.shared(), now);
-        state.write(now, task);
-        // What could not be written may have ended the connection, and room may have let more in.
-        state.link.absorb(device.shared(), now);
-        state.write(now, task);
+        state.write_all(device, now, task);
         mem::swap(&mut self.requests, &mut state.link.requests);
         mem::swap(&mut self.stops, &mut state.link.stops);
-        state.wakes_at = state.link.connection.poll_timeout();
+        mem::swap(&mut self.woken, &mut state.link.woken);
+        state.wakes_at = state.next_timeout();
         let timeout = state.wakes_at;
-        let connected = !self.connected && state.link.connected;
+        // One that has ended already takes no other's place.
+        let connected = !self.connected && state.link.connected && state.link.closed.is_none();
         let ended = state.link.closed.filter(|_| state.is_flushed(now));
         let peer = state.link.connection.peer();
         drop(guard);
+        self.woken.drain(..).for_each(Waker::wake);
         device.on_drained();
         if let (true, Some(peer)) = (connected, peer) {
             self.connected = true;
             trace::connected(peer);
             for older in device.on_connected(peer, &core) {
-                ::tokio::spawn(async move { older.retire(Status::REPLACED).await });
+                older.core.retire(Status::REPLACED);
             }
         }
         (timeout, ended)
@@ -311,84 +405,43 @@ impl Runner {
     }
 }
 
-impl Drop for Runner {
-    fn drop(&mut self) {
-        let now = self.core.device.now();
-        let (id, peer, reason, running) = {
-            let mut state = lock(&self.core.state);
+impl Runner {
+    /// Once the connection has ended: nothing of it stays with the device, and no handler goes on.
+    fn finish(&mut self) {
+        if mem::replace(&mut self.finished, true) {
+            return;
+        }
+        let device = &self.core.device;
+        let now = device.now();
+        let (id, peer, reason, running) = self.core.look(|state| {
             // Nothing where it has ended already.
             state.link.connection.handle_eof(now);
-            state.link.absorb(self.core.device.shared(), now);
-            state.stream = None;
-            let running = mem::take(&mut state.running);
-            (state.link.id, state.link.connection.peer(), state.link.closed, running)
-        };
+            state.link.absorb(device.shared(), now);
+            let link = &state.link;
+            (link.id, link.connection.peer(), link.closed, mem::take(&mut state.running))
+        });
         for task in running.into_values().filter_map(|running| running.task) {
             task.abort();
         }
-        self.core.device.on_closed(peer, id, Arc::as_ptr(&self.core));
-        self.core.device.on_drained();
+        device.on_closed(peer, id, Arc::as_ptr(&self.core));
+        device.on_drained();
         if let Some(reason) = reason {
             trace::closed(peer, reason);
         }
     }
 }
 
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.finish();
+        let ended = self.core.look(|state| (state.stream.take(), state.runner.take()));
+        drop(ended);
+    }
+}
+
 impl fmt::Debug for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runner").finish_non_exhaustive()
-    }
-}
-
-/// An answer that is owed: given when the handler is done, or when it is dropped or panics.
-struct Owed {
-    core: Arc<Core>,
-    id: ExchangeId,
-    answered: bool,
-}
-
-impl Owed {
-    fn pay(&mut self, reply: Reply) {
-        self.answered = true;
-        let id = self.id;
-        self.core.with(|state, _| {
-            state.running.remove(&id);
-            state.respond(id, reply);
-        });
-    }
-
-    /// Leaves the sending to the runner, whose turn it is.
-    fn pay_quietly(&mut self, reply: Reply) {
-        self.answered = true;
-        lock(&self.core.state).respond(self.id, reply);
-    }
-}
-
-impl Drop for Owed {
-    fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let id = self.id;
-        let stopped = self.core.with(|state, _| {
-            let stopped = state.running.remove(&id).is_some_and(|running| running.stopping);
-            let status = if stopped { Status::CANCELLED } else { Status::FAILED };
-            state.link.respond(id, status, Vec::new());
-            stopped
-        });
-        if !stopped {
-            trace::handler_failed(lock(&self.core.state).link.connection.peer());
-        }
-    }
-}
-
-impl State {
-    fn respond(&mut self, id: ExchangeId, reply: Reply) {
-        match reply {
-            Ok(body) => self.link.respond(id, Status::OK, body),
-            Err(Refusal::Busy(retry)) => self.link.respond_busy(id, retry),
-            Err(Refusal::Status(status)) => self.link.respond(id, status, Vec::new()),
-        }
     }
 }
 

@@ -11,10 +11,7 @@ use futures_core::Stream;
 use super::error::SubscribeError;
 use super::runner::Core;
 use crate::adapter::link::Publication;
-use crate::exchange::ExchangeId;
-use crate::publication::Missed;
-use crate::typed::{self, Topic};
-use crate::wire::Point;
+use crate::{ExchangeId, Missed, Point, Topic};
 
 /// How to subscribe.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -163,7 +160,7 @@ impl<T: Topic> Stream for Subscription<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<T, Gap>>> {
         let decode =
-            |publication: &Publication| typed::from_bytes(&publication.body).map_err(|_| Gap::BadBody);
+            |publication: &Publication| crate::from_bytes(&publication.body).map_err(|_| Gap::BadBody);
         if let Some(publication) = self.next.take() {
             return Poll::Ready(Some(decode(&publication)));
         }

@@ -7,8 +7,7 @@ use ::tokio::io::duplex;
 use super::device::Device;
 use super::error::ConnectError;
 use super::handle::Handle;
-use crate::config::Admission;
-use crate::role::Role;
+use crate::{Admission, Role};
 
 /// Both ends of a connection in memory.
 #[derive(Debug)]

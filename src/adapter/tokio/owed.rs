@@ -1,0 +1,62 @@
+//! What a handler owes to its caller.
+
+use std::sync::Arc;
+use std::vec::Vec;
+
+use super::device::{Refusal, Reply};
+use super::runner::{Core, State};
+use crate::adapter::trace;
+use crate::{ExchangeId, Status};
+
+/// An answer that is owed: given when the handler is done, or when it is dropped or panics.
+pub(super) struct Owed {
+    pub(super) core: Arc<Core>,
+    pub(super) id: ExchangeId,
+    pub(super) answered: bool,
+}
+
+impl Owed {
+    pub(super) fn pay(&mut self, reply: Reply) {
+        self.answered = true;
+        let id = self.id;
+        self.core.with(|state, _| {
+            state.running.remove(&id);
+            state.respond(id, reply);
+        });
+    }
+
+    /// Leaves the sending to the runner, whose turn it is.
+    pub(super) fn pay_quietly(&mut self, reply: Reply) {
+        self.answered = true;
+        self.core.look(|state| state.respond(self.id, reply));
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let id = self.id;
+        let failed = self.core.with(|state, _| {
+            let stopped = state.running.remove(&id).is_some_and(|running| running.stopping);
+            let status = if stopped { Status::CANCELLED } else { Status::FAILED };
+            state.link.respond(id, status, Vec::new());
+            // With the connection, handlers end that have done nothing wrong.
+            !stopped && state.link.closed.is_none()
+        });
+        if failed {
+            trace::handler_failed(self.core.look(|state| state.link.connection.peer()));
+        }
+    }
+}
+
+impl State {
+    fn respond(&mut self, id: ExchangeId, reply: Reply) {
+        match reply {
+            Ok(body) => self.link.respond(id, Status::OK, body),
+            Err(Refusal::Busy(retry)) => self.link.respond_busy(id, retry),
+            Err(Refusal::Status(status)) => self.link.respond(id, status, Vec::new()),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Handlers: their state, their ends, and what they may do inside.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use symbolon::tokio::{CallError, Context, Refusal, SubscribeOptions};
+use symbolon::{Allow, Kind, Overflow, Status};
+
+use super::{
+    Double, Doubled, Room, SECOND, builder, device, in_memory, limits, over_tcp, settle, soon, until,
+};
+
+fn status(status: Status) -> Result<Vec<u8>, CallError> {
+    Err(CallError::Status(status, Vec::new()))
+}
+
+#[tokio::test]
+async fn state_is_what_a_closure_captures() {
+    let count = Arc::new(AtomicU32::new(0));
+    let captured = count.clone();
+    let counter = builder(2)
+        .on_raw("count", move |_, _| {
+            let number = captured.fetch_add(1, Ordering::SeqCst) + 1;
+            async move { Ok(vec![u8::try_from(number).unwrap()]) }
+        })
+        .build()
+        .unwrap();
+    let (a, _b) = over_tcp(&device(1), &counter).await;
+    assert_eq!(a.call_raw("count", b"", None).await, Ok(vec![1]));
+    assert_eq!(a.call_raw("count", b"", None).await, Ok(vec![2]));
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_panic_answers_failed_and_the_connection_lives() {
+    let clumsy = builder(2)
+        .on_raw("at/once", |_, _| -> std::future::Ready<Result<Vec<u8>, Refusal>> { panic!("meant") })
+        .on_raw("first/poll", |_, _| async { panic!("meant") })
+        .on_raw("later", |_, _| async {
+            tokio::task::yield_now().await;
+            panic!("meant")
+        })
+        .build()
+        .unwrap();
+    let (a, _b) = over_tcp(&device(1), &clumsy).await;
+    for method in ["at/once", "first/poll", "later"] {
+        assert_eq!(soon(a.call_raw(method, b"", None)).await, status(Status::FAILED), "{method}");
+        assert_eq!(a.call(&Double(3)).await, Ok(Doubled(6)));
+    }
+}
+
+/// SPEC §10.4: dropping the call asks the other side to stop, which drops the handler and frees the slot.
+#[tokio::test]
+async fn a_caller_that_gives_up_drops_the_handler() {
+    let room = Room::new();
+    let served = room.serve(builder(2)).limits(limits(|limits| limits.requests_in = 1)).build().unwrap();
+    let (a, _b) = over_tcp(&device(1), &served).await;
+    for round in 1..=3 {
+        let asker = a.clone();
+        let call = tokio::spawn(async move { asker.call_raw("stay", b"", None).await });
+        until(|| room.entered() == round && room.inside() == 1).await;
+        call.abort();
+        until(|| room.inside() == 0).await;
+    }
+    assert_eq!(soon(a.call(&Double(1))).await, Ok(Doubled(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_drops_the_handler() {
+    let room = Room::new();
+    let (a, _b) = in_memory(&device(1), &room.serve(builder(2)).build().unwrap(), 4096).await;
+    let answer = a.call_raw("stay", b"", Some(SECOND)).await;
+    assert_eq!(answer, Err(CallError::DeadlinePassed));
+    settle().await;
+    assert_eq!((room.entered(), room.inside()), (1, 0));
+    assert_eq!(a.call(&Double(1)).await, Ok(Doubled(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_sees_who_asks_and_how_long_it_may_take() {
+    let served = builder(2)
+        .on_raw("who", |context: Context, _| async move {
+            let left = context.time_left().map_or(0, |left| left.as_millis());
+            Ok(format!("{} {left}", context.peer()).into_bytes())
+        })
+        .build()
+        .unwrap();
+    let caller = device(1);
+    let (a, _b) = in_memory(&caller, &served, 4096).await;
+    let seen = a.call_raw("who", b"", Some(2 * SECOND)).await.unwrap();
+    assert_eq!(String::from_utf8(seen).unwrap(), format!("{} 2000", caller.peer_id()));
+}
+
+/// Each handler calls back before it answers: five levels deep, from both sides at once.
+#[tokio::test]
+async fn handlers_call_back_and_forth_without_end() {
+    fn ping_pong(
+        context: Context,
+        body: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Refusal>> + Send>> {
+        Box::pin(async move {
+            let [depth] = body[..] else { return Err(Status::BAD_REQUEST.into()) };
+            if depth == 0 {
+                return Ok(Vec::new());
+            }
+            let deeper = context.handle().call_raw("ping/pong", &[depth - 1], None).await;
+            let mut path = deeper.map_err(|_| Status::FAILED)?;
+            path.push(depth);
+            Ok(path)
+        })
+    }
+    for capacity in [1, 65_536] {
+        let a = builder(1).on_raw("ping/pong", ping_pong).build().unwrap();
+        let b = builder(2).on_raw("ping/pong", ping_pong).build().unwrap();
+        let (a, b) = in_memory(&a, &b, capacity).await;
+        let (from_a, from_b) = soon(async {
+            tokio::join!(a.call_raw("ping/pong", &[5], None), b.call_raw("ping/pong", &[5], None))
+        })
+        .await;
+        assert_eq!((from_a, from_b), (Ok(vec![1, 2, 3, 4, 5]), Ok(vec![1, 2, 3, 4, 5])));
+    }
+}
+
+#[tokio::test]
+async fn handlers_publish_and_subscribe_on_their_own_connection() {
+    let kind = Kind::Event { depth: 4, overflow: Overflow::DropOldest };
+    let busy = |number: u8| {
+        builder(number)
+            .topic_raw("news", kind)
+            .on_raw("all", |context: Context, body| async move {
+                let subscribed = context.handle().subscribe_raw("news", SubscribeOptions::default()).await;
+                let _news = subscribed.map_err(|_| Status::FAILED)?;
+                let published = context.handle().device().publish_raw("news", &body).await;
+                published.map_err(|_| Status::FAILED)?;
+                Ok(body)
+            })
+            .build()
+            .unwrap()
+    };
+    let (a, b) = over_tcp(&busy(1), &busy(2)).await;
+    let mut news = a.subscribe_raw("news", SubscribeOptions::default()).await.unwrap();
+    for round in 0..10_u8 {
+        let body = [round];
+        let (from_a, from_b) =
+            soon(async { tokio::join!(a.call_raw("all", &body, None), b.call_raw("all", &body, None)) })
+                .await;
+        assert_eq!((from_a, from_b), (Ok(vec![round]), Ok(vec![round])));
+        let delivery = soon(news.next()).await.unwrap();
+        assert_eq!(delivery.publication.unwrap().body, [round]);
+    }
+}
+
+/// The body here does not decode: whoever may not call is told *denied*, not *bad request*.
+#[tokio::test]
+async fn who_may_not_call_is_denied_before_the_body_is_decoded() {
+    let stranger = device(3).peer_id();
+    let served = symbolon::tokio::Device::builder(super::identity(2))
+        .admit(|_| true)
+        .on_for(Allow::only([stranger]), |_, Double(number)| async move { Ok(Doubled(number)) })
+        .build()
+        .unwrap();
+    let (a, _b) = over_tcp(&device(1), &served).await;
+    assert_eq!(a.call_raw("math/double", b"\xff", None).await, status(Status::DENIED));
+    let (c, _d) = over_tcp(&device(3), &served).await;
+    assert_eq!(c.call_raw("math/double", b"\xff", None).await, status(Status::BAD_REQUEST));
+    assert_eq!(c.call(&Double(9)).await, Ok(Doubled(9)));
+}
+
+#[tokio::test]
+async fn a_reply_that_does_not_fit_is_too_large() {
+    let served = builder(2)
+        .on_raw("much", |_, _| async { Ok(vec![0; 20_000]) })
+        .on_raw("much/later", |_, _| async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Ok(vec![0; 20_000])
+        })
+        .build()
+        .unwrap();
+    let (a, _b) = over_tcp(&device(1), &served).await;
+    assert_eq!(a.call_raw("much", b"", None).await, status(Status::TOO_LARGE));
+    assert_eq!(a.call_raw("much/later", b"", None).await, status(Status::TOO_LARGE));
+    assert_eq!(a.call(&Double(1)).await, Ok(Doubled(2)));
+}
