@@ -112,7 +112,7 @@ impl Limits {
             subscriptions_out: 4,
             call_queue: 2_048,
             publication_queue: 1_024,
-            buffer_at_rest: 2_048,
+            buffer_at_rest: 1_026,
         }
     }
 

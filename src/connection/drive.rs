@@ -122,8 +122,6 @@ impl Connection {
                 let (peer, admitted) = (established.peer, established.admitted);
                 let session = Session::new(self.role(), established, self.limits, self.timeouts.answer);
                 self.state = State::Session(Box::new(session));
-                self.arm_silence();
-                self.arm_keepalive();
                 match (self.role(), admitted) {
                     (Role::Initiator, _) => {}
                     (Role::Responder, Some(true)) => self.let_in(),
@@ -141,8 +139,11 @@ impl Connection {
     pub(super) fn let_in(&mut self) {
         if let State::Session(session) = &mut self.state {
             session.admit();
+            let peer = session.peer;
             self.timers.stop(Timer::Handshake);
-            self.pending = Some(Pending::Connected(session.peer));
+            self.arm_silence();
+            self.arm_keepalive();
+            self.pending = Some(Pending::Connected(peer));
         }
     }
 
@@ -163,6 +164,7 @@ impl Connection {
                 Ok(Some(Received::Event(pending))) => {
                     if matches!(pending, Pending::Connected(_)) {
                         self.timers.stop(Timer::Handshake);
+                        self.arm_keepalive();
                     }
                     self.pending = Some(pending);
                 }
@@ -324,8 +326,8 @@ impl Connection {
     }
 
     pub(super) fn arm_keepalive(&mut self) {
-        // TIM-1
-        if let Some(silence) = self.timeouts.silence {
+        // TIM-1; before `accept` the handshake's own timer watches.
+        if let Some(silence) = self.timeouts.silence.filter(|_| self.is_connected()) {
             self.timers.set(Timer::Keepalive, self.clock + silence / 2);
         }
     }

@@ -76,7 +76,7 @@ impl Default for TopicLimits {
         Self {
             topics: 256,
             subscriptions: 16_384,
-            subscriptions_per_link: 64,
+            subscriptions_per_link: 256,
             matches: 65_536,
             depth: 1024,
             body: 64 << 10,
