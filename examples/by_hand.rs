@@ -19,8 +19,8 @@ use std::time::Duration;
 use std::{env, thread};
 
 use symbolon::{
-    Admission, CloseReason, Config, Connection, Event, ExchangeId, Identity, Instant, Missed, Outgoing,
-    PeerId, Point, Seed, SendError, Status, name,
+    Admission, CloseReason, Config, Connection, Event, ExchangeId, Identity, Instant, Kind, LinkId, Offer,
+    Overflow, PeerId, Point, Seed, SendError, Status, TopicId, TopicLimits, Topics, Verdict,
 };
 
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
@@ -146,18 +146,23 @@ impl Clock {
 /// Serves `count` connections, one after the other.
 fn listen(device: &Config, listener: &TcpListener, count: usize) -> Result<()> {
     println!("listening: by_hand dial {} {}", listener.local_addr()?, device.identity().peer_id());
-    let epoch = RandomState::new().hash_one("the epoch of this run") as u32;
+    let mut publisher = Publisher::new()?;
     for socket in listener.incoming().take(count) {
         let clock = Clock::start();
         let connection = Connection::responder(device, Admission::Ask, Seed::random()?, clock.now());
-        let mut counter = Counter { epoch, subscribers: Vec::new() };
-        let ended = run(connection, socket?, &clock, |connection, now| serve(connection, now, &mut counter));
+        let ended =
+            run(connection, socket?, &clock, |connection, now| serve(connection, now, &mut publisher));
+        publisher.topics.drop_link(LINK);
         println!("listener: {}", ended.map_or_else(|error| error.to_string(), |reason| reason.to_string()));
     }
     Ok(())
 }
 
-fn serve(connection: &mut Connection, now: Instant, counter: &mut Counter) -> Result<Option<CloseReason>> {
+fn serve(
+    connection: &mut Connection,
+    now: Instant,
+    publisher: &mut Publisher,
+) -> Result<Option<CloseReason>> {
     while let Some(event) = connection.poll_event() {
         match event {
             // A device that is not for everybody looks the peer up here, or has an `Admission::Only`.
@@ -172,17 +177,16 @@ fn serve(connection: &mut Connection, now: Instant, counter: &mut Counter) -> Re
             Event::Request { id, method: "fail", .. } => answer(connection, id, Status::new(300), b"")?,
             Event::Request { id, .. } => answer(connection, id, Status::NOT_FOUND, b"")?,
             Event::Subscribe { id, filter, from } => {
-                let matches = name::matches(filter, Counter::TOPIC);
-                connection.accept_subscription(id)?;
-                counter.subscribe(id, matches, from);
+                let filter = filter.to_owned();
+                publisher.subscribe(connection, id, &filter, from)?;
             }
-            Event::Unsubscribe { id } => counter.unsubscribe(connection, id)?,
+            Event::Unsubscribe { id } => publisher.unsubscribe(connection, id)?,
             Event::Closed { reason } => return Ok(Some(reason)),
             // `Stop`: nothing here works for longer.  `GoingAway`: this side opens nothing; the peer will close.
             _ => {}
         }
     }
-    counter.publish(connection)?;
+    publisher.pump(connection);
     Ok(None)
 }
 
@@ -195,69 +199,70 @@ fn answer(connection: &mut Connection, id: ExchangeId, status: Status, body: &[u
     }
 }
 
-/// A topic with five publications, and how far each subscriber has come.  A device with real topics keeps
-/// them in a `Topics`.
-struct Counter {
-    epoch: u32,
-    subscribers: Vec<Subscriber>,
+/// The topics of this device.  One table serves all connections of a device; here there is one at a time.
+struct Publisher {
+    topics: Topics,
+    count: TopicId,
 }
 
-struct Subscriber {
-    id: ExchangeId,
-    /// The sequence of the next publication for it.
-    next: u64,
-    missed: Missed,
-}
+/// The number that the table knows the one connection by.
+const LINK: LinkId = LinkId(0);
 
-impl Counter {
+impl Publisher {
     const TOPIC: &str = "count";
-    const END: u64 = 5;
+    const KIND: Kind = Kind::Event { depth: 16, overflow: Overflow::DropOldest };
 
-    fn subscribe(&mut self, id: ExchangeId, matches: bool, from: Option<Point>) {
-        let (next, missed) = match from {
-            _ if !matches => (Self::END, Missed::NONE),
-            None => (0, Missed::NONE),
-            Some(last) if last.epoch == self.epoch && last.sequence < Self::END => {
-                (last.sequence + 1, Missed::NONE)
-            }
-            // A point of another run: nobody knows what lies between.
-            Some(_) => (0, Missed { count: 0, unknown: true }),
-        };
-        self.subscribers.push(Subscriber { id, next, missed });
+    /// Numbering begins anew with each start, which subscribers tell by a random epoch.
+    fn new() -> Result<Self> {
+        let epoch = RandomState::new().hash_one("the epoch of this run") as u32;
+        let mut topics = Topics::new(epoch, TopicLimits::default());
+        let count = topics.declare(Self::TOPIC, Self::KIND)?;
+        Ok(Self { topics, count })
+    }
+
+    /// Lets the peer subscribe, and counts to five for it.
+    fn subscribe(
+        &mut self,
+        connection: &mut Connection,
+        id: ExchangeId,
+        filter: &str,
+        from: Option<Point>,
+    ) -> Result<()> {
+        match self.topics.subscribe(LINK, id, filter, from) {
+            Ok(()) => connection.accept_subscription(id)?,
+            Err(status) => return Ok(connection.respond(id, status, b"")?),
+        }
+        for number in ["0", "1", "2", "3", "4"] {
+            self.topics.publish(self.count, number.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// What was not sent is told, then the subscription ends: nothing is lost silently.
+    fn unsubscribe(&mut self, connection: &mut Connection, id: ExchangeId) -> Result<()> {
+        if let Some(missed) = self.topics.unsubscribe(LINK, id) {
+            connection.publish_missed(id, missed)?;
+        }
+        Ok(connection.end_subscription(id, Status::CANCELLED)?)
     }
 
     /// Sends what the subscribers have credit for; the rest waits for another turn.
-    fn publish(&mut self, connection: &mut Connection) -> Result<()> {
-        for subscriber in &mut self.subscribers {
-            while subscriber.next < Self::END {
-                let body = subscriber.next.to_string();
-                let publication = Outgoing {
-                    topic: Self::TOPIC,
-                    point: Point { epoch: self.epoch, sequence: subscriber.next },
-                    missed: subscriber.missed,
-                    retained: false,
-                    body: body.as_bytes(),
-                };
-                match connection.publish(subscriber.id, &publication) {
-                    Ok(()) => (subscriber.next, subscriber.missed) = (subscriber.next + 1, Missed::NONE),
-                    Err(SendError::NoCredit | SendError::Full | SendError::Closed) => break,
-                    Err(error) => return Err(error.into()),
+    fn pump(&mut self, connection: &mut Connection) {
+        self.topics.pump(LINK, |offer| {
+            let sent = match offer {
+                Offer::Publication { subscription, publication } => {
+                    connection.publish(subscription, &publication)
                 }
+                Offer::Missed { subscription, missed } => connection.publish_missed(subscription, missed),
+            };
+            match sent {
+                Ok(()) => Verdict::Sent,
+                Err(SendError::NoCredit) => Verdict::NoCredit,
+                Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
+                Err(SendError::UnknownExchange) => Verdict::Gone,
+                Err(_) => Verdict::Full,
             }
-        }
-        Ok(())
-    }
-
-    /// What was not sent is counted, then the subscription ends: nothing is lost silently.
-    fn unsubscribe(&mut self, connection: &mut Connection, id: ExchangeId) -> Result<()> {
-        for leaving in self.subscribers.extract_if(.., |subscriber| subscriber.id == id) {
-            let missed = Missed { count: (Self::END - leaving.next) as u32, ..leaving.missed };
-            if missed.is_any() {
-                connection.publish_missed(id, missed)?;
-            }
-            connection.end_subscription(id, Status::CANCELLED)?;
-        }
-        Ok(())
+        });
     }
 }
 
@@ -277,7 +282,7 @@ fn dial(device: &Config, socket: TcpStream, peer: PeerId) -> Result<()> {
                 Event::Connected { peer } => println!("dialler: connected with {peer}"),
                 Event::Response { status, body, .. } => {
                     println!("dialler: echo: {status}, {:?}", body.escape_ascii().to_string());
-                    connection.subscribe(Counter::TOPIC, 1_000, None)?;
+                    connection.subscribe(Publisher::TOPIC, 1_000, None)?;
                 }
                 Event::Publication { id, publication } => {
                     let (body, cost) = (publication.body.escape_ascii(), publication.cost);

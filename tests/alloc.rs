@@ -303,7 +303,7 @@ fn a_strangers_handshake_has_a_fixed_cost() {
     assert!(two.metered.is_closed());
 }
 
-/// Prints what a connection costs, for the README.
+/// What a connection costs is what the README says.
 #[test]
 fn what_a_connection_costs() {
     for (name, limits, most) in [("default", Limits::default(), 8_192), ("small", Limits::small(), 12_288)] {
@@ -321,9 +321,16 @@ fn what_a_connection_costs() {
             let size = size_of::<Connection>();
             if responder {
                 let peak = peaks[0].max(peaks[1]);
-                println!(
+                let line = format!(
                     "{name} connection: struct {size} B, heap at rest {live} B, handshake peak {peak} B"
                 );
+                println!("{line}");
+                if cfg!(all(target_pointer_width = "64", target_os = "linux")) {
+                    assert!(
+                        include_str!("../README.md").contains(&line),
+                        "the README says otherwise: {line}"
+                    );
+                }
             }
             assert!(live <= peak && peak <= most, "{live} {peak}");
             let buffered = two.metered.buffered() as isize;
