@@ -126,6 +126,7 @@ fn the_table_of_layers_points_one_way() {
     }
 }
 
+/// Sentence 1: the core reads no clock, no socket and no random numbers, since it cannot name what would read them.
 #[test]
 fn each_library_has_one_place_that_names_it() {
     let mut complaints = Vec::new();

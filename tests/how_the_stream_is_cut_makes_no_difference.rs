@@ -1,4 +1,4 @@
-//! *How the byte stream is cut makes no difference to the events.*
+//! Sentence 6: *How the byte stream is cut makes no difference to the events.*
 //!
 //! Two applications that act on nothing but events hold a conversation; what each wrote is then replayed to the other,
 //! cut in another way each time.

@@ -41,7 +41,7 @@ fn a_subscribe_with_half_a_point_is_a_violation() {
     }
 }
 
-/// MSG-2: each ping its pong; of several that wait, the newest.
+/// MSG-2, R11: each ping its pong; of several that wait, the newest, so that a flood costs one answer.
 #[test]
 fn the_newest_ping_is_answered() {
     for role in [Role::Initiator, Role::Responder] {

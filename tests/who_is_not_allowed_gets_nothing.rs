@@ -1,4 +1,4 @@
-//! *Who is not allowed gets nothing: no event, no memory beyond the handshake's fixed cost, no method's body decoded.*
+//! Sentence 11: *Who is not allowed gets nothing: no event, no memory beyond the handshake's fixed cost, no method's body decoded.*
 
 mod common;
 

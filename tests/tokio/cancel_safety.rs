@@ -1,4 +1,4 @@
-//! Any adapter future may be dropped at any await without losing a byte or tearing state.
+//! Sentence 12: any adapter future may be dropped at any await without losing a byte or tearing state.
 
 use std::future::{Future, poll_fn};
 use std::task::Poll;
