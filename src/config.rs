@@ -91,7 +91,8 @@ pub struct Limits {
     pub subscriptions_in: u16,
     /// How many subscriptions may be open there; the peer's own limit holds as well.
     pub subscriptions_out: u16,
-    /// Bytes of requests and answers that wait to be sent.
+    /// Bytes of requests and answers that wait to be sent.  The buffer behind it, like that of
+    /// `publication_queue`, may reach about twice as much.
     pub call_queue: usize,
     /// Bytes of publications that wait to be sent.
     pub publication_queue: usize,

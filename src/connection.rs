@@ -48,7 +48,7 @@ use crate::wire::preamble::PREAMBLE_LEN;
 /// **After any B or C, drain D: events until there are none, then bytes until there are none; then sleep
 /// until the instant named.**  Nothing breaks if that is done late or in another order; it only comes later.
 ///
-/// `now` never has to be exact.  A clock that jumps back is taken as standing still.
+/// A clock that jumps back is taken as standing still.
 ///
 /// ```
 /// use symbolon::{Admission, Config, Connection, Event, Identity, Instant, SecretKey, Seed, Status};
@@ -94,7 +94,7 @@ pub struct Connection {
     clock: Instant,
     limits: Limits,
     timeouts: Timeouts,
-    /// At most one event waits; nothing is read meanwhile.
+    /// Nothing is read while it waits.
     pending: Option<Pending>,
     ending: Option<CloseReason>,
     reported: bool,
@@ -112,14 +112,14 @@ enum State {
 impl Connection {
     /// The side that dials.  Its first bytes wait in [`poll_transmit`](Self::poll_transmit).
     ///
-    /// `seed` becomes the ephemeral key: it must be fresh, see [`Seed`].
+    /// `seed`, which becomes the ephemeral key, must be fresh: see [`Seed`].
     pub fn initiator(config: &Config, admission: Admission, seed: Seed, now: Instant) -> Self {
         Self::new(Role::Initiator, config, admission, &seed, now)
     }
 
     /// The side that was dialled.
     ///
-    /// `seed` becomes the ephemeral key: it must be fresh, see [`Seed`].
+    /// `seed` must be fresh, as above.
     pub fn responder(config: &Config, admission: Admission, seed: Seed, now: Instant) -> Self {
         Self::new(Role::Responder, config, admission, &seed, now)
     }
@@ -208,13 +208,11 @@ impl Connection {
     /// The hash of the handshake: the same 32 bytes at both ends, and at no other connection.  Good for
     /// comparing by eye, or for binding another protocol to this connection.
     pub fn channel_binding(&self) -> Option<[u8; 32]> {
-        match &self.state {
-            State::Session(session) => Some(session.hash),
-            State::Handshake(_) | State::Failed(..) => None,
-        }
+        let State::Session(session) = &self.state else { return None };
+        Some(session.hash)
     }
 
-    /// Bytes of heap that the buffers hold at the moment.
+    /// Bytes of heap in buffers.
     pub fn buffered(&self) -> usize {
         let queues = match &self.state {
             State::Session(session) => session.queue_capacity(),
@@ -270,6 +268,8 @@ impl Connection {
     pub fn admit(&mut self, now: Instant) -> Result<(), SendError> {
         self.clock = self.clock.max(now);
         self.check_deciding()?;
+        // Answered, whether it was heard or not.
+        self.pending = None;
         match &mut self.state {
             State::Handshake(handshake) => {
                 let progress = handshake.finish_initiator(self.wire.buffer());
@@ -340,7 +340,8 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::UnknownExchange`] where nobody waits (any more), [`SendError::TooLarge`] where the body
-    /// does not fit: answer with [`Status::TOO_LARGE`] instead.
+    /// does not fit: answer with [`Status::TOO_LARGE`] instead; [`SendError::Full`] until something was sent:
+    /// the answer is still owed then; [`SendError::Closed`].
     pub fn respond(&mut self, id: ExchangeId, status: Status, body: &[u8]) -> Result<(), SendError> {
         self.session()?.respond(id.number(), status, body)
     }
@@ -385,7 +386,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::UnknownExchange`] where it is none that waits.
+    /// [`SendError::UnknownExchange`] where it is none that waits; [`SendError::Full`] until something was sent.
     pub fn accept_subscription(&mut self, id: ExchangeId) -> Result<(), SendError> {
         self.session()?.accept_subscription(id.number())
     }
@@ -394,7 +395,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::NoCredit`] until the subscriber has read, [`SendError::Full`] until something was sent.
+    /// [`SendError::NoCredit`] until the subscriber has read, [`SendError::Full`] until something was sent;
+    /// also `TooLarge`, `Name`, and `UnknownExchange` where it does not stand.
     pub fn publish(&mut self, id: ExchangeId, publication: &Outgoing<'_>) -> Result<(), SendError> {
         self.session()?.publish(id.number(), publication)
     }
@@ -464,7 +466,8 @@ impl Connection {
     /// Bytes for the peer, if any; tell by [`advance_transmit`](Self::advance_transmit) how many were written.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<&[u8]> {
-        self.handle_timeout(now);
+        // Fires no timer: that could make an event, after a caller has drained them and before it sleeps.
+        self.clock = self.clock.max(now);
         if self.wire.is_empty() {
             self.seal();
         }

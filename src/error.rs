@@ -56,6 +56,7 @@ impl CloseReason {
 
 /// What took too long.  SPEC §15
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TimedOut {
     /// The answer to this side's `close`, or the last bytes of an ending.
     #[error("the ending")]
@@ -171,6 +172,9 @@ pub enum SendError {
     /// The subscriber has given no credit for it yet; try again when it has read.  SPEC §11
     #[error("no credit")]
     NoCredit,
+    /// The peer, or this side's own limits, allow no exchange of this kind at all.
+    #[error("exchanges of this kind are not taken")]
+    NoneTaken,
     /// The handshake has not come far enough.
     #[error("not connected yet")]
     NotConnected,

@@ -67,6 +67,7 @@ impl Allow {
 
 /// Why a method was not added. Nothing changed, and the handler was dropped.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RouteError {
     /// It is not a name.  SPEC §13
     #[error("not a method's name")]

@@ -400,8 +400,8 @@ fn extreme_limits_are_kept() {
         let none = Knobs { max_frame: 256, max_requests: 0, max_subscriptions: 0, ..Knobs::default() };
         let (_, mut victim) = Attacker::connected_with(role, none);
         let now = victim.now;
-        assert_eq!(victim.connection.request(now, "m", b"", None), Err(SendError::TooMany));
-        assert_eq!(victim.connection.subscribe("m", 100, None), Err(SendError::TooMany));
+        assert_eq!(victim.connection.request(now, "m", b"", None), Err(SendError::NoneTaken));
+        assert_eq!(victim.connection.subscribe("m", 100, None), Err(SendError::NoneTaken));
     }
 }
 

@@ -71,8 +71,8 @@ fn the_least_limits_work() {
         })
     };
     let mut pair = Pair::connected_of(&least(1, 0), &least(2, 0));
-    assert_eq!(pair.a.request(pair.now, "m", b"", None), Err(SendError::TooMany));
-    assert_eq!(pair.b.subscribe("t", 9, None), Err(SendError::TooMany));
+    assert_eq!(pair.a.request(pair.now, "m", b"", None), Err(SendError::NoneTaken));
+    assert_eq!(pair.b.subscribe("t", 9, None), Err(SendError::NoneTaken));
     pair.pass(std::time::Duration::from_secs(100));
     assert!(pair.a.is_connected() && pair.b.is_connected());
     let mut pair = Pair::connected_of(&least(1, 1), &least(2, 1));

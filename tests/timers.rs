@@ -287,6 +287,7 @@ fn the_end_of_time_is_quiet() {
         let config = device_with(1, |_, timeouts| timeouts.silence = silence);
         let mut peer = Hostile::of(Role::Initiator, &config, Knobs::default());
         peer.victim.now = end;
+        peer.victim.connection.handle_timeout(end);
         let mut frames = 0;
         while let Some(bytes) = peer.victim.connection.poll_transmit(end) {
             let len = bytes.len();
@@ -348,4 +349,23 @@ fn silence_is_declared_in_milliseconds() {
         let payload = &peer.attacker.victim_payload;
         assert!(payload.windows(field.len()).any(|part| part == field), "{silence:?}");
     }
+}
+
+/// Sentence 5: whoever drains events, then bytes, then sleeps until the instant named, sleeps over no event: asking
+/// for bytes lets no time pass.
+#[test]
+fn asking_for_bytes_makes_no_event() {
+    let config = device_with(1, |_, timeouts| timeouts.silence = None);
+    let mut peer = Hostile::of(Role::Initiator, &config, Knobs::default());
+    let start = peer.victim.now;
+    peer.victim.connection.request(start, "m", b"", Some(SECOND)).unwrap();
+    let late = start + 2 * SECOND;
+    while let Some(bytes) = peer.victim.connection.poll_transmit(late) {
+        let len = bytes.len();
+        peer.victim.connection.advance_transmit(len);
+    }
+    assert!(peer.victim.connection.poll_event().is_none());
+    assert!(peer.victim.connection.poll_timeout().is_some_and(|at| at <= late));
+    peer.victim.connection.handle_timeout(late);
+    assert!(peer.victim.connection.poll_event().is_some());
 }

@@ -1,6 +1,7 @@
 //! What moves a connection on: units that are complete, timers that fire, and the ways to end.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use super::handshake::{Failed, Progress};
 use super::pending::Pending;
@@ -11,6 +12,11 @@ use crate::error::{CloseReason, HandshakeError, SendError, TimedOut};
 use crate::role::Role;
 use crate::status::Status;
 use crate::wire::frame;
+
+/// How long a connection without keepalive is idle before it gives memory back.
+const REST: Duration = Duration::from_secs(15);
+/// The frame buffers and queues, each at rest.
+const REST_ABOVE: usize = 4;
 
 impl Connection {
     /// The session, for a command.
@@ -291,6 +297,7 @@ impl Connection {
                 self.ping();
                 self.shrink();
             }
+            Timer::Rest => self.shrink(),
             Timer::Deadline => {
                 if let State::Session(session) = &mut self.state
                     && let Some(next) = session.expire(self.clock)
@@ -326,9 +333,17 @@ impl Connection {
     }
 
     pub(super) fn arm_keepalive(&mut self) {
-        // TIM-1; before `accept` the handshake's own timer watches.
-        if let Some(silence) = self.timeouts.silence.filter(|_| self.is_connected()) {
-            self.timers.set(Timer::Keepalive, self.clock + silence / 2);
+        // Before `accept` the handshake's own timer watches.
+        if !self.is_connected() {
+            return;
+        }
+        match self.timeouts.silence {
+            // TIM-1
+            Some(silence) => self.timers.set(Timer::Keepalive, self.clock + silence / 2),
+            None if self.buffered() > REST_ABOVE * self.limits.buffer_at_rest => {
+                self.timers.set(Timer::Rest, self.clock + REST);
+            }
+            None => {}
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Opened {
     pub(crate) deadline: Option<Instant>,
     /// Its opening has left in a frame.
     pub(crate) sealed: bool,
+    /// Its opening was taken out of the queue instead, since its deadline had passed.
+    pub(crate) unsent: bool,
     /// The application has been told its end; what still comes is ignored.  SPEC §10.4
     pub(crate) given_up: bool,
     pub(crate) cancel: Cancel,
@@ -179,6 +181,7 @@ impl Exchanges {
             id,
             deadline,
             sealed: false,
+            unsent: false,
             given_up: false,
             cancel: Cancel::No,
             answering: false,
@@ -295,16 +298,19 @@ impl Exchanges {
         self.ours.back().map(|opened| opened.id).filter(|newest| *newest > id)
     }
 
-    /// An exchange of ours whose deadline has passed and is still to be told.
-    pub(crate) fn overdue_ours(&mut self, now: Instant) -> Option<&mut Opened> {
-        self.ours.iter_mut().find(|o| !o.given_up && o.deadline.is_some_and(|deadline| deadline <= now))
+    /// The exchange of ours above this id whose deadline has passed and is still to be told.
+    pub(crate) fn overdue_ours(&self, above: u64, now: Instant) -> Option<u64> {
+        let from = self.ours.partition_point(|opened| opened.id <= above);
+        let overdue = |o: &&Opened| !o.given_up && o.deadline.is_some_and(|deadline| deadline <= now);
+        self.ours.range(from..).find(overdue).map(|opened| opened.id)
     }
 
-    /// An exchange of theirs whose deadline has passed without an answer.
-    pub(crate) fn overdue_theirs(&mut self, now: Instant) -> Option<&mut Taken> {
-        self.theirs
-            .iter_mut()
-            .find(|t| t.answer == Answer::Owed && t.deadline.is_some_and(|deadline| deadline <= now))
+    /// The exchange of theirs above this id whose deadline has passed without an answer.
+    pub(crate) fn overdue_theirs(&self, above: u64, now: Instant) -> Option<u64> {
+        let from = self.theirs.partition_point(|taken| taken.id <= above);
+        let overdue =
+            |t: &&Taken| t.answer == Answer::Owed && t.deadline.is_some_and(|deadline| deadline <= now);
+        self.theirs.range(from..).find(overdue).map(|taken| taken.id)
     }
 
     /// The next deadline that still matters.

@@ -271,12 +271,15 @@ impl Session {
 
     /// Gives up the exchanges whose deadline has passed.  SPEC §10.4
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Instant> {
-        while let Some(opened) = self.exchanges.overdue_ours(now) {
-            let id = opened.id;
+        // In one pass: both tables are sorted by id.
+        let mut id = 0;
+        while let Some(overdue) = self.exchanges.overdue_ours(id, now) {
+            id = overdue;
             self.give_up(id, Failure::DeadlinePassed, Status::DEADLINE_PASSED);
         }
-        while let Some(taken) = self.exchanges.overdue_theirs(now) {
-            let id = taken.id;
+        let mut id = 0;
+        while let Some(overdue) = self.exchanges.overdue_theirs(id, now) {
+            id = overdue;
             // EXC-12
             self.answer_without_body(id, Status::DEADLINE_PASSED);
             let cause = super::event::StopCause::Deadline;

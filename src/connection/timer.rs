@@ -17,19 +17,22 @@ pub(crate) enum Timer {
     Keepalive,
     /// When a probed peer is gone.
     Probe,
+    /// When memory of a busier time is given back, where no keepalive does it.
+    Rest,
     /// When a silent peer is probed.
     Silence,
 }
 
 impl Timer {
     /// Endings first, so that none of the others acts on a connection that is over.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Handshake,
         Self::Close,
         Self::Probe,
         Self::Frame,
         Self::Silence,
         Self::Keepalive,
+        Self::Rest,
         Self::Deadline,
     ];
 }

@@ -6,6 +6,7 @@ use crate::{Overflow, TopicLimits};
 
 /// Why a topic was not declared. Nothing changed.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeclareError {
     /// It is not a name.  SPEC §13
     #[error("not a topic's name")]
@@ -32,6 +33,7 @@ impl From<NameError> for DeclareError {
 
 /// Why nothing was published. Nothing changed.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// No such topic in this table.
     #[error("no such topic")]

@@ -56,14 +56,17 @@ pub struct TopicLimits {
     pub topics: u32,
     /// Subscriptions of all links together. Default 16384.
     pub subscriptions: u32,
-    /// Subscriptions of one link. Default 64.
+    /// Subscriptions of one link. Default 256.
     pub subscriptions_per_link: u32,
     /// Pairs of a subscription and a topic that its filter matches. Each costs some tens of bytes, and 16 bytes or
     /// so for each publication that waits in it (up to the topic's depth). Default 65536.
     pub matches: u32,
+    /// Such pairs of one link when it subscribes, so that one peer cannot take them all. Default 4096.
+    pub matches_per_link: u32,
     /// The depth of an event topic, in publications. Default 1024.
     pub depth: u32,
-    /// One body, in bytes. Default 64 KiB.
+    /// One body, in bytes. A subscriber whose frames are shorter gets a gap instead. Default 16,000, which fits
+    /// the frames of a peer with default limits.
     pub body: usize,
     /// All bodies together, in bytes, whether a topic keeps them or a queue does; each counts as the next power of
     /// two, at least 16 (an empty one as 0). Buffers no longer in use count too, until their room is needed.
@@ -78,8 +81,9 @@ impl Default for TopicLimits {
             subscriptions: 16_384,
             subscriptions_per_link: 256,
             matches: 65_536,
+            matches_per_link: 4_096,
             depth: 1024,
-            body: 64 << 10,
+            body: 16_000,
             bytes: 4 << 20,
         }
     }

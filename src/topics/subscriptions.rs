@@ -90,8 +90,10 @@ impl Subscriptions {
         if place_of(of_link, id).is_ok() {
             return Err(Status::BAD_REQUEST);
         }
+        let pairs_of_link: usize = of_link.iter().map(|(_, key)| self.all[*key].pairs.len()).sum();
         let has_room = self.all.len() < limits.subscriptions as usize
             && of_link.len() < limits.subscriptions_per_link as usize
+            && pairs_of_link + matching <= limits.matches_per_link as usize
             && self.has_room_for_pairs(matching, limits);
         if has_room { Ok(()) } else { Err(Status::UNAVAILABLE) }
     }

@@ -115,7 +115,7 @@ impl Device {
     /// # Errors
     ///
     /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the
-    /// handshake's timeout, which covers dialling as well.
+    /// handshake's timeout, once for the socket and once for the handshake.
     ///
     /// # Cancel safety
     ///
@@ -206,7 +206,8 @@ impl Device {
     /// Publishes to all who have subscribed, on all connections; waits where a topic of the policy
     /// [`Overflow::Refuse`](crate::Overflow::Refuse) has a subscriber whose queue is full.
     ///
-    /// `Ok` means that it is queued for each subscriber.
+    /// `Ok` means that it is queued for each subscriber that has room for it and takes frames of its length; the
+    /// others are told that they missed it.
     ///
     /// # Errors
     ///
@@ -299,11 +300,15 @@ impl Device {
         self.0.drained.notify_waiters();
     }
 
-    /// Notes an accepted connection, and returns those that this side has to end for it.  SPEC §18 DUP-2
+    /// Notes an accepted connection, and returns those that this side has to end for it: older ones, DUP-2, or
+    /// the new one where the peer has as many as it may.  SPEC §18
     pub(super) fn on_connected(&self, peer: PeerId, core: &Arc<Core>) -> Vec<Handle> {
         let mut links = lock(&self.0.links);
         let connections = links.by_peer.entry(peer).or_default();
         connections.retain(|older| older.strong_count() > 0);
+        if connections.len() >= CONNECTIONS_PER_PEER {
+            return std::vec![Handle::new(core.clone())];
+        }
         let older = connections.iter().filter_map(Weak::upgrade).map(Handle::new).collect();
         connections.push(Arc::downgrade(core));
         if self.peer_id() < peer { older } else { Vec::new() }
@@ -330,6 +335,10 @@ impl fmt::Debug for Device {
     }
 }
 
+/// How many connections one peer may have at once.  Two are one too many already (SPEC §18); the rest is for a
+/// peer that restarts faster than its old connections are found dead.
+const CONNECTIONS_PER_PEER: usize = 8;
+
 /// Closes a connection whose making was given up.
 struct CloseOnDrop(Option<Handle>);
 
@@ -342,7 +351,7 @@ impl CloseOnDrop {
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         if let Some(handle) = &self.0 {
-            handle.close_now(Status::CANCELLED);
+            handle.close_now(Status::SHUTTING_DOWN);
         }
     }
 }

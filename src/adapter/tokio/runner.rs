@@ -29,6 +29,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// How much is read at once; on the stack, so that an idle connection holds no read buffer.
 const READ_CHUNK: usize = 16 * 1024;
+/// How often it is read before the lock is given back.
+const READS_PER_TURN: usize = 8;
 /// How long a socket is kept to let the last bytes arrive.  SPEC §16.3
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -221,7 +223,8 @@ impl State {
     /// Reads what has come, and lets the connection and the link act on it.
     fn read(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) {
         let mut chunk = [MaybeUninit::uninit(); READ_CHUNK];
-        while let Some(stream) = &mut self.stream {
+        for _ in 0..READS_PER_TURN {
+            let Some(stream) = &mut self.stream else { return };
             let mut buffer = ReadBuf::uninit(&mut chunk);
             match Pin::new(stream).poll_read(task, &mut buffer) {
                 Poll::Pending => return,
@@ -236,6 +239,8 @@ impl State {
                 return;
             }
         }
+        // More may be there: others get the lock, and what is to be written its turn, in between.
+        task.waker().wake_by_ref();
     }
 
     /// The link takes each event at once, so the connection is never blocked for longer than that.
@@ -249,7 +254,7 @@ impl State {
     }
 
     fn is_flushed(&mut self, now: Instant) -> bool {
-        self.stream.is_none() || (self.link.connection.poll_transmit(now).is_none() && !self.unflushed)
+        self.stream.is_none() || self.link.connection.poll_transmit(now).is_none()
     }
 }
 
@@ -346,8 +351,12 @@ impl Runner {
         if let (true, Some(peer)) = (connected, peer) {
             self.connected = true;
             trace::connected(peer);
-            for older in device.on_connected(peer, &core) {
-                older.core.retire(Status::REPLACED);
+            for ended in device.on_connected(peer, &core) {
+                if Arc::ptr_eq(&ended.core, &core) {
+                    ended.close_now(Status::UNAVAILABLE);
+                } else {
+                    ended.core.retire(Status::REPLACED);
+                }
             }
         }
         (timeout, ended)

@@ -40,8 +40,8 @@ pub struct Delivery {
 
 /// A subscription, with bare bytes: a stream of [`Delivery`] that ends with the subscription.
 ///
-/// Dropped, it is cancelled.  What was not read yet holds its credit, so that a reader who pauses costs no
-/// more memory than its window.
+/// Dropped, it is cancelled.  What was not read yet holds its credit, so that a reader who pauses bounds what
+/// is held: the window, and about a hundred bytes for each publication in it.
 pub struct RawSubscription {
     core: Arc<Core>,
     id: ExchangeId,
@@ -112,6 +112,7 @@ impl fmt::Debug for RawSubscription {
 
 /// What a subscription could not give; it goes on behind it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Gap {
     /// A publication's body is not of the type expected.
     #[error("a publication is not of the expected type")]

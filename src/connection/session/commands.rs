@@ -27,6 +27,9 @@ impl Session {
         self.check_opening()?;
         name::check_name(method)?;
         let most = self.limits.requests_out.min(self.theirs.max_requests);
+        if most == 0 {
+            return Err(SendError::NoneTaken);
+        }
         if self.exchanges.our_requests() >= most {
             return Err(SendError::TooMany);
         }
@@ -50,6 +53,9 @@ impl Session {
         self.check_opening()?;
         name::check_filter(filter)?;
         let most = self.limits.subscriptions_out.min(self.theirs.max_subscriptions);
+        if most == 0 {
+            return Err(SendError::NoneTaken);
+        }
         if self.exchanges.our_subscriptions() >= most {
             return Err(SendError::TooMany);
         }

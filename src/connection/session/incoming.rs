@@ -188,14 +188,14 @@ impl Session {
         if self.take(taken)?.is_none() {
             return Ok(None);
         }
-        if more {
-            // Bodies in chunks are not taken here: SPEC §10.4.
-            self.answer_without_body(id, Status::UNSUPPORTED);
-            return Ok(None);
-        }
         if name::check_name(method).is_err() {
             // NAM-1
             self.answer_without_body(id, Status::BAD_REQUEST);
+            return Ok(None);
+        }
+        if more {
+            // Bodies in chunks are not taken here.  EXC-11: after what is wrong with the name.
+            self.answer_without_body(id, Status::UNSUPPORTED);
             return Ok(None);
         }
         self.arm_deadline(deadline);
@@ -440,9 +440,13 @@ impl Session {
     pub(super) fn give_up(&mut self, id: u64, failure: Failure, status: Status) {
         let Some(opened) = self.exchanges.ours(id) else { return };
         opened.given_up = true;
+        let unsent = opened.unsent;
         if opened.sealed && opened.cancel == Cancel::No {
             opened.cancel = Cancel::Due(status);
             self.control.due.push_back(super::Due::Cancel(id));
+        }
+        if unsent {
+            self.exchanges.close_ours(id);
         }
         self.local.push_back(Pending::Failed { id, failure });
     }

@@ -205,6 +205,11 @@ fn append(
                 exchanges.close_ours(id);
                 return Appended::Obsolete;
             }
+            if entry.deadline.is_some_and(|deadline| deadline <= now) {
+                // The deadline's timer, which is due, tells the application.
+                opened.unsent = true;
+                return Appended::Obsolete;
+            }
             if exchanges.is_stopped() {
                 return Appended::Obsolete;
             }
