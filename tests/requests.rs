@@ -423,6 +423,16 @@ fn a_deadline_fits_its_field() {
     }
 }
 
+/// EXC-11, NAM-1: where a name is bad and the body in chunks as well, the name is what is told.
+#[test]
+fn of_several_statuses_the_first_is_told() {
+    let mut peer = Hostile::dialled();
+    assert_eq!(peer.tell(&message::request(2, 0, 1, "a//b", b"")), []);
+    assert_eq!(peer.heard(), message::response(2, 5, 0, b""));
+    assert_eq!(peer.tell(&message::request(4, 0, 1, "a/b", b"")), []);
+    assert_eq!(peer.heard(), message::response(4, 9, 0, b""));
+}
+
 /// EXC-12: a deadline of zero has passed before the request could leave, so it does not.
 #[test]
 fn a_deadline_of_zero_has_passed() {

@@ -263,6 +263,20 @@ fn wildcards_get_topics_declared_later_and_never_reserved_ones() {
 }
 
 #[test]
+fn one_link_cannot_take_all_matches() {
+    let limits = TopicLimits { matches_per_link: 5, ..TopicLimits::default() };
+    let mut topics = Topics::new(EPOCH, limits);
+    for name in ["a", "b"] {
+        declare(&mut topics, name, Kind::State);
+    }
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "#", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(4), "#", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(6), "#", None), Err(Status::UNAVAILABLE));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(6), "a", None), Ok(()));
+    assert_eq!(topics.subscribe(OTHER, ExchangeId::from_number(2), "#", None), Ok(()));
+}
+
+#[test]
 fn ten_thousand_subscriptions_of_one_link_meet_the_limit() {
     let mut topics = table();
     let a = declare(&mut topics, "a", Kind::State);

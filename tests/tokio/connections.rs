@@ -233,6 +233,41 @@ async fn crossed_dials_leave_one_connection() {
     }
 }
 
+/// DUP-2: the device with the larger id replaces nothing, so a peer could pile connections up; the ninth is too many.
+#[tokio::test]
+async fn one_peer_has_only_so_many_connections() {
+    let (smaller, larger) = if device(1).peer_id() < device(2).peer_id() { (1, 2) } else { (2, 1) };
+    let dialled = device(larger);
+    let address = served(&dialled).await;
+    let mut kept = Vec::new();
+    for _ in 0..8 {
+        // Each time the same peer, as if restarted: it knows of no older connection.
+        let handle = device(smaller).connect(address, dialled.peer_id()).await.unwrap();
+        assert_eq!(handle.call(&Double(1)).await, Ok(Doubled(2)));
+        kept.push(handle);
+    }
+    let reason = match device(smaller).connect(address, dialled.peer_id()).await {
+        Ok(ninth) => soon(ninth.closed()).await,
+        Err(ConnectError::Closed(reason)) => reason,
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(reason, CloseReason::Remote(Status::UNAVAILABLE));
+    assert!(kept.iter().all(|handle| handle.is_connected()));
+    // One leaves, and there is room again, as soon as the other side has noticed.
+    soon(kept.remove(0).close()).await;
+    soon(async {
+        loop {
+            let again = device(smaller).connect(address, dialled.peer_id()).await;
+            if let Ok(again) = again
+                && again.call(&Double(1)).await == Ok(Doubled(2))
+            {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn one_byte_at_a_time_is_enough() {
     let (a, b) = in_memory(&device(1), &device(2), 1).await;
