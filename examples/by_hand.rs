@@ -172,10 +172,10 @@ fn serve(
             }
             Event::Request { id, method: "echo", body, .. } => {
                 let body = body.to_vec();
-                answer(connection, id, Status::OK, &body)?;
+                answer(connection, now, id, Status::OK, &body)?;
             }
-            Event::Request { id, method: "fail", .. } => answer(connection, id, Status::new(300), b"")?,
-            Event::Request { id, .. } => answer(connection, id, Status::NOT_FOUND, b"")?,
+            Event::Request { id, method: "fail", .. } => answer(connection, now, id, Status::new(300), b"")?,
+            Event::Request { id, .. } => answer(connection, now, id, Status::NOT_FOUND, b"")?,
             Event::Subscribe { id, filter, from } => {
                 let filter = filter.to_owned();
                 publisher.subscribe(connection, id, &filter, from)?;
@@ -190,9 +190,20 @@ fn serve(
     Ok(None)
 }
 
-fn answer(connection: &mut Connection, id: ExchangeId, status: Status, body: &[u8]) -> Result<(), SendError> {
+fn answer(
+    connection: &mut Connection,
+    now: Instant,
+    id: ExchangeId,
+    status: Status,
+    body: &[u8],
+) -> Result<(), SendError> {
     match connection.respond(id, status, body) {
         Err(SendError::TooLarge { .. }) => connection.respond(id, Status::TOO_LARGE, b""),
+        // A peer that asks on and reads no answers: this program keeps none for it, and says so.
+        Err(SendError::Full) => {
+            connection.close(now, Status::UNAVAILABLE);
+            Ok(())
+        }
         // It has been cancelled, or the connection has ended.
         Err(SendError::UnknownExchange | SendError::Closed) => Ok(()),
         other => other,
