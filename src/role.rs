@@ -1,13 +1,13 @@
-//! Which side of a link one is.
+//! Which side of a connection one is.
 
 use core::ops::Not;
 
-/// Which side of a link one is: the one that opened it, or the one that was called.
+/// Which side of a connection one is: the one that opened it, or the one that was called.
 ///
 /// The two differ only in who speaks first. Either may call the other's methods afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The side that opened the link and speaks first.
+    /// The side that opened the connection and speaks first.
     Initiator,
     /// The side that was called.
     Responder,

@@ -54,9 +54,9 @@ impl fmt::Debug for SecretKey {
 ///
 /// # A seed used twice is a break, not a blemish
 ///
-/// All the randomness that a device adds to a session comes from its seed: the **same seed** makes the **same
+/// All the randomness that a device adds to a connection comes from its seed: the **same seed** makes the **same
 /// ephemeral key** again. When the other side repeats its own as well, as two boards with the same broken generator do
-/// at every boot, the **whole session has the same keys and nonces again**: the ciphertexts of both sessions give away
+/// at every boot, the **whole connection has the same keys and nonces again**: the ciphertexts of both connections give away
 /// both plaintexts, and messages can be forged. Whoever learns seeds, or guesses them, opens what was recorded. So:
 ///
 /// - Take every seed from a hardware generator, or from a generator seeded by one. Not from a clock, a serial number or
