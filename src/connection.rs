@@ -98,6 +98,8 @@ pub struct Connection {
     pending: Option<Pending>,
     ending: Option<CloseReason>,
     reported: bool,
+    /// A timer that waits for the peer has fired late once, and was begun anew.
+    slept: bool,
     /// The stream has ended behind the frame in the reader.
     eof: bool,
 }
@@ -154,6 +156,7 @@ impl Connection {
             pending: None,
             ending,
             reported: false,
+            slept: false,
             eof: false,
         }
     }
@@ -198,11 +201,8 @@ impl Connection {
 
     /// Whether no exchange is open in either direction: nothing would be lost by closing now.
     pub fn is_idle(&self) -> bool {
-        match &self.state {
-            State::Handshake(_) => false,
-            State::Session(session) => session.is_idle(),
-            State::Failed(..) => true,
-        }
+        let State::Session(session) = &self.state else { return matches!(self.state, State::Failed(..)) };
+        session.is_idle()
     }
 
     /// The hash of the handshake: the same 32 bytes at both ends, and at no other connection.  Good for
@@ -252,8 +252,8 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.clock = self.clock.max(now);
         for timer in Timer::ALL {
-            if self.timers.expire(timer, self.clock) {
-                self.on_timer(timer);
+            if let Some(due) = self.timers.expire(timer, self.clock) {
+                self.on_timer(timer, due);
             }
         }
     }

@@ -369,3 +369,31 @@ fn asking_for_bytes_makes_no_event() {
     peer.victim.connection.handle_timeout(late);
     assert!(peer.victim.connection.poll_event().is_some());
 }
+
+/// TIM-4: a device that sleeps while it probes wakes to an answer in its own buffers, not to a dead peer; but a peer
+/// that is silent once more is gone, however late the timers are driven.
+#[test]
+fn sleep_within_a_probe_is_not_the_peers() {
+    for answers in [true, false] {
+        let config = device_with(1, |_, timeouts| timeouts.silence = None);
+        let knobs = Knobs { silence: 1_000, ..Knobs::default() };
+        let mut peer = Hostile::of(Role::Initiator, &config, knobs);
+        peer.victim.pass(SECOND);
+        assert_eq!(peer.heard(), message::ping(1), "probed");
+        let mut now = peer.victim.now + 60 * SECOND;
+        peer.victim.now = now;
+        if answers {
+            assert_eq!(peer.tell(&message::pong(1)), []);
+            assert!(peer.victim.connection.is_connected());
+            continue;
+        }
+        peer.victim.connection.handle_timeout(now);
+        assert!(peer.victim.connection.is_connected());
+        assert_eq!(peer.heard(), message::ping(2), "probed once more");
+        now = now + 60 * SECOND;
+        peer.victim.now = now;
+        peer.victim.connection.handle_timeout(now);
+        let gone = Happened::Closed(CloseReason::TimedOut(TimedOut::Silence));
+        assert_eq!(peer.victim.events(), [gone]);
+    }
+}

@@ -1,6 +1,7 @@
 //! What moves a connection on: units that are complete, timers that fire, and the ways to end.
 
 use alloc::boxed::Box;
+use core::mem;
 use core::time::Duration;
 
 use super::handshake::{Failed, Progress};
@@ -11,6 +12,7 @@ use super::{Connection, State};
 use crate::error::{CloseReason, HandshakeError, SendError, TimedOut};
 use crate::role::Role;
 use crate::status::Status;
+use crate::time::Instant;
 use crate::wire::frame;
 
 /// How long a connection without keepalive is idle before it gives memory back.
@@ -116,6 +118,7 @@ impl Connection {
         self.timers.stop(Timer::Frame);
         session.open_frame(&mut self.reader, self.clock)?;
         self.timers.stop(Timer::Probe);
+        self.slept = false;
         self.arm_silence();
         Ok(())
     }
@@ -269,7 +272,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn on_timer(&mut self, timer: Timer) {
+    pub(super) fn on_timer(&mut self, timer: Timer, due: Instant) {
         match timer {
             Timer::Handshake => self.end(CloseReason::TimedOut(TimedOut::Handshake)),
             Timer::Close => {
@@ -282,13 +285,19 @@ impl Connection {
                 }
                 self.timers.stop_all();
             }
+            // TIM-4
+            Timer::Frame if self.has_slept(due, self.timeouts.frame) => {
+                self.timers.set(Timer::Frame, self.clock + self.timeouts.frame);
+            }
             Timer::Frame => self.end(CloseReason::TimedOut(TimedOut::Frame)),
             // While an event waits for the application nothing is read, so the peer may well have spoken.
             Timer::Probe | Timer::Silence if self.is_blocked() => self.arm_silence(),
             // END-1: a `close` of ours is the last that can be sent, so no probe; the close timer bounds the wait.
             Timer::Probe | Timer::Silence if self.has_sealed_close() => {}
-            Timer::Probe => self.end(CloseReason::TimedOut(TimedOut::Silence)),
-            Timer::Silence => {
+            Timer::Probe if !self.has_slept(due, self.timeouts.probe) => {
+                self.end(CloseReason::TimedOut(TimedOut::Silence));
+            }
+            Timer::Probe | Timer::Silence => {
                 // TIM-2
                 self.ping();
                 self.timers.set(Timer::Probe, self.clock + self.timeouts.probe);
@@ -306,6 +315,12 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Whether a timer fires so late that this side, not the peer, was away; once between two frames.  TIM-4
+    pub(super) fn has_slept(&mut self, due: Instant, length: Duration) -> bool {
+        let late = self.clock.saturating_since(due) > length / 2;
+        late && !mem::replace(&mut self.slept, true)
     }
 
     pub(super) fn ping(&mut self) {

@@ -62,14 +62,9 @@ impl Timers {
         self.set(timer, due.map_or(at, |due| due.min(at)));
     }
 
-    /// Stops the timer and says so, if it is due.
-    pub(crate) fn expire(&mut self, timer: Timer, now: Instant) -> bool {
-        let slot = &mut self.0[timer as usize];
-        let due = slot.is_some_and(|due| due <= now);
-        if due {
-            *slot = None;
-        }
-        due
+    /// Stops the timer if it is due, and says since when.
+    pub(crate) fn expire(&mut self, timer: Timer, now: Instant) -> Option<Instant> {
+        self.0[timer as usize].take_if(|due| *due <= now)
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
