@@ -8,7 +8,7 @@ use common::attacker::{Attacker, Knobs, Victim};
 use common::cbor::message;
 use common::hostile::Hostile;
 use common::{Happened, Pair, device, device_with};
-use symbolon::{Admission, CloseReason, Config, Instant, Role, Status, TimedOut};
+use symbolon::{Admission, CloseReason, Config, Instant, Limits, Role, Status, TimedOut};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -396,4 +396,18 @@ fn sleep_within_a_probe_is_not_the_peers() {
         let gone = Happened::Closed(CloseReason::TimedOut(TimedOut::Silence));
         assert_eq!(peer.victim.events(), [gone]);
     }
+}
+
+/// SPEC §15: a side that may be silent for ever sends no keepalive, and gives memory back all the same.
+#[test]
+fn memory_comes_back_without_a_keepalive() {
+    let quiet = |number| device_with(number, |_, timeouts| timeouts.silence = None);
+    let mut pair = Pair::connected_of(&quiet(1), &quiet(2));
+    // Each of the two frame buffers and the two queues.
+    let at_rest = 4 * Limits::default().buffer_at_rest;
+    pair.echo(&[7; 10_000]);
+    assert!(pair.a.buffered() > 10_000 && pair.b.buffered() > 10_000);
+    pair.pass(60 * SECOND);
+    assert!(pair.a.buffered() <= at_rest && pair.b.buffered() <= at_rest);
+    assert_eq!(pair.next_due(), None, "and then nothing is waited for");
 }
