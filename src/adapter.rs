@@ -1,5 +1,7 @@
-//! What plugs the core into a runtime.  Each adapter is one folder and one feature; what does not wait is in
-//! `link`, once for all.
+//! What plugs the core into a runtime.  Each adapter is one folder: it holds what waits, and nothing else.
+//!
+//! What does not wait is here, once for all: `base` and `builder` make a device, `link` is one of its
+//! connections, `delivery` what subscriptions give, `error` how things fail.
 
 #![allow(
     clippy::std_instead_of_alloc,
@@ -7,6 +9,10 @@
     reason = "adapters are where std is at home"
 )]
 
+mod base;
+mod builder;
+mod delivery;
+mod error;
 mod link;
 #[cfg(feature = "tokio")]
 pub mod tokio;

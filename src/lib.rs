@@ -69,6 +69,7 @@ extern crate alloc;
 extern crate std;
 
 #[cfg(feature = "tokio")]
+#[cfg(feature = "tokio")]
 mod adapter;
 mod config;
 mod connection;

@@ -58,6 +58,7 @@ const PUBLIC: &[&str] = &["lib.rs"];
 /// The crates that only some modules may name, and those modules.  `std` is besides allowed in whatever stands under
 /// `#[cfg(feature = "std")]`.
 const OWNERS: &[(&str, &[&str])] = &[
+    ("bytes", &["adapter"]),
     ("chacha20poly1305", &["crypto"]),
     ("ed25519_dalek", &["crypto"]),
     ("futures_core", &["adapter"]),

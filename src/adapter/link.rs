@@ -13,6 +13,10 @@ use std::task::Waker;
 use std::time::Duration;
 use std::vec::Vec;
 
+use bytes::Bytes;
+
+use super::delivery::Delivery;
+use super::error::Refusal;
 use crate::{
     CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, Missed, Offer, PeerId, Point,
     Router, SendError, Status, StopCause, Topics, Verdict,
@@ -39,35 +43,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How a call ended.
-pub(crate) type Answer = Result<(Status, Vec<u8>), NoAnswer>;
+pub(crate) type Answer = Result<(Status, Bytes), NoAnswer>;
+/// What a handler gives: the reply's bytes, or why not.
+pub(crate) type Reply = Result<Bytes, Refusal>;
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NoAnswer {
     Busy(Duration),
     Failed(Failure),
-}
-
-/// One publication, or a gap, on its way to the application.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Item {
-    pub(crate) missed: Missed,
-    pub(crate) publication: Option<Publication>,
-}
-
-/// A publication that owns its parts.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Publication {
-    /// The topic's name.
-    pub topic: std::string::String,
-    /// Its place among the publications of that topic.
-    pub point: Point,
-    /// Whether it is the value that the topic had on subscribing.
-    pub retained: bool,
-    /// The application's bytes.
-    pub body: Vec<u8>,
-    pub(crate) cost: u32,
 }
 
 /// A call that waits.
@@ -80,7 +64,7 @@ enum Call {
 /// The receiving end of a subscription; what it holds is bounded by the credit it gave.
 #[derive(Debug, Default)]
 struct Inbox {
-    items: VecDeque<Item>,
+    items: VecDeque<Delivery>,
     accepted: bool,
     ended: Option<Ended>,
     waker: Option<Waker>,
@@ -97,7 +81,7 @@ pub(crate) enum Ended {
 pub(crate) struct Incoming<H> {
     pub(crate) id: ExchangeId,
     pub(crate) handler: H,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -106,7 +90,7 @@ pub(crate) struct Incoming<H> {
 enum Owed {
     Accept(ExchangeId),
     End(ExchangeId, Missed, Status),
-    Response(ExchangeId, Status, Vec<u8>),
+    Response(ExchangeId, Status, Bytes),
     Busy(ExchangeId, Duration),
 }
 
@@ -189,23 +173,28 @@ impl<H: Clone> Link<H> {
             }
             Event::Failed { id, failure } => self.fail(id, failure),
             Event::GoingAway => self.wake_lines(),
-            Event::Missed { id, missed } => self.deliver(id, Item { missed, publication: None }),
+            Event::Missed { id, missed } => self.deliver(id, Delivery { missed, publication: None }),
             Event::Publication { id, publication } => {
-                let item = Item::from(publication);
-                self.deliver(id, item);
+                let delivery = Delivery::from(publication);
+                self.deliver(id, delivery);
             }
             Event::Request { id, method, body, deadline } => {
                 let routed = peer.map_or(Err(Status::DENIED), |peer| shared.router.route(peer, method));
                 match routed {
                     Ok(handler) => {
                         let handler = handler.clone();
-                        self.requests.push_back(Incoming { id, handler, body: body.into(), deadline });
+                        self.requests.push_back(Incoming {
+                            id,
+                            handler,
+                            body: Bytes::copy_from_slice(body),
+                            deadline,
+                        });
                     }
-                    Err(status) => self.owed.push_back(Owed::Response(id, status, Vec::new())),
+                    Err(status) => self.owed.push_back(Owed::Response(id, status, Bytes::new())),
                 }
             }
             Event::Response { id, status, body } => {
-                let body = body.into();
+                let body = Bytes::copy_from_slice(body);
                 self.answer(id, Ok((status, body)));
             }
             Event::Stop { id, cause } => self.stops.push_back((id, cause)),
@@ -216,7 +205,7 @@ impl<H: Clone> Link<H> {
                         self.served.push(id);
                         Owed::Accept(id)
                     }
-                    Err(status) => Owed::Response(id, status, Vec::new()),
+                    Err(status) => Owed::Response(id, status, Bytes::new()),
                 });
             }
             Event::Subscribed { id } => {
@@ -251,9 +240,9 @@ impl<H: Clone> Link<H> {
         }
     }
 
-    fn deliver(&mut self, id: ExchangeId, item: Item) {
+    fn deliver(&mut self, id: ExchangeId, delivery: Delivery) {
         if let Some(inbox) = self.inboxes.get_mut(&id) {
-            inbox.push(item);
+            inbox.push(delivery);
             self.woken.extend(inbox.waker.take());
         }
     }
@@ -367,13 +356,12 @@ impl<H: Clone> Link<H> {
     }
 
     /// Answers a request of the peer's; never waits.
-    pub(crate) fn respond(&mut self, id: ExchangeId, status: Status, body: Vec<u8>) {
-        self.owe(Owed::Response(id, status, body));
-    }
-
-    /// Answers that there is no capacity right now; never waits.
-    pub(crate) fn respond_busy(&mut self, id: ExchangeId, retry: Duration) {
-        self.owe(Owed::Busy(id, retry));
+    pub(crate) fn respond(&mut self, id: ExchangeId, reply: Reply) {
+        self.owe(match reply {
+            Ok(body) => Owed::Response(id, Status::OK, body),
+            Err(Refusal::Busy(retry)) => Owed::Busy(id, retry),
+            Err(Refusal::Status(status)) => Owed::Response(id, status, Bytes::new()),
+        });
     }
 
     /// Pays at once where nobody waits to be paid before.
@@ -387,16 +375,16 @@ impl<H: Clone> Link<H> {
 }
 
 impl Inbox {
-    /// Appends an item; gaps without a publication are added up, so that they cannot pile up.
-    fn push(&mut self, item: Item) {
-        if item.publication.is_none()
+    /// Appends a delivery; gaps without a publication are added up, so that they cannot pile up.
+    fn push(&mut self, delivery: Delivery) {
+        if delivery.publication.is_none()
             && let Some(last) = self.items.back_mut().filter(|last| last.publication.is_none())
         {
-            last.missed.add(item.missed.count.into());
-            last.missed.unknown |= item.missed.unknown;
+            last.missed.add(delivery.missed.count.into());
+            last.missed.unknown |= delivery.missed.unknown;
             return;
         }
-        self.items.push_back(item);
+        self.items.push_back(delivery);
     }
 }
 
@@ -430,21 +418,6 @@ fn subscribe<H>(
         return Err(Status::DENIED);
     }
     lock(&shared.topics).subscribe(link, id, filter, from)
-}
-
-impl From<crate::Publication<'_>> for Item {
-    fn from(publication: crate::Publication<'_>) -> Self {
-        Self {
-            missed: publication.missed,
-            publication: Some(Publication {
-                topic: publication.topic.into(),
-                point: publication.point,
-                retained: publication.retained,
-                body: publication.body.into(),
-                cost: publication.cost,
-            }),
-        }
-    }
 }
 
 /// What an application's closure decides; one that panics lets nobody in.

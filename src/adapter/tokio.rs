@@ -27,8 +27,8 @@
 //! A handler may call, publish and subscribe, also on the connection that it serves: answers never wait for a
 //! reader, and no lock is held while a handler runs.
 
+mod builder;
 mod device;
-mod error;
 mod handle;
 mod listener;
 mod owed;
@@ -37,12 +37,15 @@ mod subscription;
 #[cfg(feature = "test-util")]
 mod test_util;
 
-pub use super::link::Publication;
-pub use device::{Builder, Context, Device, Refusal};
-pub use error::{BuildError, CallError, ConnectError, SubscribeError};
+pub use super::delivery::{Delivery, Gap, Publication, SubscribeOptions};
+pub use super::error::{BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use device::{Context, Device, Handler};
 pub use handle::Handle;
 pub use listener::Listener;
 pub use runner::Runner;
-pub use subscription::{Delivery, Gap, RawSubscription, SubscribeOptions, Subscription};
+pub use subscription::{RawSubscription, Subscription};
 #[cfg(feature = "test-util")]
 pub use test_util::{Meeting, meet};
+
+/// What a device serves and publishes, and whom it lets in; [`Builder::build`] makes the [`Device`].
+pub type Builder = super::builder::Builder<Handler>;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use symbolon::tokio::{CallError, Refusal};
 use symbolon::{Role, SendError, Status};
 use tokio::task::JoinSet;
@@ -32,7 +33,7 @@ async fn both_sides_call_each_other_at_once() {
 async fn a_reply_of_another_type_is_a_bad_body() {
     let odd = symbolon::tokio::Device::builder(super::identity(2))
         .admit(|_| true)
-        .on_raw("math/double", |_, _| async { Ok(b"\xffjunk".to_vec()) })
+        .on_raw("math/double", |_, _| async { Ok(Bytes::from_static(b"\xffjunk")) })
         .build()
         .unwrap();
     let (a, _b) = over_tcp(&device(1), &odd).await;
@@ -43,7 +44,7 @@ async fn a_reply_of_another_type_is_a_bad_body() {
 async fn a_request_of_another_type_is_a_bad_request() {
     let (a, _b) = over_tcp(&device(1), &device(2)).await;
     let answer = a.call_raw("math/double", b"\xff", None).await;
-    assert_eq!(answer, Err(CallError::Status(Status::BAD_REQUEST, Vec::new())));
+    assert_eq!(answer, Err(CallError::Status(Status::BAD_REQUEST, Bytes::new())));
 }
 
 #[tokio::test]
@@ -59,9 +60,9 @@ async fn a_status_of_the_application_arrives() {
     let hot = Status::new(300);
     let oven = builder(2).on_raw("oven", move |_, _| async move { Err(hot.into()) }).build().unwrap();
     let (a, _b) = over_tcp(&device(1), &oven).await;
-    assert_eq!(a.call_raw("oven", b"", None).await, Err(CallError::Status(hot, Vec::new())));
+    assert_eq!(a.call_raw("oven", b"", None).await, Err(CallError::Status(hot, Bytes::new())));
     let missing = a.call_raw("no/such", b"", None).await;
-    assert_eq!(missing, Err(CallError::Status(Status::NOT_FOUND, Vec::new())));
+    assert_eq!(missing, Err(CallError::Status(Status::NOT_FOUND, Bytes::new())));
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,7 +165,7 @@ async fn a_thousand_calls_wait_their_turn_in_order() {
     let served = builder(2)
         .limits(limits(|limits| limits.requests_in = 4))
         .on_raw("turn", move |_, body| {
-            seen.lock().unwrap().push(u32::from_be_bytes(body.clone().try_into().unwrap()));
+            seen.lock().unwrap().push(u32::from_be_bytes(body[..].try_into().unwrap()));
             let room = room.clone();
             async move {
                 let _visit = room.enter();
@@ -227,7 +228,7 @@ async fn the_slot_of_a_call_whose_time_is_up_goes_to_the_next() {
 async fn answers_beyond_the_queue_follow_by_themselves() {
     let served = builder(2)
         .limits(limits(|limits| limits.call_queue = 20_000))
-        .on_raw("long", |_, _| async { Ok(vec![7; 16_000]) })
+        .on_raw("long", |_, _| async { Ok(vec![7; 16_000].into()) })
         .build()
         .unwrap();
     let (a, _b) = in_memory(&device(1), &served, 4 << 20).await;
@@ -254,7 +255,7 @@ async fn calls_wait_for_room_in_the_queue() {
         let a = a.clone();
         calls.spawn(async move {
             let body = vec![number; 900];
-            assert_eq!(a.call_raw("echo", &body, None).await, Ok(body));
+            assert_eq!(a.call_raw("echo", &body, None).await, Ok(body.into()));
         });
     }
     while let Some(done) = soon(calls.join_next()).await {

@@ -273,7 +273,7 @@ async fn one_byte_at_a_time_is_enough() {
     let (a, b) = in_memory(&device(1), &device(2), 1).await;
     assert_eq!(a.channel_binding(), b.channel_binding());
     let body = vec![9; 16_000];
-    assert_eq!(soon(a.call_raw("echo", &body, None)).await, Ok(body));
+    assert_eq!(soon(a.call_raw("echo", &body, None)).await, Ok(body.into()));
     soon(b.close()).await;
     assert_eq!(soon(a.closed()).await, CloseReason::Remote(Status::OK));
 }

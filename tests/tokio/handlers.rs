@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use symbolon::tokio::{CallError, Context, Refusal, SubscribeOptions};
 use symbolon::{Allow, Kind, Overflow, Status};
 
@@ -13,8 +14,8 @@ use super::{
     Double, Doubled, Room, SECOND, builder, device, in_memory, limits, over_tcp, settle, soon, until,
 };
 
-fn status(status: Status) -> Result<Vec<u8>, CallError> {
-    Err(CallError::Status(status, Vec::new()))
+fn status(status: Status) -> Result<Bytes, CallError> {
+    Err(CallError::Status(status, Bytes::new()))
 }
 
 #[tokio::test]
@@ -24,20 +25,20 @@ async fn state_is_what_a_closure_captures() {
     let counter = builder(2)
         .on_raw("count", move |_, _| {
             let number = captured.fetch_add(1, Ordering::SeqCst) + 1;
-            async move { Ok(vec![u8::try_from(number).unwrap()]) }
+            async move { Ok(vec![u8::try_from(number).unwrap()].into()) }
         })
         .build()
         .unwrap();
     let (a, _b) = over_tcp(&device(1), &counter).await;
-    assert_eq!(a.call_raw("count", b"", None).await, Ok(vec![1]));
-    assert_eq!(a.call_raw("count", b"", None).await, Ok(vec![2]));
+    assert_eq!(a.call_raw("count", b"", None).await, Ok(vec![1].into()));
+    assert_eq!(a.call_raw("count", b"", None).await, Ok(vec![2].into()));
     assert_eq!(count.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
 async fn a_panic_answers_failed_and_the_connection_lives() {
     let clumsy = builder(2)
-        .on_raw("at/once", |_, _| -> std::future::Ready<Result<Vec<u8>, Refusal>> { panic!("meant") })
+        .on_raw("at/once", |_, _| -> std::future::Ready<Result<Bytes, Refusal>> { panic!("meant") })
         .on_raw("first/poll", |_, _| async { panic!("meant") })
         .on_raw("later", |_, _| async {
             tokio::task::yield_now().await;
@@ -84,14 +85,14 @@ async fn a_handler_sees_who_asks_and_how_long_it_may_take() {
     let served = builder(2)
         .on_raw("who", |context: Context, _| async move {
             let left = context.time_left().map_or(0, |left| left.as_millis());
-            Ok(format!("{} {left}", context.peer()).into_bytes())
+            Ok(format!("{} {left}", context.peer()).into())
         })
         .build()
         .unwrap();
     let caller = device(1);
     let (a, _b) = in_memory(&caller, &served, 4096).await;
     let seen = a.call_raw("who", b"", Some(2 * SECOND)).await.unwrap();
-    assert_eq!(String::from_utf8(seen).unwrap(), format!("{} 2000", caller.peer_id()));
+    assert_eq!(String::from_utf8(seen.into()).unwrap(), format!("{} 2000", caller.peer_id()));
 }
 
 /// Each handler calls back before it answers: five levels deep, from both sides at once.
@@ -99,17 +100,17 @@ async fn a_handler_sees_who_asks_and_how_long_it_may_take() {
 async fn handlers_call_back_and_forth_without_end() {
     fn ping_pong(
         context: Context,
-        body: Vec<u8>,
-    ) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Refusal>> + Send>> {
+        body: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, Refusal>> + Send>> {
         Box::pin(async move {
             let [depth] = body[..] else { return Err(Status::BAD_REQUEST.into()) };
             if depth == 0 {
-                return Ok(Vec::new());
+                return Ok(Bytes::new());
             }
             let deeper = context.handle().call_raw("ping/pong", &[depth - 1], None).await;
-            let mut path = deeper.map_err(|_| Status::FAILED)?;
+            let mut path = Vec::from(deeper.map_err(|_| Status::FAILED)?);
             path.push(depth);
-            Ok(path)
+            Ok(path.into())
         })
     }
     for capacity in [1, 65_536] {
@@ -120,7 +121,7 @@ async fn handlers_call_back_and_forth_without_end() {
             tokio::join!(a.call_raw("ping/pong", &[5], None), b.call_raw("ping/pong", &[5], None))
         })
         .await;
-        assert_eq!((from_a, from_b), (Ok(vec![1, 2, 3, 4, 5]), Ok(vec![1, 2, 3, 4, 5])));
+        assert_eq!((from_a, from_b), (Ok(vec![1, 2, 3, 4, 5].into()), Ok(vec![1, 2, 3, 4, 5].into())));
     }
 }
 
@@ -147,9 +148,9 @@ async fn handlers_publish_and_subscribe_on_their_own_connection() {
         let (from_a, from_b) =
             soon(async { tokio::join!(a.call_raw("all", &body, None), b.call_raw("all", &body, None)) })
                 .await;
-        assert_eq!((from_a, from_b), (Ok(vec![round]), Ok(vec![round])));
+        assert_eq!((from_a, from_b), (Ok(vec![round].into()), Ok(vec![round].into())));
         let delivery = soon(news.next()).await.unwrap();
-        assert_eq!(delivery.publication.unwrap().body, [round]);
+        assert_eq!(delivery.publication.unwrap().body[..], [round]);
     }
 }
 
@@ -172,10 +173,10 @@ async fn who_may_not_call_is_denied_before_the_body_is_decoded() {
 #[tokio::test]
 async fn a_reply_that_does_not_fit_is_too_large() {
     let served = builder(2)
-        .on_raw("much", |_, _| async { Ok(vec![0; 20_000]) })
+        .on_raw("much", |_, _| async { Ok(vec![0; 20_000].into()) })
         .on_raw("much/later", |_, _| async {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            Ok(vec![0; 20_000])
+            Ok(vec![0; 20_000].into())
         })
         .build()
         .unwrap();

@@ -29,7 +29,7 @@ async fn all(handle: &Handle, filter: &str) -> RawSubscription {
 
 async fn next(subscription: &mut RawSubscription) -> (u32, Vec<u8>) {
     let Delivery { missed, publication } = soon(subscription.next()).await.unwrap();
-    (missed.count, publication.map(|publication| publication.body).unwrap_or_default())
+    (missed.count, publication.map(|publication| publication.body.to_vec()).unwrap_or_default())
 }
 
 #[tokio::test]

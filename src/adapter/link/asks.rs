@@ -4,7 +4,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::waiters::Waiters;
-use super::{Answer, Call, Ended, Inbox, Item, Link, NoAnswer};
+use super::{Answer, Call, Delivery, Ended, Inbox, Link, NoAnswer};
 use crate::{ExchangeId, Failure, Instant, Point, SendError};
 
 /// What is opened; each kind has slots of its own, and a line of those who wait for one.
@@ -78,16 +78,16 @@ impl<H: Clone> Link<H> {
         }
     }
 
-    /// The next item, which frees its credit; `Some(Err)` at the end; until then `waker` is kept.
-    pub(crate) fn poll_item(&mut self, id: ExchangeId, waker: &Waker) -> Option<Result<Item, Ended>> {
+    /// The next delivery, which frees its credit; `Some(Err)` at the end; until then `waker` is kept.
+    pub(crate) fn poll_delivery(&mut self, id: ExchangeId, waker: &Waker) -> Option<Result<Delivery, Ended>> {
         let Some(inbox) = self.inboxes.get_mut(&id) else {
             return Some(Err(Ended::Failed(Failure::Disconnected)));
         };
-        if let Some(item) = inbox.items.pop_front() {
-            let cost = item.publication.as_ref().map_or(0, |publication| publication.cost);
+        if let Some(delivery) = inbox.items.pop_front() {
+            let cost = delivery.publication.as_ref().map_or(0, |publication| publication.cost);
             // Refused where the subscription has ended, which needs no credit.
             let _released = self.connection.release(id, cost);
-            return Some(Ok(item));
+            return Some(Ok(delivery));
         }
         if let Some(ended) = inbox.ended {
             return Some(Err(ended));

@@ -1,52 +1,38 @@
 //! The device: identity, handlers and topics, shared by all of its connections.
 
-mod builder;
-
 use std::boxed::Box;
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
 use std::time::Duration;
-use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::{TcpStream, ToSocketAddrs};
 use ::tokio::sync::Notify;
 use ::tokio::time;
+use bytes::Bytes;
 
-pub use builder::Builder;
-
-use super::error::ConnectError;
+use super::Builder;
 use super::handle::Handle;
 use super::listener::Listener;
 use super::runner::{Core, Runner};
-use crate::adapter::link::{self, Shared, lock};
-use crate::{
-    Admission, Config, Connection, Identity, Instant, LinkId, PeerId, Point, PublishError, Role, Seed,
-    Status, Timeouts, Topic, TopicId,
-};
+use crate::adapter::base::Base;
+use crate::adapter::builder::Builder as Parts;
+use crate::adapter::error::ConnectError;
+use crate::adapter::link::{self, Reply, Shared};
+use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Status, Topic};
 
-/// What a handler gives: the reply's bytes, or why not.
-pub(super) type Reply = Result<Vec<u8>, Refusal>;
 pub(super) type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
-pub(super) type Handler = Arc<dyn Fn(Context, Vec<u8>) -> Handling + Send + Sync>;
 
-/// Why a handler has no reply.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refusal {
-    /// No capacity right now; try again after this (zero: no hint).
-    Busy(Duration),
-    /// Any other status; applications use 256 and above.
-    Status(Status),
-}
+/// A handler of this adapter; [`Builder`](super::Builder)'s methods make it of a closure.
+#[derive(Clone)]
+pub struct Handler(pub(super) Arc<dyn Fn(Context, Bytes) -> Handling + Send + Sync>);
 
-impl From<Status> for Refusal {
-    fn from(status: Status) -> Self {
-        Self::Status(status)
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler").finish_non_exhaustive()
     }
 }
 
@@ -81,33 +67,26 @@ impl Context {
 pub struct Device(Arc<Inner>);
 
 struct Inner {
-    config: Config,
-    shared: Shared<Handler>,
-    call_timeout: Duration,
+    base: Base<Handler, Core>,
     /// The moment that [`Instant`]s are counted from.
     origin: time::Instant,
-    next_link: AtomicU64,
-    links: Mutex<Links>,
     /// Told when a subscriber has taken something, for publishers that wait.
     drained: Notify,
-}
-
-#[derive(Default)]
-struct Links {
-    all: HashMap<LinkId, Weak<Core>>,
-    /// The connections that both sides have accepted, newest last.
-    by_peer: HashMap<PeerId, Vec<Weak<Core>>>,
 }
 
 impl Device {
     /// Begins a device with this identity.
     pub fn builder(identity: Identity) -> Builder {
-        Builder::new(identity)
+        Parts::new(identity)
+    }
+
+    pub(super) fn new(base: Base<Handler, Core>) -> Self {
+        Self(Arc::new(Inner { base, origin: time::Instant::now(), drained: Notify::new() }))
     }
 
     /// Who this device is.
     pub fn peer_id(&self) -> PeerId {
-        self.0.config.identity().peer_id()
+        self.0.base.peer_id()
     }
 
     /// Dials, and waits until both sides have let each other in.  The peer must be exactly this one.
@@ -140,7 +119,7 @@ impl Device {
     ///
     /// Dropped, it closes what it has begun.
     pub async fn dial(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
-        let dialling = time::timeout(self.0.config.timeouts().handshake, TcpStream::connect(address));
+        let dialling = time::timeout(self.0.base.config.timeouts().handshake, TcpStream::connect(address));
         let stream = dialling.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
         let (handle, runner) = self.attach(stream, Role::Initiator, Admission::expect(peer))?;
@@ -162,7 +141,7 @@ impl Device {
 
     /// A connection over any byte stream.  Nothing happens until the runner runs.
     ///
-    /// As responder use [`Admission::Ask`] to have [`Builder::admit`] or [`Builder::trust`] decide.
+    /// As responder use [`Admission::Ask`] to have [`Builder::admit`](super::Builder::admit) or [`Builder::trust`](super::Builder::trust) decide.
     ///
     /// # Errors
     ///
@@ -184,23 +163,17 @@ impl Device {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let seed = Seed::random().map_err(|_| io::Error::other("no randomness from the operating system"))?;
-        let mut connection = match role {
-            Role::Initiator => Connection::initiator(&self.0.config, admission, seed, self.now()),
-            Role::Responder => Connection::responder(&self.0.config, admission, seed, self.now()),
-        };
+        let mut connection = self.0.base.connection(role, admission, self.now())?;
         prepare(&mut connection);
-        let id = LinkId(self.0.next_link.fetch_add(1, Ordering::Relaxed));
+        let id = self.0.base.next_link();
         let core = Arc::new(Core::new(self.clone(), link::Link::new(connection, id), Box::new(stream)));
-        lock(&self.0.links).all.insert(id, Arc::downgrade(&core));
+        self.0.base.add(id, &core);
         Ok((Handle::new(core.clone()), Runner::new(core)))
     }
 
     /// The connection with this peer on which to ask, the one accepted last, if there is one.
     pub fn link(&self, peer: PeerId) -> Option<Handle> {
-        // The newest that still stands: looked at without the lock of the registry.
-        let all = lock(&self.0.links).by_peer.get(&peer)?.clone();
-        all.iter().rev().filter_map(Weak::upgrade).map(Handle::new).find(Handle::is_connected)
+        self.0.base.links_with(peer).map(Handle::new).find(Handle::is_connected)
     }
 
     /// Publishes to all who have subscribed, on all connections; waits where a topic of the policy
@@ -258,31 +231,16 @@ impl Device {
     ///
     /// As [`try_publish`](Self::try_publish).
     pub fn try_publish_raw(&self, topic: &str, body: &[u8]) -> Result<Point, PublishError> {
-        let (point, woken) = {
-            let mut topics = lock(&self.0.shared.topics);
-            let topic: TopicId = topics.find(topic).ok_or(PublishError::UnknownTopic)?;
-            let point = topics.publish(topic, body)?;
-            (point, topics.wake().collect::<Vec<_>>())
-        };
-        for link in woken {
-            let core = lock(&self.0.links).all.get(&link).and_then(Weak::upgrade);
-            if let Some(core) = core {
-                core.with(|state, _| state.link.settle(&self.0.shared));
-            }
-        }
-        Ok(point)
+        let shared = &self.0.base.shared;
+        self.0.base.publish(topic, body, |core| core.with(|state, _| state.link.settle(shared)))
+    }
+
+    pub(super) fn base(&self) -> &Base<Handler, Core> {
+        &self.0.base
     }
 
     pub(super) fn shared(&self) -> &Shared<Handler> {
-        &self.0.shared
-    }
-
-    pub(super) fn timeouts(&self) -> &Timeouts {
-        self.0.config.timeouts()
-    }
-
-    pub(super) fn call_timeout(&self) -> Duration {
-        self.0.call_timeout
+        &self.0.base.shared
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -299,34 +257,6 @@ impl Device {
     pub(super) fn on_drained(&self) {
         self.0.drained.notify_waiters();
     }
-
-    /// Notes an accepted connection, and returns those that this side has to end for it: older ones, DUP-2, or
-    /// the new one where the peer has as many as it may.  SPEC §18
-    pub(super) fn on_connected(&self, peer: PeerId, core: &Arc<Core>) -> Vec<Handle> {
-        let mut links = lock(&self.0.links);
-        let connections = links.by_peer.entry(peer).or_default();
-        connections.retain(|older| older.strong_count() > 0);
-        if connections.len() >= CONNECTIONS_PER_PEER {
-            return std::vec![Handle::new(core.clone())];
-        }
-        let older = connections.iter().filter_map(Weak::upgrade).map(Handle::new).collect();
-        connections.push(Arc::downgrade(core));
-        if self.peer_id() < peer { older } else { Vec::new() }
-    }
-
-    /// Forgets a connection that has ended.
-    pub(super) fn on_closed(&self, peer: Option<PeerId>, id: LinkId, core: *const Core) {
-        let mut links = lock(&self.0.links);
-        links.all.remove(&id);
-        if let Some(peer) = peer
-            && let Some(connections) = links.by_peer.get_mut(&peer)
-        {
-            connections.retain(|kept| !std::ptr::eq(kept.as_ptr(), core) && kept.strong_count() > 0);
-            if connections.is_empty() {
-                links.by_peer.remove(&peer);
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Device {
@@ -334,10 +264,6 @@ impl fmt::Debug for Device {
         f.debug_struct("Device").field("peer_id", &self.peer_id()).finish_non_exhaustive()
     }
 }
-
-/// How many connections one peer may have at once.  Two are one too many already (SPEC §18); the rest is for a
-/// peer that restarts faster than its old connections are found dead.
-const CONNECTIONS_PER_PEER: usize = 8;
 
 /// Closes a connection whose making was given up.
 struct CloseOnDrop(Option<Handle>);
@@ -351,7 +277,7 @@ impl CloseOnDrop {
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         if let Some(handle) = &self.0 {
-            handle.close_now(Status::SHUTTING_DOWN);
+            handle.core.close_now(Status::SHUTTING_DOWN);
         }
     }
 }

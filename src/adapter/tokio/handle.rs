@@ -5,14 +5,15 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use std::vec::Vec;
 
 use ::tokio::time;
+use bytes::Bytes;
 
 use super::device::Device;
-use super::error::{CallError, SubscribeError};
 use super::runner::{Core, State};
-use super::subscription::{RawSubscription, SubscribeOptions, Subscription};
+use super::subscription::{RawSubscription, Subscription};
+use crate::adapter::delivery::SubscribeOptions;
+use crate::adapter::error::{CallError, SubscribeError};
 use crate::adapter::link::Opening;
 use crate::{
     CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status, Topic,
@@ -65,7 +66,7 @@ impl Handle {
     ///
     /// Dropped, it is cancelled on the wire; the peer may have executed it.
     pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, CallError> {
-        self.call_timeout(request, self.device().call_timeout()).await
+        self.call_timeout(request, self.device().base().call_timeout).await
     }
 
     /// As [`call`](Self::call), with a timeout of its own; it travels along, rounded up to milliseconds.
@@ -101,7 +102,7 @@ impl Handle {
         method: &str,
         body: &[u8],
         timeout: Option<Duration>,
-    ) -> Result<Vec<u8>, CallError> {
+    ) -> Result<Bytes, CallError> {
         let begun = self.device().now();
         let left = |now: Instant| timeout.map(|timeout| timeout.saturating_sub(now.saturating_since(begun)));
         let opening =
@@ -139,7 +140,8 @@ impl Handle {
         self.device().try_publish(value)
     }
 
-    /// Subscribes to a topic of the peer, and waits until the peer has accepted.
+    /// Subscribes to a topic of the peer, and waits until the peer has accepted: at most as long as
+    /// [`Builder::call_timeout`](super::Builder::call_timeout) says.
     ///
     /// `Ok` means that the subscription stands: what is published from now on arrives, or is counted.
     ///
@@ -169,11 +171,16 @@ impl Handle {
         options: SubscribeOptions,
     ) -> Result<RawSubscription, SubscribeError> {
         let SubscribeOptions { window, from } = options;
-        let opening = self.open(Opening::Subscription, |state, _| state.link.subscribe(filter, window, from));
-        let id = opening.await?;
-        let subscription = RawSubscription::new(self.core.clone(), id);
-        poll_fn(|task| subscription.poll_accepted(task)).await?;
-        Ok(subscription)
+        let standing = async {
+            let id = self
+                .open(Opening::Subscription, |state, _| state.link.subscribe(filter, window, from))
+                .await?;
+            let subscription = RawSubscription::new(self.core.clone(), id);
+            poll_fn(|task| subscription.poll_accepted(task)).await?;
+            Ok(subscription)
+        };
+        let within = self.device().base().call_timeout;
+        time::timeout(within, standing).await.unwrap_or(Err(SubscribeError::TimedOut))
     }
 
     /// Waits until both sides have let each other in.
@@ -217,12 +224,6 @@ impl Handle {
     pub async fn close(&self) -> CloseReason {
         self.core.retire(Status::OK);
         self.closed().await
-    }
-
-    /// Closes at once, behind what is queued.
-    pub(super) fn close_now(&self, status: Status) {
-        self.core.with(|state, now| state.link.connection.close(now, status));
-        self.core.wake_runner();
     }
 
     /// Opens an exchange; waits for its turn, and for room or a free slot where there is none.
@@ -295,7 +296,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn poll(&self, task: &mut Context<'_>) -> Poll<Result<(Status, Vec<u8>), CallError>> {
+    fn poll(&self, task: &mut Context<'_>) -> Poll<Result<(Status, Bytes), CallError>> {
         let answer = self.core.look(|state| state.link.poll_answer(self.id, task.waker()));
         answer.map_or(Poll::Pending, |answer| Poll::Ready(answer.map_err(CallError::from)))
     }

@@ -1,10 +1,9 @@
 //! What a handler owes to its caller.
 
 use std::sync::Arc;
-use std::vec::Vec;
 
-use super::device::{Refusal, Reply};
-use super::runner::{Core, State};
+use super::runner::Core;
+use crate::adapter::link::Reply;
 use crate::adapter::trace;
 use crate::{ExchangeId, Status};
 
@@ -21,14 +20,14 @@ impl Owed {
         let id = self.id;
         self.core.with(|state, _| {
             state.running.remove(&id);
-            state.respond(id, reply);
+            state.link.respond(id, reply);
         });
     }
 
     /// Leaves the sending to the runner, whose turn it is.
     pub(super) fn pay_quietly(&mut self, reply: Reply) {
         self.answered = true;
-        self.core.look(|state| state.respond(self.id, reply));
+        self.core.look(|state| state.link.respond(self.id, reply));
     }
 }
 
@@ -41,22 +40,12 @@ impl Drop for Owed {
         let failed = self.core.with(|state, _| {
             let stopped = state.running.remove(&id).is_some_and(|running| running.stopping);
             let status = if stopped { Status::CANCELLED } else { Status::FAILED };
-            state.link.respond(id, status, Vec::new());
+            state.link.respond(id, Err(status.into()));
             // With the connection, handlers end that have done nothing wrong.
             !stopped && state.link.closed.is_none()
         });
         if failed {
             trace::handler_failed(self.core.look(|state| state.link.connection.peer()));
-        }
-    }
-}
-
-impl State {
-    fn respond(&mut self, id: ExchangeId, reply: Reply) {
-        match reply {
-            Ok(body) => self.link.respond(id, Status::OK, body),
-            Err(Refusal::Busy(retry)) => self.link.respond_busy(id, retry),
-            Err(Refusal::Status(status)) => self.link.respond(id, status, Vec::new()),
         }
     }
 }

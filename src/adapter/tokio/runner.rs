@@ -19,6 +19,7 @@ use ::tokio::time::{self, Sleep};
 use super::device::{Context, Device, Handler, Handling};
 use super::handle::Handle;
 use super::owed::Owed;
+use crate::adapter::base::Accepted;
 use crate::adapter::link::{Incoming, Link, Shared, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, Status, StopCause};
@@ -108,14 +109,17 @@ impl Core {
         result
     }
 
-    /// Has the runner take a turn.
-    pub(super) fn wake_runner(&self) {
-        self.look(State::wake_runner);
+    /// Closes at once, behind what is queued.
+    pub(super) fn close_now(&self, status: Status) {
+        self.with(|state, now| {
+            state.link.connection.close(now, status);
+            state.wake_runner();
+        });
     }
 
     /// Takes no more exchanges; the runner closes once those that are open have ended, or took too long.
     pub(super) fn retire(&self, status: Status) {
-        let within = self.device.timeouts().close;
+        let within = self.device.base().config.timeouts().close;
         self.with(|state, now| {
             if state.link.retire(self.device.shared()).is_ok() {
                 state.retiring.get_or_insert(Retiring { until: now + within, status });
@@ -351,12 +355,9 @@ impl Runner {
         if let (true, Some(peer)) = (connected, peer) {
             self.connected = true;
             trace::connected(peer);
-            for ended in device.on_connected(peer, &core) {
-                if Arc::ptr_eq(&ended.core, &core) {
-                    ended.close_now(Status::UNAVAILABLE);
-                } else {
-                    ended.core.retire(Status::REPLACED);
-                }
+            match device.base().on_connected(peer, &core) {
+                Accepted::Replaces(older) => older.iter().for_each(|older| older.retire(Status::REPLACED)),
+                Accepted::TooMany => core.close_now(Status::UNAVAILABLE),
             }
         }
         (timeout, ended)
@@ -370,7 +371,7 @@ impl Runner {
             let context = Context { handle: Handle::new(self.core.clone()), peer, deadline };
             let mut owed = Owed { core: self.core.clone(), id, answered: false };
             let first = catch_unwind(AssertUnwindSafe(|| {
-                let mut handling: Handling = handler(context, body);
+                let mut handling: Handling = (handler.0)(context, body);
                 match handling.as_mut().poll(task) {
                     Poll::Ready(reply) => Ok(reply),
                     Poll::Pending => Err(handling),
@@ -432,7 +433,7 @@ impl Runner {
         for task in running.into_values().filter_map(|running| running.task) {
             task.abort();
         }
-        device.on_closed(peer, id, Arc::as_ptr(&self.core));
+        device.base().on_closed(peer, id, Arc::as_ptr(&self.core));
         device.on_drained();
         if let Some(reason) = reason {
             trace::closed(peer, reason);

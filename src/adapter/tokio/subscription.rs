@@ -1,42 +1,16 @@
 //! Subscriptions as streams.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::error::SubscribeError;
 use super::runner::Core;
-use crate::adapter::link::Publication;
-use crate::{ExchangeId, Missed, Point, Topic};
-
-/// How to subscribe.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct SubscribeOptions {
-    /// How many bytes of publications may be on their way or wait here; 64 KiB by default.  A publication that is longer
-    /// never arrives, and is counted as missed at the latest when the subscription ends.
-    pub window: u32,
-    /// The last publication that this side has, to get those after it; the filter must have no wildcards.
-    pub from: Option<Point>,
-}
-
-impl Default for SubscribeOptions {
-    fn default() -> Self {
-        Self { window: 64 * 1024, from: None }
-    }
-}
-
-/// What a subscription delivers.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Delivery {
-    /// What was dropped since the last delivery.
-    pub missed: Missed,
-    /// The publication; `None` where there is only something missed to tell.
-    pub publication: Option<Publication>,
-}
+use crate::adapter::delivery::{Delivery, Gap, Values};
+use crate::adapter::error::SubscribeError;
+use crate::{ExchangeId, Topic};
 
 /// A subscription, with bare bytes: a stream of [`Delivery`] that ends with the subscription.
 ///
@@ -81,12 +55,9 @@ impl Stream for RawSubscription {
             return Poll::Ready(None);
         }
         // Sends the credit that taking an item may have freed.
-        let item = self.core.with(|state, _| state.link.poll_item(self.id, task.waker()));
-        match item {
+        match self.core.with(|state, _| state.link.poll_delivery(self.id, task.waker())) {
             None => Poll::Pending,
-            Some(Ok(item)) => {
-                Poll::Ready(Some(Delivery { missed: item.missed, publication: item.publication }))
-            }
+            Some(Ok(delivery)) => Poll::Ready(Some(delivery)),
             Some(Err(ended)) => {
                 self.ended = Some(ended.into());
                 Poll::Ready(None)
@@ -110,31 +81,17 @@ impl fmt::Debug for RawSubscription {
     }
 }
 
-/// What a subscription could not give; it goes on behind it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Gap {
-    /// A publication's body is not of the type expected.
-    #[error("a publication is not of the expected type")]
-    BadBody,
-    /// Publications were dropped.
-    #[error("missed {}{} publications", if .0.unknown { "at least " } else { "" }, .0.count)]
-    Missed(Missed),
-}
-
 /// A subscription: a stream of values, and of gaps between them, that ends with the subscription.
 ///
 /// Dropped, it is cancelled.
 pub struct Subscription<T> {
     raw: RawSubscription,
-    /// A publication whose gap has just been told.
-    next: Option<Publication>,
-    value: PhantomData<fn() -> T>,
+    values: Values<T>,
 }
 
 impl<T: Topic> Subscription<T> {
     pub(super) fn new(raw: RawSubscription) -> Self {
-        Self { raw, next: None, value: PhantomData }
+        Self { raw, values: Values::default() }
     }
 
     /// The next value, or the gap before it; `None` at the end.
@@ -160,18 +117,11 @@ impl<T: Topic> Stream for Subscription<T> {
     type Item = Result<T, Gap>;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<T, Gap>>> {
-        let decode =
-            |publication: &Publication| crate::from_bytes(&publication.body).map_err(|_| Gap::BadBody);
-        if let Some(publication) = self.next.take() {
-            return Poll::Ready(Some(decode(&publication)));
+        if let Some(value) = self.values.take_waiting() {
+            return Poll::Ready(Some(value));
         }
-        let Poll::Ready(delivery) = Pin::new(&mut self.raw).poll_next(task) else { return Poll::Pending };
-        let Some(Delivery { missed, publication }) = delivery else { return Poll::Ready(None) };
-        if missed.is_any() {
-            self.next = publication;
-            return Poll::Ready(Some(Err(Gap::Missed(missed))));
-        }
-        Poll::Ready(Some(publication.as_ref().map_or(Err(Gap::Missed(missed)), decode)))
+        let delivery = ready!(Pin::new(&mut self.raw).poll_next(task));
+        Poll::Ready(delivery.map(|delivery| self.values.take(delivery)))
     }
 }
 

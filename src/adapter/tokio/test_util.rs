@@ -5,8 +5,8 @@ use std::io;
 use ::tokio::io::duplex;
 
 use super::device::Device;
-use super::error::ConnectError;
 use super::handle::Handle;
+use crate::adapter::error::ConnectError;
 use crate::{Admission, Role};
 
 /// Both ends of a connection in memory.

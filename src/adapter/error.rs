@@ -1,10 +1,11 @@
-//! How calls, subscriptions and connecting fail.
+//! How calls, subscriptions, connecting and handlers fail.
 
 use std::io;
 use std::time::Duration;
-use std::vec::Vec;
 
-use crate::adapter::link::{Ended, NoAnswer};
+use bytes::Bytes;
+
+use super::link::{Ended, NoAnswer};
 use crate::{BadBody, CloseReason, ConfigError, DeclareError, Failure, RouteError, SendError, Status};
 
 /// Why a call has no reply.
@@ -31,7 +32,7 @@ pub enum CallError {
     Send(#[from] SendError),
     /// The peer answered with another status than OK; with the bytes that came along.
     #[error("the peer answered: {0}")]
-    Status(Status, Vec<u8>),
+    Status(Status, Bytes),
 }
 
 impl From<NoAnswer> for CallError {
@@ -40,7 +41,7 @@ impl From<NoAnswer> for CallError {
             NoAnswer::Busy(retry) => Self::Busy(retry),
             NoAnswer::Failed(Failure::DeadlinePassed) => Self::DeadlinePassed,
             NoAnswer::Failed(Failure::NotExecuted) => Self::NotExecuted,
-            NoAnswer::Failed(Failure::Unsupported) => Self::Status(Status::UNSUPPORTED, Vec::new()),
+            NoAnswer::Failed(Failure::Unsupported) => Self::Status(Status::UNSUPPORTED, Bytes::new()),
             NoAnswer::Failed(Failure::Cancelled | Failure::Disconnected) => Self::Disconnected,
         }
     }
@@ -59,6 +60,9 @@ pub enum SubscribeError {
     /// The publisher refused or ended it with this status.
     #[error("the publisher answered: {0}")]
     Status(Status),
+    /// The publisher has not accepted in time.
+    #[error("the publisher has not answered in time")]
+    TimedOut,
 }
 
 impl From<Ended> for SubscribeError {
@@ -98,4 +102,19 @@ pub enum BuildError {
     /// A topic.
     #[error("topic: {0}")]
     Topic(#[from] DeclareError),
+}
+
+/// Why a handler has no reply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// No capacity right now; try again after this (zero: no hint).
+    Busy(Duration),
+    /// Any other status; applications use 256 and above.
+    Status(Status),
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
 }

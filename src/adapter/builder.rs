@@ -2,41 +2,34 @@
 
 use std::boxed::Box;
 use std::fmt;
-use std::future::Future;
 use std::string::String;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 use std::vec::Vec;
 
-use ::tokio::sync::Notify;
-use ::tokio::time;
+use super::base::Base;
+use super::error::BuildError;
+use super::link::{Admit, AllowSubscribe, Shared};
+use crate::{Allow, Config, Identity, Kind, Limits, PeerId, Router, Timeouts, Topic, TopicLimits, Topics};
 
-use super::{Context, Device, Handler, Handling, Inner, Links, Refusal};
-use crate::adapter::link::{Admit, AllowSubscribe, Shared};
-use crate::adapter::tokio::error::BuildError;
-use crate::{
-    Allow, Config, Identity, Kind, Limits, PeerId, Request, Router, Status, Timeouts, Topic, TopicLimits,
-    Topics,
-};
-
-/// What a device serves and publishes, and whom it lets in; [`Builder::build`] makes the device.
+/// What a device serves and publishes, and whom it lets in; its adapter's `build` makes the device.
 ///
-/// A mistake (a bad name, a method twice) is told by `build`.
-pub struct Builder {
+/// `H` is the adapter's kind of handler, and the methods that take handlers are the adapter's as well.  A
+/// mistake (a bad name, a method twice) is told by `build`.
+pub struct Builder<H> {
     identity: Identity,
     limits: Limits,
     timeouts: Timeouts,
     call_timeout: Duration,
     admit: Admit,
     allow_subscribe: AllowSubscribe,
-    router: Router<Handler>,
+    router: Router<H>,
     topic_limits: TopicLimits,
     topics: Vec<(String, Kind)>,
     error: Option<BuildError>,
 }
 
-impl Builder {
+impl<H> Builder<H> {
     pub(super) fn new(identity: Identity) -> Self {
         Self {
             identity,
@@ -77,54 +70,9 @@ impl Builder {
         self
     }
 
-    /// Serves a request.  State is what the closure captures.
-    ///
-    /// A handler that panics answers [`Status::FAILED`].  One whose caller has cancelled, or whose time is up,
-    /// is dropped at its next await.
-    #[must_use]
-    pub fn on<R, F, Fut>(self, handler: F) -> Self
-    where
-        R: Request + Send + 'static,
-        F: Fn(Context, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R::Reply, Refusal>> + Send + 'static,
-    {
-        self.on_for::<R, F, Fut>(Allow::Anyone, handler)
-    }
-
-    /// Serves a request of these peers only; others get [`Status::DENIED`] before its body is decoded.
-    #[must_use]
-    pub fn on_for<R, F, Fut>(self, allow: Allow, handler: F) -> Self
-    where
-        R: Request + Send + 'static,
-        F: Fn(Context, R) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R::Reply, Refusal>> + Send + 'static,
-    {
-        self.route(R::METHOD, allow, move |context, body| {
-            let handling = crate::from_bytes::<R>(&body).map(|request| handler(context, request));
-            Box::pin(async move {
-                let reply = handling.map_err(|_| Status::BAD_REQUEST)?.await?;
-                crate::to_bytes(&reply).map_err(|_| Status::FAILED.into())
-            })
-        })
-    }
-
-    /// Serves a method with bare bytes.
-    #[must_use]
-    pub fn on_raw<F, Fut>(self, method: &str, handler: F) -> Self
-    where
-        F: Fn(Context, Vec<u8>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Vec<u8>, Refusal>> + Send + 'static,
-    {
-        self.route(method, Allow::Anyone, move |context, body| Box::pin(handler(context, body)))
-    }
-
-    fn route(
-        mut self,
-        method: &str,
-        allow: Allow,
-        handler: impl Fn(Context, Vec<u8>) -> Handling + Send + Sync + 'static,
-    ) -> Self {
-        if let Err(error) = self.router.on_for(method, allow, Arc::new(handler)) {
+    /// Serves a method; a mistake is told by `build`.
+    pub(super) fn route(mut self, method: &str, allow: Allow, handler: H) -> Self {
+        if let Err(error) = self.router.on_for(method, allow, handler) {
             self.error.get_or_insert_with(|| error.into());
         }
         self
@@ -171,12 +119,7 @@ impl Builder {
         self
     }
 
-    /// The device.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`] names the first mistake.
-    pub fn build(self) -> Result<Device, BuildError> {
+    pub(super) fn base<C>(self) -> Result<Base<H, C>, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -193,19 +136,11 @@ impl Builder {
             admit: self.admit,
             allow_subscribe: self.allow_subscribe,
         };
-        Ok(Device(Arc::new(Inner {
-            config,
-            shared,
-            call_timeout: self.call_timeout,
-            origin: time::Instant::now(),
-            next_link: AtomicU64::new(0),
-            links: Mutex::new(Links::default()),
-            drained: Notify::new(),
-        })))
+        Ok(Base::new(config, shared, self.call_timeout))
     }
 }
 
-impl fmt::Debug for Builder {
+impl<H> fmt::Debug for Builder<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("identity", &self.identity).finish_non_exhaustive()
     }

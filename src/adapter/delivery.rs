@@ -1,0 +1,109 @@
+//! What subscriptions give.
+
+use std::marker::PhantomData;
+use std::string::String;
+
+use bytes::Bytes;
+
+use crate::{Missed, Point, Topic};
+
+/// How to subscribe.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SubscribeOptions {
+    /// How many bytes of publications may be on their way or wait here; 64 KiB by default.  A publication that is longer
+    /// never arrives, and is counted as missed at the latest when the subscription ends.
+    pub window: u32,
+    /// The last publication that this side has, to get those after it; the filter must have no wildcards.
+    pub from: Option<Point>,
+}
+
+impl Default for SubscribeOptions {
+    fn default() -> Self {
+        Self { window: 64 * 1024, from: None }
+    }
+}
+
+/// A publication that owns its parts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Publication {
+    /// The topic's name.
+    pub topic: String,
+    /// Its place among the publications of that topic.
+    pub point: Point,
+    /// Whether it is the value that the topic had on subscribing.
+    pub retained: bool,
+    /// The application's bytes; cheap to clone, for those that hand them on.
+    pub body: Bytes,
+    pub(super) cost: u32,
+}
+
+/// What a subscription delivers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delivery {
+    /// What was dropped since the last delivery.
+    pub missed: Missed,
+    /// The publication; `None` where there is only something missed to tell.
+    pub publication: Option<Publication>,
+}
+
+impl From<crate::Publication<'_>> for Delivery {
+    fn from(publication: crate::Publication<'_>) -> Self {
+        Self {
+            missed: publication.missed,
+            publication: Some(Publication {
+                topic: publication.topic.into(),
+                point: publication.point,
+                retained: publication.retained,
+                body: Bytes::copy_from_slice(publication.body),
+                cost: publication.cost,
+            }),
+        }
+    }
+}
+
+/// What a subscription could not give; it goes on behind it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Gap {
+    /// A publication's body is not of the type expected.
+    #[error("a publication is not of the expected type")]
+    BadBody,
+    /// Publications were dropped.
+    #[error("missed {}{} publications", if .0.unknown { "at least " } else { "" }, .0.count)]
+    Missed(Missed),
+}
+
+/// Deliveries as values of one type, and gaps between them.
+pub(super) struct Values<T> {
+    /// A publication whose gap has just been told.
+    behind_gap: Option<Publication>,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Default for Values<T> {
+    fn default() -> Self {
+        Self { behind_gap: None, value: PhantomData }
+    }
+}
+
+impl<T: Topic> Values<T> {
+    /// What is to be given before anything else is read.
+    pub(super) fn take_waiting(&mut self) -> Option<Result<T, Gap>> {
+        self.behind_gap.take().map(|publication| decode(&publication))
+    }
+
+    /// What a delivery gives first.
+    pub(super) fn take(&mut self, delivery: Delivery) -> Result<T, Gap> {
+        let Delivery { missed, publication } = delivery;
+        if missed.is_any() {
+            self.behind_gap = publication;
+            return Err(Gap::Missed(missed));
+        }
+        publication.as_ref().map_or(Err(Gap::Missed(missed)), decode)
+    }
+}
+
+fn decode<T: Topic>(publication: &Publication) -> Result<T, Gap> {
+    crate::from_bytes(&publication.body).map_err(|_| Gap::BadBody)
+}
