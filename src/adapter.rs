@@ -10,6 +10,7 @@
 )]
 
 mod base;
+pub mod blocking;
 mod builder;
 mod delivery;
 mod error;

@@ -68,8 +68,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(feature = "tokio")]
-#[cfg(feature = "tokio")]
+#[cfg(feature = "std")]
 mod adapter;
 mod config;
 mod connection;
@@ -88,6 +87,9 @@ mod topics;
 mod typed;
 mod wire;
 
+#[cfg(feature = "std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+pub use adapter::blocking;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use adapter::tokio;

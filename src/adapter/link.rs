@@ -4,6 +4,7 @@
 //! whoever waits for them.
 
 mod asks;
+mod ending;
 mod waiters;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,6 +23,7 @@ use crate::{
     Router, SendError, Status, StopCause, Topics, Verdict,
 };
 pub(crate) use asks::Opening;
+use ending::Retiring;
 use waiters::Waiters;
 
 /// What a device brings to all of its links.
@@ -116,6 +118,7 @@ pub(crate) struct Link<H> {
     /// To be woken once the lock is given back.
     pub(crate) woken: Vec<Waker>,
     pub(crate) connected: bool,
+    retiring: Option<Retiring>,
     pub(crate) closed: Option<CloseReason>,
 }
 
@@ -136,16 +139,19 @@ impl<H: Clone> Link<H> {
             watchers: Waiters::default(),
             woken: Vec::new(),
             connected: false,
+            retiring: None,
             closed: None,
         }
     }
 
     // What the connection reports
 
-    /// Takes all events, and settles what is owed as far as there is room.
+    /// Takes all events, settles what is owed as far as there is room, and closes what was to be closed when it
+    /// is idle.
     pub(crate) fn absorb(&mut self, shared: &Shared<H>, now: Instant) {
         self.take_events(shared, now);
         self.settle(shared);
+        self.close_if_retired(now);
     }
 
     /// Takes all events.
@@ -254,15 +260,6 @@ impl<H: Clone> Link<H> {
         }
     }
 
-    fn close(&mut self, shared: &Shared<H>, reason: CloseReason) {
-        lock(&shared.topics).drop_link(self.id);
-        self.closed = Some(reason);
-        self.owed.clear();
-        self.requests.clear();
-        self.wake_lines();
-        self.watchers.wake_all(&mut self.woken);
-    }
-
     fn wake_lines(&mut self) {
         self.requesting.wake_next(&mut self.woken);
         self.subscribing.wake_next(&mut self.woken);
@@ -278,31 +275,12 @@ impl<H: Clone> Link<H> {
     }
 
     /// Whether something is owed that found no room yet.
+    #[cfg(feature = "tokio")] // the blocking writer settles in every turn
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowded
     }
 
     // What is owed to the peer
-
-    fn end_served(&mut self, shared: &Shared<H>, id: ExchangeId, status: Status) {
-        let left = lock(&shared.topics).unsubscribe(self.id, id);
-        self.owed.push_back(Owed::End(id, left.unwrap_or_default(), status));
-    }
-
-    /// Takes no more exchanges, and ends the subscriptions of both sides; calls go on.
-    pub(crate) fn retire(&mut self, shared: &Shared<H>) -> Result<(), SendError> {
-        self.connection.goaway()?;
-        for id in std::mem::take(&mut self.served) {
-            self.end_served(shared, id, Status::SHUTTING_DOWN);
-        }
-        for (id, inbox) in &self.inboxes {
-            if inbox.ended.is_none() {
-                let _ended = self.connection.cancel(*id);
-            }
-        }
-        self.settle(shared);
-        Ok(())
-    }
 
     /// Moves what is owed and what topics hold into the connection, as far as there is room and credit.
     pub(crate) fn settle(&mut self, shared: &Shared<H>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::waiters::Waiters;
 use super::{Answer, Call, Delivery, Ended, Inbox, Link, NoAnswer};
-use crate::{ExchangeId, Failure, Instant, Point, SendError};
+use crate::{CloseReason, ExchangeId, Failure, Instant, Point, SendError};
 
 /// What is opened; each kind has slots of its own, and a line of those who wait for one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,39 +103,59 @@ impl<H: Clone> Link<H> {
         }
     }
 
-    /// Whether a command of this kind has its turn: those who found no room before go first.
-    pub(crate) fn has_turn(&self, kind: Opening, place: Option<u64>) -> bool {
-        self.line(kind).is_next(place)
-    }
-
-    /// Has `waker` woken when a command that was refused for lack of room has its turn.
-    pub(crate) fn wait_for_turn(&mut self, kind: Opening, place: &mut Option<u64>, waker: &Waker) {
-        match kind {
-            Opening::Request => self.requesting.wait(place, waker),
-            Opening::Subscription => self.subscribing.wait(place, waker),
+    /// Opens an exchange by `command`, or keeps `waker` until that has its turn: those who found no room, or no
+    /// free slot, go first.
+    pub(crate) fn poll_open(
+        &mut self,
+        kind: Opening,
+        place: &mut Option<u64>,
+        waker: &Waker,
+        command: impl FnOnce(&mut Self) -> Result<ExchangeId, SendError>,
+    ) -> Option<Result<ExchangeId, SendError>> {
+        if self.line(kind).is_next(*place) {
+            match command(self) {
+                Err(SendError::Full | SendError::TooMany) => {}
+                opened => return Some(opened),
+            }
         }
+        self.line(kind).wait(place, waker);
+        None
     }
 
     /// Gives a place in the line up, having had its turn or not.
     pub(crate) fn leave(&mut self, kind: Opening, place: u64) {
+        let line = match kind {
+            Opening::Request => &mut self.requesting,
+            Opening::Subscription => &mut self.subscribing,
+        };
+        line.leave(place, &mut self.woken);
+    }
+
+    fn line(&mut self, kind: Opening) -> &mut Waiters {
         match kind {
-            Opening::Request => self.requesting.leave(place, &mut self.woken),
-            Opening::Subscription => self.subscribing.leave(place, &mut self.woken),
+            Opening::Request => &mut self.requesting,
+            Opening::Subscription => &mut self.subscribing,
         }
     }
 
-    fn line(&self, kind: Opening) -> &Waiters {
-        match kind {
-            Opening::Request => &self.requesting,
-            Opening::Subscription => &self.subscribing,
+    /// Whether the link has come so far, or why it never will; until then `waker` is kept.
+    pub(crate) fn poll_reached(
+        &mut self,
+        place: &mut Option<u64>,
+        waker: &Waker,
+        reached: impl FnOnce(&Self) -> bool,
+    ) -> Option<Result<(), CloseReason>> {
+        if let Some(reason) = self.closed {
+            return Some(Err(reason));
         }
-    }
-
-    /// Has `waker` woken when the link is proven, connected or closed.
-    pub(crate) fn watch(&mut self, place: &mut Option<u64>, waker: &Waker) {
+        if reached(self) {
+            return Some(Ok(()));
+        }
         self.watchers.wait(place, waker);
+        None
     }
 
+    /// Stops waiting for that.
     pub(crate) fn unwatch(&mut self, place: u64) {
         self.watchers.forget(place);
     }

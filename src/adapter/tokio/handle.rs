@@ -9,12 +9,12 @@ use std::time::Duration;
 use ::tokio::time;
 use bytes::Bytes;
 
-use super::device::Device;
+use super::device::{Device, Handler};
 use super::runner::{Core, State};
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::delivery::SubscribeOptions;
 use crate::adapter::error::{CallError, SubscribeError};
-use crate::adapter::link::Opening;
+use crate::adapter::link::{Link, Opening};
 use crate::{
     CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status, Topic,
 };
@@ -105,8 +105,7 @@ impl Handle {
     ) -> Result<Bytes, CallError> {
         let begun = self.device().now();
         let left = |now: Instant| timeout.map(|timeout| timeout.saturating_sub(now.saturating_since(begun)));
-        let opening =
-            self.open(Opening::Request, |state, now| state.link.request(now, method, body, left(now)));
+        let opening = self.open(Opening::Request, |link, now| link.request(now, method, body, left(now)));
         let id = match timeout {
             Some(timeout) => {
                 time::timeout(timeout, opening).await.map_err(|_| CallError::DeadlinePassed)??
@@ -172,9 +171,7 @@ impl Handle {
     ) -> Result<RawSubscription, SubscribeError> {
         let SubscribeOptions { window, from } = options;
         let standing = async {
-            let id = self
-                .open(Opening::Subscription, |state, _| state.link.subscribe(filter, window, from))
-                .await?;
+            let id = self.open(Opening::Subscription, |link, _| link.subscribe(filter, window, from)).await?;
             let subscription = RawSubscription::new(self.core.clone(), id);
             poll_fn(|task| subscription.poll_accepted(task)).await?;
             Ok(subscription)
@@ -193,12 +190,12 @@ impl Handle {
     ///
     /// Dropped, nothing happens.
     pub async fn connected(&self) -> Result<(), CloseReason> {
-        self.wait_for(|state| state.link.connected).await
+        self.wait_for(|link| link.connected).await
     }
 
     /// Waits until the peer has proven who it is, and commands are taken.
     pub(super) async fn proven(&self) -> Result<(), CloseReason> {
-        self.wait_for(|state| state.link.connection.is_open()).await
+        self.wait_for(|link| link.connection.is_open()).await
     }
 
     /// Waits until the connection has ended, and says why.
@@ -230,38 +227,28 @@ impl Handle {
     async fn open(
         &self,
         kind: Opening,
-        mut command: impl FnMut(&mut State, Instant) -> Result<ExchangeId, SendError>,
+        mut command: impl FnMut(&mut Link<Handler>, Instant) -> Result<ExchangeId, SendError>,
     ) -> Result<ExchangeId, SendError> {
         let leave = |state: &mut State, place| state.link.leave(kind, place);
         let mut place = Place { core: &self.core, number: None, leave };
         poll_fn(|task| {
             self.core.with(|state, now| {
-                if state.link.has_turn(kind, place.number) {
-                    match command(state, now) {
-                        Err(SendError::Full | SendError::TooMany) => {}
-                        opened => return Poll::Ready(opened),
-                    }
-                }
-                state.link.wait_for_turn(kind, &mut place.number, task.waker());
-                Poll::Pending
+                let opened =
+                    state.link.poll_open(kind, &mut place.number, task.waker(), |link| command(link, now));
+                opened.map_or(Poll::Pending, Poll::Ready)
             })
         })
         .await
     }
 
-    async fn wait_for(&self, reached: impl Fn(&State) -> bool) -> Result<(), CloseReason> {
+    async fn wait_for(&self, reached: impl Fn(&Link<Handler>) -> bool) -> Result<(), CloseReason> {
         let leave = |state: &mut State, place| state.link.unwatch(place);
         let mut place = Place { core: &self.core, number: None, leave };
         poll_fn(|task| {
             self.core.look(|state| {
-                if let Some(reason) = state.link.closed {
-                    return Poll::Ready(Err(reason));
-                }
-                if reached(state) {
-                    return Poll::Ready(Ok(()));
-                }
-                state.link.watch(&mut place.number, task.waker());
-                Poll::Pending
+                let link = &mut state.link;
+                let reached = link.poll_reached(&mut place.number, task.waker(), &reached);
+                reached.map_or(Poll::Pending, Poll::Ready)
             })
         })
         .await

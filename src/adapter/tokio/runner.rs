@@ -55,14 +55,6 @@ pub(super) struct State {
     unflushed: bool,
     /// The stream takes no more; what has arrived is still to be read.
     broken: bool,
-    retiring: Option<Retiring>,
-}
-
-/// An ending that waits for what is open.
-#[derive(Clone, Copy)]
-struct Retiring {
-    until: Instant,
-    status: Status,
 }
 
 /// A handler that has a task of its own.
@@ -83,7 +75,6 @@ impl Core {
             running: HashMap::new(),
             unflushed: false,
             broken: false,
-            retiring: None,
         };
         Self { device, state: Mutex::new(state) }
     }
@@ -121,11 +112,7 @@ impl Core {
     pub(super) fn retire(&self, status: Status) {
         let within = self.device.base().config.timeouts().close;
         self.with(|state, now| {
-            if state.link.retire(self.device.shared()).is_ok() {
-                state.retiring.get_or_insert(Retiring { until: now + within, status });
-            } else {
-                state.link.connection.close(now, status);
-            }
+            state.link.retire(self.device.shared(), now, within, status);
             state.wake_runner();
         });
     }
@@ -152,16 +139,10 @@ impl State {
     fn needs_runner(&self, wrote: bool) -> bool {
         let link = &self.link;
         let earlier =
-            self.next_timeout().is_some_and(|at| self.wakes_at.is_none_or(|wakes_at| at < wakes_at));
+            link.next_timeout().is_some_and(|at| self.wakes_at.is_none_or(|wakes_at| at < wakes_at));
         let handlers = !link.requests.is_empty() || !link.stops.is_empty();
         let room = wrote && link.is_crowded();
-        let retired = self.retiring.is_some() && link.connection.is_idle();
-        earlier || handlers || room || retired || self.broken || link.connection.is_closed()
-    }
-
-    fn next_timeout(&self) -> Option<Instant> {
-        let until = self.retiring.map(|retiring| retiring.until);
-        self.link.connection.poll_timeout().into_iter().chain(until).min()
+        earlier || handlers || room || link.has_retired() || self.broken || link.connection.is_closed()
     }
 
     /// Writes what there is, as far as the stream takes it; says whether it took any.
@@ -200,12 +181,6 @@ impl State {
     fn write_all(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) {
         loop {
             self.link.absorb(device.shared(), now);
-            if let Some(Retiring { until, status }) = self.retiring
-                && (now >= until || self.link.connection.is_idle())
-            {
-                self.retiring = None;
-                self.link.connection.close(now, status);
-            }
             if !self.write(now, task) {
                 break;
             }
@@ -343,7 +318,7 @@ impl Runner {
         mem::swap(&mut self.requests, &mut state.link.requests);
         mem::swap(&mut self.stops, &mut state.link.stops);
         mem::swap(&mut self.woken, &mut state.link.woken);
-        state.wakes_at = state.next_timeout();
+        state.wakes_at = state.link.next_timeout();
         let timeout = state.wakes_at;
         // One that has ended already takes no other's place.
         let connected = !self.connected && state.link.connected && state.link.closed.is_none();

@@ -1,0 +1,309 @@
+//! One connection, shared by its two threads, its handles and its handlers.
+
+use std::boxed::Box;
+use std::collections::HashMap;
+use std::fmt;
+use std::mem;
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+use std::vec::Vec;
+
+use super::device::{Device, Handler};
+use super::handling;
+use super::permit::Door;
+use super::signal::{Parker, Signal};
+use crate::adapter::base::Accepted;
+use crate::adapter::link::{Link, lock};
+use crate::adapter::trace;
+use crate::{CloseReason, ExchangeId, Instant, Status};
+
+/// How a stream is ended while one of the threads may be reading or writing.
+pub(super) type HangUp = Box<dyn Fn(Shutdown) + Send + Sync>;
+
+/// How long after a timer was due a thread that waits for the connection looks for itself: the writer, which
+/// fires timers, may be held up by a peer that does not read.
+const BACKUP: Duration = Duration::from_millis(100);
+
+pub(super) struct Core {
+    pub(super) device: Device,
+    state: Mutex<State>,
+    /// Wakes the thread that writes.
+    writer: Arc<Signal>,
+    hang_up: HangUp,
+}
+
+/// All that is behind the one lock.  No code of the application runs while it is held, but for the device's
+/// decisions about peers.
+pub(super) struct State {
+    pub(super) link: Link<Handler>,
+    /// Handlers at work, and whether each should stop.
+    pub(super) running: HashMap<ExchangeId, Arc<AtomicBool>>,
+    /// When the writer wakes by itself; `None` while it is at work.
+    wakes_at: Option<Instant>,
+    /// The writer is inside the stream's `write`.
+    writing: bool,
+    /// The device was told that both sides have let each other in.
+    told: bool,
+    door: Door,
+    /// The reader has met the end of the stream.
+    pub(super) drained: bool,
+}
+
+impl Core {
+    pub(super) fn new(
+        device: Device,
+        link: Link<Handler>,
+        writer: Arc<Signal>,
+        hang_up: HangUp,
+        door: Door,
+    ) -> Self {
+        let state = State {
+            link,
+            running: HashMap::new(),
+            wakes_at: None,
+            writing: false,
+            told: false,
+            door,
+            drained: false,
+        };
+        Self { device, state: Mutex::new(state), writer, hang_up }
+    }
+
+    /// Runs `command` under the lock, and has the writer send what it has made.
+    pub(super) fn with<R>(&self, command: impl FnOnce(&mut State, Instant) -> R) -> R {
+        let now = self.device.now();
+        let mut state = lock(&self.state);
+        let result = command(&mut state, now);
+        let sendable = state.link.connection.poll_transmit(now).is_some();
+        // Those of this side's own making: nothing but this may have a reason to look for them.
+        state.link.take_events(self.device.shared(), now);
+        let signal = state.needs_writer(sendable);
+        let woken = mem::take(&mut state.link.woken);
+        drop(state);
+        if signal {
+            self.writer.give();
+        }
+        woken.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    /// Looks at the state, where that makes nothing to send.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = lock(&self.state);
+        let result = look(&mut state);
+        let woken = mem::take(&mut state.link.woken);
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    /// A turn of one of the connection's own threads: time passes, `work` is done, and all that follows from it
+    /// but the writing.
+    pub(super) fn turn<R>(self: &Arc<Self>, work: impl FnOnce(&mut State, Instant) -> R) -> R {
+        let shared = self.device.shared();
+        let (result, requests, connected) = self.with(|state, now| {
+            state.link.connection.handle_timeout(now);
+            state.link.absorb(shared, now);
+            let result = work(state, now);
+            state.link.absorb(shared, now);
+            state.stop_handlers();
+            (result, mem::take(&mut state.link.requests), state.has_just_connected())
+        });
+        for request in requests {
+            handling::start(self, request);
+        }
+        if connected {
+            self.on_connected();
+        }
+        self.device.on_drained();
+        result
+    }
+
+    /// Gives what came to the connection.  The link takes each event at once, so that nothing is ever blocked
+    /// for longer than that.
+    pub(super) fn feed(self: &Arc<Self>, mut bytes: &[u8]) {
+        self.turn(|state, now| {
+            while !bytes.is_empty() {
+                let taken = state.link.connection.handle_input(now, bytes);
+                bytes = &bytes[taken..];
+                state.link.absorb(self.device.shared(), now);
+            }
+            state.link.on_moved();
+        });
+    }
+
+    /// The stream has ended, or is of no more use.
+    pub(super) fn lose_stream(self: &Arc<Self>) {
+        self.turn(|state, now| {
+            state.drained = true;
+            state.link.connection.handle_eof(now);
+        });
+        self.writer.give();
+    }
+
+    /// Copies what is to be written, to be written without the lock; says when to look again where there is
+    /// nothing, and why it is over where it is.
+    pub(super) fn poll_bytes(self: &Arc<Self>, bytes: &mut Vec<u8>) -> Next {
+        bytes.clear();
+        self.turn(|state, now| {
+            state.writing = false;
+            bytes.extend_from_slice(state.link.connection.poll_transmit(now).unwrap_or_default());
+            if !bytes.is_empty() {
+                state.writing = true;
+                state.wakes_at = None;
+                return Next::Write;
+            }
+            if let Some(reason) = state.link.closed {
+                return Next::Over(reason);
+            }
+            state.wakes_at = state.link.next_timeout();
+            Next::Wait(state.wakes_at.map(|at| at.saturating_since(now)))
+        })
+    }
+
+    /// Notes what the stream has taken.
+    pub(super) fn wrote(&self, written: usize) {
+        self.look(|state| {
+            state.link.connection.advance_transmit(written);
+            state.link.on_moved();
+        });
+    }
+
+    /// Blocks until `poll` gives something or, where there is a limit, until that.
+    pub(super) fn wait<R>(
+        self: &Arc<Self>,
+        until: Option<Instant>,
+        mut poll: impl FnMut(&mut State, Instant, &Waker) -> Option<R>,
+    ) -> Option<R> {
+        let parker = Parker::of_this_thread();
+        loop {
+            let polled = self.with(|state, now| {
+                let timeout = state.link.next_timeout().map(|at| at + BACKUP);
+                let wakes_at = timeout.into_iter().chain(until).min();
+                let ready = poll(state, now, &parker.waker);
+                ready.ok_or_else(|| wakes_at.map(|at| at.saturating_since(now)))
+            });
+            let within = match polled {
+                Ok(ready) => return Some(ready),
+                Err(within) => within,
+            };
+            parker.park(within);
+            let now = self.device.now();
+            if until.is_some_and(|until| now >= until) {
+                self.tick();
+                return self.with(|state, now| poll(state, now, &parker.waker));
+            }
+            if within.is_some() {
+                self.tick();
+            }
+        }
+    }
+
+    /// Lets time pass, in a thread that waits for something else.
+    fn tick(self: &Arc<Self>) {
+        let stuck = self.turn(|state, now| {
+            let over =
+                state.link.connection.is_closed() && state.link.connection.poll_transmit(now).is_none();
+            over && state.writing
+        });
+        if stuck {
+            (self.hang_up)(Shutdown::Both);
+        }
+    }
+
+    /// Ends the stream's directions; what is being read or written returns.
+    pub(super) fn hang_up(&self, how: Shutdown) {
+        (self.hang_up)(how);
+    }
+
+    /// Closes at once, behind what is queued.
+    pub(super) fn close_now(&self, status: Status) {
+        self.with(|state, now| state.link.connection.close(now, status));
+    }
+
+    /// Takes no more exchanges; closes once those that are open have ended, or took too long.
+    pub(super) fn retire(&self, status: Status) {
+        let within = self.device.base().config.timeouts().close;
+        self.with(|state, now| state.link.retire(self.device.shared(), now, within, status));
+    }
+
+    fn on_connected(self: &Arc<Self>) {
+        let (peer, accepted) = self.look(|state| (state.link.connection.peer(), state.door.accepted.take()));
+        let Some(peer) = peer else { return };
+        trace::connected(peer);
+        if let Some(accepted) = accepted {
+            // Where nobody asks for them, the oldest stay to be asked for.
+            let _told = accepted.try_send(Arc::downgrade(self));
+        }
+        match self.device.base().on_connected(peer, self) {
+            Accepted::Replaces(older) => older.iter().for_each(|older| older.retire(Status::REPLACED)),
+            Accepted::TooMany => self.close_now(Status::UNAVAILABLE),
+        }
+    }
+
+    /// Once the connection has ended: nothing of it stays with the device, and its handlers are told.
+    pub(super) fn finish(self: &Arc<Self>, reason: CloseReason) {
+        let (id, peer, running, door) = self.look(|state| {
+            let link = &state.link;
+            let (id, peer) = (link.id, link.connection.peer());
+            (id, peer, mem::take(&mut state.running), mem::take(&mut state.door))
+        });
+        drop(door);
+        running.into_values().for_each(|stop| stop.store(true, Ordering::Relaxed));
+        self.device.base().on_closed(peer, id, Arc::as_ptr(self));
+        self.device.on_drained();
+        trace::closed(peer, reason);
+    }
+}
+
+/// What the writer does next.
+pub(super) enum Next {
+    Write,
+    /// Nothing, until a signal or for so long.
+    Wait(Option<Duration>),
+    Over(CloseReason),
+}
+
+impl State {
+    /// Whether there is something that only the writer does.
+    fn needs_writer(&self, sendable: bool) -> bool {
+        // While it writes, it looks again by itself.
+        if self.writing {
+            return false;
+        }
+        let link = &self.link;
+        let earlier =
+            link.next_timeout().is_some_and(|at| self.wakes_at.is_none_or(|wakes_at| at < wakes_at));
+        let handlers = !link.requests.is_empty() || !link.stops.is_empty();
+        sendable || earlier || handlers || link.has_retired() || link.connection.is_closed()
+    }
+
+    /// Tells the handlers whose callers have gone.
+    fn stop_handlers(&mut self) {
+        for (id, _) in self.link.stops.drain(..) {
+            if let Some(stop) = self.running.get(&id) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether both sides have let each other in since this was asked last.
+    fn has_just_connected(&mut self) -> bool {
+        // One that has ended already takes no other's place.
+        let connected = !self.told && self.link.connected && self.link.closed.is_none();
+        if connected {
+            self.told = true;
+            self.door.handshake = None;
+        }
+        connected
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,311 @@
+//! The device: identity, handlers and topics, shared by all of its connections.
+
+use std::boxed::Box;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant as Clock};
+
+use bytes::Bytes;
+
+use super::Builder;
+use super::core::Core;
+use super::drained::Drained;
+use super::handle::Handle;
+use super::handling::Pool;
+use super::listener::Listener;
+use super::permit::Door;
+use super::signal::Signal;
+use super::stream;
+use crate::adapter::base::Base;
+use crate::adapter::builder::Builder as Parts;
+use crate::adapter::error::ConnectError;
+use crate::adapter::link::{Link, Reply, Shared};
+use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Topic};
+
+/// How many handlers may be at work at once in a device; further requests wait for one to finish.
+const HANDLERS: usize = 256;
+/// How long a write to a socket may block before the connection looks at its timers.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A handler of this adapter; [`Builder`](super::Builder)'s methods make it of a closure.
+#[derive(Clone)]
+pub struct Handler(pub(super) Arc<dyn Fn(Context, Bytes) -> Reply + Send + Sync>);
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler").finish_non_exhaustive()
+    }
+}
+
+/// What a handler knows about the request it serves.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(super) handle: Handle,
+    pub(super) peer: PeerId,
+    pub(super) deadline: Option<Instant>,
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+impl Context {
+    /// Who asks, proven.
+    pub fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// How long the caller still waits; `None`: for as long as it takes.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_since(self.handle.device().now()))
+    }
+
+    /// Whether nobody waits for the reply any more: the caller has cancelled, its time is up, or the connection
+    /// has ended.  A handler that works for long looks from time to time, and returns.
+    pub fn is_cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// The connection on which it was asked, to call back on.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+/// A device: cheap to clone, shared by all of its connections.
+#[derive(Clone)]
+pub struct Device(Arc<Inner>);
+
+struct Inner {
+    base: Base<Handler, Core>,
+    /// The moment that [`Instant`]s are counted from.
+    origin: Clock,
+    pool: Pool,
+    drained: Drained,
+}
+
+impl Device {
+    /// Begins a device with this identity.
+    pub fn builder(identity: Identity) -> Builder {
+        Parts::new(identity)
+    }
+
+    pub(super) fn new(base: Base<Handler, Core>) -> Self {
+        let pool = Pool::new(HANDLERS);
+        Self(Arc::new(Inner { base, origin: Clock::now(), pool, drained: Drained::default() }))
+    }
+
+    /// Who this device is.
+    pub fn peer_id(&self) -> PeerId {
+        self.0.base.peer_id()
+    }
+
+    /// Dials, and waits until both sides have let each other in.  The peer must be exactly this one.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the
+    /// handshake's timeout, once for the socket and once for the handshake.
+    pub fn connect(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
+        let handle = self.dial(address, peer)?;
+        handle.connected()?;
+        Ok(handle)
+    }
+
+    /// Dials, and waits only until the peer has proven who it is: what is asked on the handle leaves with the
+    /// last message of the handshake, so that the first reply is back after two round trips.  If the peer
+    /// does not let this device in, all of it ends as not executed.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), but for being let in.
+    pub fn dial(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
+        let stream = dial(address, self.0.base.config.timeouts().handshake)?;
+        let handle = self.attach_tcp(stream, Role::Initiator, Admission::expect(peer))?;
+        handle.proven()?;
+        Ok(handle)
+    }
+
+    /// Listens on a TCP address.
+    ///
+    /// # Errors
+    ///
+    /// That of binding the socket, or of making its thread.
+    pub fn listen(&self, address: impl ToSocketAddrs) -> io::Result<Listener> {
+        Listener::bind(self.clone(), address)
+    }
+
+    /// A connection over a socket that is open, in two threads of its own.
+    ///
+    /// As responder use [`Admission::Ask`] to have [`Builder::admit`](super::Builder::admit) or
+    /// [`Builder::trust`](super::Builder::trust) decide.
+    ///
+    /// # Errors
+    ///
+    /// Those of the socket, of making threads, or the operating system gives no randomness.
+    pub fn attach_tcp(&self, stream: TcpStream, role: Role, admission: Admission) -> io::Result<Handle> {
+        self.attach_socket(stream, role, admission, Door::default(), |_| {})
+    }
+
+    pub(super) fn attach_socket(
+        &self,
+        stream: TcpStream,
+        role: Role,
+        admission: Admission,
+        door: Door,
+        prepare: impl FnOnce(&mut Connection),
+    ) -> io::Result<Handle> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+        let (input, output) = (stream.try_clone()?, stream.try_clone()?);
+        let hang_up = move |how| {
+            // Refused where it has been shut down already.
+            let _ended = stream.shutdown(how);
+        };
+        let connection = self.0.base.connection(role, admission, self.now())?;
+        self.start(connection, input, output, hang_up, door, prepare)
+    }
+
+    /// A connection over any byte stream, given as its two halves, in two threads of its own.
+    ///
+    /// `hang_up` ends directions of the stream while the threads are reading and writing, as
+    /// [`TcpStream::shutdown`] does: each must then return, with an end or an error.  It may be called more than
+    /// once.  Where nothing can do that, pass `|_| {}`: the connection ends all the same, but its reading thread
+    /// stays until `read` returns, which is when the other side speaks or hangs up.  A half that has a time-out
+    /// of its own (`WouldBlock` or `TimedOut`) looks at the connection then, and so needs none.
+    ///
+    /// # Errors
+    ///
+    /// Those of making threads, or the operating system gives no randomness.
+    pub fn attach(
+        &self,
+        input: impl Read + Send + 'static,
+        output: impl Write + Send + 'static,
+        hang_up: impl Fn(Shutdown) + Send + Sync + 'static,
+        role: Role,
+        admission: Admission,
+    ) -> io::Result<Handle> {
+        let connection = self.0.base.connection(role, admission, self.now())?;
+        self.start(connection, input, output, hang_up, Door::default(), |_| {})
+    }
+
+    fn start(
+        &self,
+        mut connection: Connection,
+        input: impl Read + Send + 'static,
+        output: impl Write + Send + 'static,
+        hang_up: impl Fn(Shutdown) + Send + Sync + 'static,
+        door: Door,
+        prepare: impl FnOnce(&mut Connection),
+    ) -> io::Result<Handle> {
+        prepare(&mut connection);
+        let id = self.0.base.next_link();
+        let signal = Arc::new(Signal::default());
+        let link = Link::new(connection, id);
+        let core = Arc::new(Core::new(self.clone(), link, signal.clone(), Box::new(hang_up), door));
+        self.0.base.add(id, &core);
+        stream::spawn(&core, &signal, input, output)?;
+        Ok(Handle::new(core))
+    }
+
+    /// The connection with this peer on which to ask, the one accepted last, if there is one.
+    pub fn link(&self, peer: PeerId) -> Option<Handle> {
+        self.0.base.links_with(peer).map(Handle::new).find(Handle::is_connected)
+    }
+
+    /// Publishes to all who have subscribed, on all connections.  Where a topic of the policy
+    /// [`Overflow::Refuse`](crate::Overflow::Refuse) has a subscriber whose queue is full, it waits: at most as
+    /// long as [`Builder::call_timeout`](super::Builder::call_timeout) says.
+    ///
+    /// `Ok` means that it is queued for each subscriber that has room for it and takes frames of its length; the
+    /// others are told that they missed it.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]: the topic was not declared, the body is too long or not encodable, or the queue is
+    /// still full.
+    pub fn publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
+        let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
+        self.publish_raw(T::TOPIC, &body)
+    }
+
+    /// Publishes without waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish), and [`PublishError::QueueFull`] where that would wait.
+    pub fn try_publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
+        let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
+        self.try_publish_raw(T::TOPIC, &body)
+    }
+
+    /// As [`publish`](Self::publish), with bare bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish).
+    pub fn publish_raw(&self, topic: &str, body: &[u8]) -> Result<Point, PublishError> {
+        self.0
+            .drained
+            .retry(self.0.base.call_timeout, || match self.try_publish_raw(topic, body) {
+                Err(PublishError::QueueFull) => None,
+                outcome => Some(outcome),
+            })
+            .unwrap_or(Err(PublishError::QueueFull))
+    }
+
+    /// As [`try_publish`](Self::try_publish), with bare bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_publish`](Self::try_publish).
+    pub fn try_publish_raw(&self, topic: &str, body: &[u8]) -> Result<Point, PublishError> {
+        let shared = &self.0.base.shared;
+        self.0.base.publish(topic, body, |core| core.with(|state, _| state.link.settle(shared)))
+    }
+
+    pub(super) fn base(&self) -> &Base<Handler, Core> {
+        &self.0.base
+    }
+
+    pub(super) fn shared(&self) -> &Shared<Handler> {
+        &self.0.base.shared
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        let elapsed = self.0.origin.elapsed().as_micros();
+        Instant::from_micros(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+
+    /// Tells publishers that wait to try again.
+    pub(super) fn on_drained(&self) {
+        self.0.drained.tell();
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("peer_id", &self.peer_id()).finish_non_exhaustive()
+    }
+}
+
+/// Tries each address, all within the time given.
+fn dial(address: impl ToSocketAddrs, within: Duration) -> Result<TcpStream, ConnectError> {
+    let begun = Clock::now();
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in address.to_socket_addrs()? {
+        let left = within.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        }
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last.into())
+}

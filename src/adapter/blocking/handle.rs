@@ -1,0 +1,231 @@
+//! The half of a connection that programs hold: to call, to subscribe, to close.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::core::{Core, State};
+use super::device::{Device, Handler};
+use super::subscription::{RawSubscription, Subscription};
+use crate::adapter::delivery::SubscribeOptions;
+use crate::adapter::error::{CallError, SubscribeError};
+use crate::adapter::link::{Link, Opening};
+use crate::{
+    CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status, Topic,
+};
+
+/// One connection, cheap to clone, to be used from any thread.
+///
+/// Dropping handles closes nothing: the connection goes on serving.  [`close`](Self::close) ends it.
+#[derive(Clone)]
+pub struct Handle {
+    core: Arc<Core>,
+}
+
+impl Handle {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// The device whose connection this is.
+    pub fn device(&self) -> &Device {
+        &self.core.device
+    }
+
+    /// The other side, once it has proven who it is.
+    pub fn peer(&self) -> Option<PeerId> {
+        self.core.look(|state| state.link.connection.peer())
+    }
+
+    /// Whether both sides have let each other in, and the connection has not ended.
+    pub fn is_connected(&self) -> bool {
+        self.core.look(|state| state.link.connection.is_connected())
+    }
+
+    /// The hash of the handshake: the same at both ends, and at no other connection.
+    pub fn channel_binding(&self) -> Option<[u8; 32]> {
+        self.core.look(|state| state.link.connection.channel_binding())
+    }
+
+    /// Calls a method of the peer, and waits for the reply: at most as long as
+    /// [`Builder::call_timeout`](super::Builder::call_timeout) says.
+    ///
+    /// `Ok` means that the peer's handler has run and given this reply.  Where the queue is full, or as many
+    /// calls are open as the peer takes, it waits for its turn within the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] says whether the peer may have executed it.
+    pub fn call<R: Request>(&self, request: &R) -> Result<R::Reply, CallError> {
+        self.call_timeout(request, self.device().base().call_timeout)
+    }
+
+    /// As [`call`](Self::call), with a timeout of its own; it travels along, rounded up to milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn call_timeout<R: Request>(&self, request: &R, timeout: Duration) -> Result<R::Reply, CallError> {
+        let body = crate::to_bytes(request)?;
+        let reply = self.call_raw(R::METHOD, &body, Some(timeout))?;
+        Ok(crate::from_bytes(&reply)?)
+    }
+
+    /// As [`call`](Self::call), with bare bytes; without a timeout it waits for as long as the peer does.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    pub fn call_raw(&self, method: &str, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError> {
+        let until = timeout.map(|timeout| self.device().now() + timeout);
+        let left = |now| until.map(|until| until.saturating_since(now));
+        let opened = self
+            .open(Opening::Request, until, |link, now| link.request(now, method, body, left(now)))
+            .ok_or(CallError::DeadlinePassed)??;
+        let call = Call { core: &self.core, id: opened };
+        let answer = self.core.wait(until, |state, _, waker| state.link.poll_answer(call.id, waker));
+        let (status, reply) = answer.ok_or(CallError::DeadlinePassed)??;
+        if status.is_ok() { Ok(reply) } else { Err(CallError::Status(status, reply)) }
+    }
+
+    /// Publishes to all who have subscribed, on all connections of this device; see [`Device::publish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::publish`].
+    pub fn publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
+        self.device().publish(value)
+    }
+
+    /// Publishes without waiting; see [`Device::try_publish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::try_publish`].
+    pub fn try_publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
+        self.device().try_publish(value)
+    }
+
+    /// Subscribes to a topic of the peer, and waits until the peer has accepted: at most as long as
+    /// [`Builder::call_timeout`](super::Builder::call_timeout) says.
+    ///
+    /// `Ok` means that the subscription stands: what is published from now on arrives, or is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub fn subscribe<T: Topic>(&self) -> Result<Subscription<T>, SubscribeError> {
+        Ok(Subscription::new(self.subscribe_raw(T::TOPIC, SubscribeOptions::default())?))
+    }
+
+    /// Subscribes to all topics that `filter` matches, with bare bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub fn subscribe_raw(
+        &self,
+        filter: &str,
+        options: SubscribeOptions,
+    ) -> Result<RawSubscription, SubscribeError> {
+        let SubscribeOptions { window, from } = options;
+        let until = Some(self.device().now() + self.device().base().call_timeout);
+        let id = self
+            .open(Opening::Subscription, until, |link, _| link.subscribe(filter, window, from))
+            .ok_or(SubscribeError::TimedOut)??;
+        let subscription = RawSubscription::new(self.core.clone(), id);
+        let accepted = self.core.wait(until, |state, _, waker| state.link.poll_accepted(id, waker));
+        accepted.ok_or(SubscribeError::TimedOut)??;
+        Ok(subscription)
+    }
+
+    /// Waits until both sides have let each other in; the handshake's timeout bounds it.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection ended instead.
+    pub fn connected(&self) -> Result<(), CloseReason> {
+        self.wait_for(|link| link.connected)
+    }
+
+    /// Waits until the peer has proven who it is, and commands are taken.
+    pub(super) fn proven(&self) -> Result<(), CloseReason> {
+        self.wait_for(|link| link.connection.is_open())
+    }
+
+    /// Waits until the connection has ended, and says why.
+    pub fn closed(&self) -> CloseReason {
+        match self.wait_for(|_| false) {
+            Err(reason) => reason,
+            // Cannot be: nothing else is waited for.
+            Ok(()) => CloseReason::Truncated,
+        }
+    }
+
+    /// Ends the connection without losing anything: takes no more requests, waits for those that are open, in
+    /// both directions, and closes.  Subscriptions end at once.  What is still open after
+    /// [`Timeouts::close`](crate::Timeouts::close) is given up.  A socket is shut down then.
+    pub fn close(&self) -> CloseReason {
+        self.core.retire(Status::OK);
+        self.closed()
+    }
+
+    /// Opens an exchange; waits for its turn, and for room or a free slot where there is none.
+    fn open(
+        &self,
+        kind: Opening,
+        until: Option<Instant>,
+        mut command: impl FnMut(&mut Link<Handler>, Instant) -> Result<ExchangeId, SendError>,
+    ) -> Option<Result<ExchangeId, SendError>> {
+        let leave = |state: &mut State, place| state.link.leave(kind, place);
+        let mut place = Place { core: &self.core, number: None, leave };
+        self.core.wait(until, |state, now, waker| {
+            state.link.poll_open(kind, &mut place.number, waker, |link| command(link, now))
+        })
+    }
+
+    fn wait_for(&self, reached: impl Fn(&Link<Handler>) -> bool) -> Result<(), CloseReason> {
+        let leave = |state: &mut State, place| state.link.unwatch(place);
+        let mut place = Place { core: &self.core, number: None, leave };
+        let waited = self
+            .core
+            .wait(None, |state, _, waker| state.link.poll_reached(&mut place.number, waker, &reached));
+        // Without a limit it ends only by having something.
+        waited.unwrap_or(Err(CloseReason::Truncated))
+    }
+}
+
+/// A place among those who wait, given up when it is dropped.
+struct Place<'a, F: Fn(&mut State, u64)> {
+    core: &'a Core,
+    number: Option<u64>,
+    leave: F,
+}
+
+impl<F: Fn(&mut State, u64)> Drop for Place<'_, F> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.core.look(|state| (self.leave)(state, number));
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("peer", &self.peer()).finish_non_exhaustive()
+    }
+}
+
+/// A call that is open; dropped, it is cancelled on the wire.
+struct Call<'a> {
+    core: &'a Core,
+    id: ExchangeId,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.core.with(|state, _| state.link.drop_call(self.id));
+    }
+}

@@ -1,0 +1,153 @@
+//! Handlers: a thread for each that is at work, from a pool of the device.
+
+use std::boxed::Box;
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::string::ToString;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::core::Core;
+use super::device::{Context, Handler};
+use super::handle::Handle;
+use crate::adapter::link::{Incoming, Reply, lock};
+use crate::adapter::trace;
+use crate::{ExchangeId, Status};
+
+/// How long a thread without work stays.
+const IDLE: Duration = Duration::from_secs(10);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that come as they are needed, up to a limit, and go when they are not.
+#[derive(Clone)]
+pub(super) struct Pool(Arc<Inner>);
+
+struct Inner {
+    line: Mutex<Line>,
+    work: Condvar,
+    most: usize,
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+}
+
+impl Pool {
+    pub(super) fn new(most: usize) -> Self {
+        Self(Arc::new(Inner { line: Mutex::default(), work: Condvar::new(), most: most.max(1) }))
+    }
+
+    /// Runs a job as soon as a thread is free for it.  Where there is none and none can be made, the job is
+    /// dropped.
+    fn run(&self, job: Job) {
+        let mut line = lock(&self.0.line);
+        line.waiting.push_back(job);
+        if line.idle >= line.waiting.len() {
+            drop(line);
+            self.0.work.notify_one();
+            return;
+        }
+        if line.threads >= self.0.most {
+            return;
+        }
+        line.threads += 1;
+        drop(line);
+        let inner = self.0.clone();
+        let spawned = thread::Builder::new().name("symbolon-handler".to_string()).spawn(move || inner.work());
+        if spawned.is_err() {
+            let mut line = lock(&self.0.line);
+            line.threads -= 1;
+            // Otherwise one of the others gets to it.
+            let lost = if line.threads == 0 { line.waiting.pop_back() } else { None };
+            drop(line);
+            drop(lost);
+        }
+    }
+}
+
+impl Inner {
+    fn work(&self) {
+        let mut line = lock(&self.line);
+        loop {
+            if let Some(job) = line.waiting.pop_front() {
+                drop(line);
+                // What a handler leaves behind by a panic is its own; its caller is answered as the job is dropped.
+                let _panicked = catch_unwind(AssertUnwindSafe(job));
+                line = lock(&self.line);
+                continue;
+            }
+            line.idle += 1;
+            let waited = self.work.wait_timeout(line, IDLE).unwrap_or_else(PoisonError::into_inner);
+            line = waited.0;
+            line.idle -= 1;
+            if waited.1.timed_out() && line.waiting.is_empty() {
+                line.threads -= 1;
+                return;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("most", &self.0.most).finish_non_exhaustive()
+    }
+}
+
+/// Hands a request to its handler.
+pub(super) fn start(core: &Arc<Core>, request: Incoming<Handler>) {
+    let Incoming { id, handler, body, deadline } = request;
+    let stop = Arc::new(AtomicBool::new(false));
+    let peer = core.look(|state| {
+        state.running.insert(id, stop.clone());
+        state.link.connection.peer()
+    });
+    let mut owed = Owed { core: core.clone(), id, stop: stop.clone(), answered: false };
+    let Some(peer) = peer else { return };
+    let context = Context { handle: Handle::new(core.clone()), peer, deadline, stop };
+    core.device.pool().run(Box::new(move || {
+        if !context.is_cancelled() {
+            let reply = (handler.0)(context, body);
+            owed.pay(reply);
+        }
+    }));
+}
+
+/// An answer that is owed: given when the handler is done, or when it is dropped or panics.
+struct Owed {
+    core: Arc<Core>,
+    id: ExchangeId,
+    stop: Arc<AtomicBool>,
+    answered: bool,
+}
+
+impl Owed {
+    fn pay(&mut self, reply: Reply) {
+        self.answered = true;
+        let id = self.id;
+        self.core.with(|state, _| {
+            state.running.remove(&id);
+            state.link.respond(id, reply);
+        });
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let stopped = self.stop.load(Ordering::Relaxed);
+        self.pay(Err(if stopped { Status::CANCELLED } else { Status::FAILED }.into()));
+        if !stopped {
+            trace::handler_failed(self.core.look(|state| state.link.connection.peer()));
+        }
+    }
+}

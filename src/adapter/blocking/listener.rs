@@ -1,0 +1,180 @@
+//! Connections that others dial.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::string::ToString;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::core::Core;
+use super::device::Device;
+use super::handle::Handle;
+use super::permit::{Door, Permits};
+use crate::adapter::link::lock;
+use crate::{Admission, Role};
+
+/// How many connections a listener serves at once, unless [`Listener::with_connections`] says otherwise.
+const CONNECTIONS: usize = 256;
+/// How many handshakes may be on their way at once, unless [`Listener::with_handshakes`] says otherwise.
+const HANDSHAKES: usize = 64;
+/// How long to wait where the operating system has no more sockets.
+const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
+
+/// Accepts TCP connections for a device; made by [`Device::listen`].
+///
+/// Each connection has two threads, so there is a limit to how many are served at once.  Handshakes run beside
+/// each other, and have a limit of their own.  Of those that come beyond either, as many as handshakes may be
+/// on their way are told *busy*, and the rest are dropped.
+pub struct Listener {
+    device: Device,
+    socket: TcpListener,
+    connections: Permits,
+    handshakes: Permits,
+    turned_away: Permits,
+}
+
+impl Listener {
+    pub(super) fn bind(device: Device, address: impl ToSocketAddrs) -> io::Result<Self> {
+        Ok(Self {
+            device,
+            socket: TcpListener::bind(address)?,
+            connections: Permits::new(CONNECTIONS),
+            handshakes: Permits::new(HANDSHAKES),
+            turned_away: Permits::new(HANDSHAKES),
+        })
+    }
+
+    /// Serves at most this many connections at once; at least one.
+    #[must_use]
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.connections = Permits::new(connections);
+        self
+    }
+
+    /// With at most this many handshakes at once; at least one.
+    #[must_use]
+    pub fn with_handshakes(mut self, handshakes: usize) -> Self {
+        self.handshakes = Permits::new(handshakes);
+        self.turned_away = Permits::new(handshakes);
+        self
+    }
+
+    /// The address on which it listens.
+    ///
+    /// # Errors
+    ///
+    /// That of the operating system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Accepts for ever, in this thread.
+    pub fn serve(self) {
+        self.run(&AtomicBool::new(false), None);
+    }
+
+    /// Accepts in a thread of its own, until the [`Server`] is dropped.
+    ///
+    /// # Errors
+    ///
+    /// That of making the thread, or of asking for the address.
+    pub fn spawn(self) -> io::Result<Server> {
+        let address = self.local_addr()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (sender, accepted) = mpsc::sync_channel(self.connections.most());
+        let stopped = stop.clone();
+        let thread = thread::Builder::new()
+            .name("symbolon-accept".to_string())
+            .spawn(move || self.run(&stopped, Some(&sender)))?;
+        Ok(Server { address, stop, accepted: Mutex::new(accepted), thread: Some(thread) })
+    }
+
+    fn run(&self, stop: &AtomicBool, accepted: Option<&SyncSender<Weak<Core>>>) {
+        while !stop.load(Ordering::Acquire) {
+            match self.socket.accept() {
+                Ok((stream, _)) if !stop.load(Ordering::Acquire) => self.begin(stream, accepted.cloned()),
+                Ok(_) => {}
+                // A connection that was reset before it was taken, or no more sockets: both pass.
+                Err(_) => thread::sleep(OUT_OF_SOCKETS),
+            }
+        }
+    }
+
+    /// A connection that cannot be begun is dropped: that is no failure of the listener.
+    fn begin(&self, stream: TcpStream, accepted: Option<SyncSender<Weak<Core>>>) {
+        let (place, handshake) = (self.connections.take(), self.handshakes.take());
+        let _begun = if let (Some(place), Some(handshake)) = (place, handshake) {
+            let door = Door { place: Some(place), handshake: Some(handshake), accepted };
+            self.device.attach_socket(stream, Role::Responder, Admission::Ask, door, |_| {})
+        } else if let Some(place) = self.turned_away.take() {
+            // Answers a valid preamble with *busy*; whoever does not speak symbolon gets silence.  SPEC §3
+            let door = Door { place: Some(place), ..Door::default() };
+            let turn_away = |connection: &mut crate::Connection| connection.turn_away();
+            self.device.attach_socket(stream, Role::Responder, Admission::Ask, door, turn_away)
+        } else {
+            return;
+        };
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+/// A listener at work in a thread of its own; dropped, it stops accepting, and connections go on.
+pub struct Server {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    accepted: Mutex<Receiver<Weak<Core>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// The address on which it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next connection that both sides have accepted and that still stands; blocks until there is one.  It
+    /// is served whether it is asked for here or not.
+    ///
+    /// `None` only where the listening thread has ended by itself.
+    pub fn accept(&self) -> Option<Handle> {
+        let accepted = lock(&self.accepted);
+        loop {
+            let handle = accepted.recv().ok()?.upgrade().map(Handle::new);
+            if let Some(handle) = handle.filter(Handle::is_connected) {
+                return Some(handle);
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // The thread sits in `accept`, which nothing but a connection ends.
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        let woken = TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok();
+        if let Some(thread) = self.thread.take().filter(|_| woken) {
+            let _ended = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+//! Subscriptions as iterators.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use super::core::Core;
+use crate::adapter::delivery::{Delivery, Gap, Values};
+use crate::adapter::error::SubscribeError;
+use crate::{ExchangeId, Instant, Topic};
+
+/// A subscription, with bare bytes: an iterator over [`Delivery`] that blocks, and ends with the subscription.
+///
+/// Dropped, it is cancelled.  What was not read yet holds its credit, so that a reader who pauses bounds what
+/// is held: the window, and about a hundred bytes for each publication in it.
+pub struct RawSubscription {
+    core: Arc<Core>,
+    id: ExchangeId,
+    ended: Option<SubscribeError>,
+}
+
+impl RawSubscription {
+    pub(super) fn new(core: Arc<Core>, id: ExchangeId) -> Self {
+        Self { core, id, ended: None }
+    }
+
+    /// The next delivery, if it comes in time.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout`, behind which it goes on; `Disconnected` at the end: [`ended`](Self::ended) says why.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Delivery, RecvTimeoutError> {
+        let until = self.core.device.now() + timeout;
+        self.recv(Some(until)).unwrap_or(Err(RecvTimeoutError::Timeout))
+    }
+
+    /// Why it ended, once it has.
+    pub fn ended(&self) -> Option<SubscribeError> {
+        self.ended
+    }
+
+    fn recv(&mut self, until: Option<Instant>) -> Option<Result<Delivery, RecvTimeoutError>> {
+        if self.ended.is_some() {
+            return Some(Err(RecvTimeoutError::Disconnected));
+        }
+        let next = self.core.wait(until, |state, _, waker| state.link.poll_delivery(self.id, waker))?;
+        Some(next.map_err(|ended| {
+            self.ended = Some(ended.into());
+            RecvTimeoutError::Disconnected
+        }))
+    }
+}
+
+impl Iterator for RawSubscription {
+    type Item = Delivery;
+
+    fn next(&mut self) -> Option<Delivery> {
+        self.recv(None)?.ok()
+    }
+}
+
+impl Drop for RawSubscription {
+    fn drop(&mut self) {
+        self.core.with(|state, _| state.link.drop_inbox(self.id));
+    }
+}
+
+impl fmt::Debug for RawSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawSubscription")
+            .field("id", &self.id)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A subscription: an iterator over values, and gaps between them, that blocks, and ends with the subscription.
+///
+/// Dropped, it is cancelled.
+pub struct Subscription<T> {
+    raw: RawSubscription,
+    values: Values<T>,
+}
+
+impl<T: Topic> Subscription<T> {
+    pub(super) fn new(raw: RawSubscription) -> Self {
+        Self { raw, values: Values::default() }
+    }
+
+    /// The next value, or the gap before it, if it comes in time.
+    ///
+    /// # Errors
+    ///
+    /// As [`RawSubscription::recv_timeout`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Result<T, Gap>, RecvTimeoutError> {
+        match self.values.take_waiting() {
+            Some(value) => Ok(value),
+            None => self.raw.recv_timeout(timeout).map(|delivery| self.values.take(delivery)),
+        }
+    }
+
+    /// Why it ended, once it has.
+    pub fn ended(&self) -> Option<SubscribeError> {
+        self.raw.ended()
+    }
+}
+
+impl<T: Topic> Iterator for Subscription<T> {
+    type Item = Result<T, Gap>;
+
+    fn next(&mut self) -> Option<Result<T, Gap>> {
+        match self.values.take_waiting() {
+            Some(value) => Some(value),
+            None => self.raw.next().map(|delivery| self.values.take(delivery)),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(f)
+    }
+}

@@ -1,0 +1,73 @@
+//! How a link ends: at once, or once nothing is open any more.
+
+use std::time::Duration;
+
+use super::{Link, Owed, Shared, lock};
+use crate::{CloseReason, ExchangeId, Instant, SendError, Status};
+
+/// An ending that waits for what is open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retiring {
+    until: Instant,
+    status: Status,
+}
+
+impl<H: Clone> Link<H> {
+    /// Takes no more exchanges, and ends the subscriptions of both sides; closes with `status` once the calls
+    /// that are open have ended, or `within` that time.  SPEC §16.2
+    pub(crate) fn retire(&mut self, shared: &Shared<H>, now: Instant, within: Duration, status: Status) {
+        if self.leave_subscriptions(shared).is_ok() {
+            self.retiring.get_or_insert(Retiring { until: now + within, status });
+        } else {
+            self.connection.close(now, status);
+        }
+    }
+
+    fn leave_subscriptions(&mut self, shared: &Shared<H>) -> Result<(), SendError> {
+        self.connection.goaway()?;
+        for id in std::mem::take(&mut self.served) {
+            self.end_served(shared, id, Status::SHUTTING_DOWN);
+        }
+        for (id, inbox) in &self.inboxes {
+            if inbox.ended.is_none() {
+                let _ended = self.connection.cancel(*id);
+            }
+        }
+        self.settle(shared);
+        Ok(())
+    }
+
+    pub(super) fn close_if_retired(&mut self, now: Instant) {
+        if let Some(Retiring { until, status }) = self.retiring
+            && (now >= until || self.connection.is_idle())
+        {
+            self.retiring = None;
+            self.connection.close(now, status);
+        }
+    }
+
+    /// Whether only the close is missing.
+    pub(crate) fn has_retired(&self) -> bool {
+        self.retiring.is_some() && self.connection.is_idle()
+    }
+
+    /// When to let time pass, if nothing else happens.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let until = self.retiring.map(|retiring| retiring.until);
+        self.connection.poll_timeout().into_iter().chain(until).min()
+    }
+
+    pub(super) fn end_served(&mut self, shared: &Shared<H>, id: ExchangeId, status: Status) {
+        let left = lock(&shared.topics).unsubscribe(self.id, id);
+        self.owed.push_back(Owed::End(id, left.unwrap_or_default(), status));
+    }
+
+    pub(super) fn close(&mut self, shared: &Shared<H>, reason: CloseReason) {
+        lock(&shared.topics).drop_link(self.id);
+        self.closed = Some(reason);
+        self.owed.clear();
+        self.requests.clear();
+        self.wake_lines();
+        self.watchers.wake_all(&mut self.woken);
+    }
+}
