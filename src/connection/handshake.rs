@@ -25,7 +25,7 @@ use crate::wire::preamble::{
 const MESSAGE_2_OVERHEAD: usize = 96;
 /// How much longer message 3 is than its payload: a key and two tags.
 const MESSAGE_3_OVERHEAD: usize = 64;
-/// How many packets of a line may fail before the handshake does.  SPEC §19.3 SER-11
+/// How many packets of a line may fail before the handshake does.  SPEC §19.2 SER-11
 const FORGIVEN_MAX: u8 = 16;
 
 /// A handshake on its way, with copies of the keys it needs; all are wiped when it is dropped.
@@ -325,12 +325,12 @@ impl Handshake {
     }
 
     /// On a line: whether this preamble is for this handshake at this point.  An initiator takes another answer
-    /// until it has message 2, since the first may have been noise.  SPEC §19.3 SER-9
+    /// until it has message 2, since the first may have been noise.  SPEC §19.2 SER-9
     pub(crate) fn takes_preamble(&self, preamble: &[u8; PREAMBLE_LEN]) -> bool {
         matches!(self.step, Step::Preamble | Step::Message2) && self.magic_matches(preamble)
     }
 
-    /// On a line: whether a Noise message of this length can be the one that is awaited.  SPEC §19.3 SER-9
+    /// On a line: whether a Noise message of this length can be the one that is awaited.  SPEC §19.2 SER-9
     pub(crate) fn takes_length(&self, len: usize) -> bool {
         let least = match self.step {
             Step::Message1 => return len == 32,
@@ -342,7 +342,7 @@ impl Handshake {
     }
 
     /// On a line: forgets a packet that failed, so that the genuine one can still come; `false` where there were
-    /// too many, since each costs operations on a curve.  SPEC §19.3 SER-10, SER-11
+    /// too many, since each costs operations on a curve.  SPEC §19.2 SER-10, SER-11
     pub(crate) fn forgive(&mut self) -> bool {
         // snow's calls are not transactional.
         self.noise = None;

@@ -1,4 +1,4 @@
-//! When to dial, on a line that may lose any packet and tells nobody who is there.  SPEC §19.5
+//! When to dial, on a line that may lose any packet and tells nobody who is there.  SPEC §19.3
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::time::Instant;
 /// 8 s, since the last packet of its handshake that came.  While the other side decides whether to admit, the
 /// handshake's own timer is the only one.  A session that runs makes the next wait the shortest again.
 ///
-/// Both sides of a line may dial: SPEC §19.4 says who stays initiator.  A side that only ever answers needs none.
+/// Both sides of a line may dial: SPEC §19.3 says who stays initiator.  A side that only ever answers needs none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Redial {
     /// Since a session ran.
