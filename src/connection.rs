@@ -4,6 +4,7 @@ mod drive;
 mod event;
 mod exchanges;
 mod handshake;
+pub(crate) mod packets;
 mod pending;
 mod queue;
 mod reader;

@@ -13,6 +13,9 @@ pub enum CloseReason {
     /// This side used up a counter.  SPEC §7
     #[error("a counter of this connection is used up")]
     Exhausted,
+    /// On a serial line: this many frames of the peer's were lost.  SPEC §19.4
+    #[error("{0} frames were lost on the line")]
+    FramesLost(u16),
     /// The handshake failed.
     #[error("handshake: {0}")]
     Handshake(#[from] HandshakeError),
@@ -44,6 +47,7 @@ impl CloseReason {
     pub const fn status(self) -> Option<Status> {
         match self {
             Self::Exhausted => Some(Status::EXHAUSTED),
+            Self::FramesLost(_) => Some(Status::LOST),
             Self::Local(status) => Some(status),
             Self::Misbehaved(_) => Some(Status::VIOLATION),
             Self::NotAdmitted(_) | Self::TimedOut(TimedOut::Handshake) => Some(Status::REFUSED),

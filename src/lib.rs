@@ -81,6 +81,7 @@ mod noise;
 mod publication;
 mod role;
 mod router;
+pub mod serial;
 mod status;
 mod time;
 mod topics;

@@ -69,6 +69,8 @@ statuses! {
     EXHAUSTED = 37, "exhausted";
     /// Close: a fault on the sender's own side.
     INTERNAL = 38, "internal";
+    /// Close: frames were lost on a serial line.
+    LOST = 39, "lost";
 }
 
 impl Status {

@@ -46,6 +46,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
+    // Many links, one after the other, on a line that has none of its own.
+    ("serial", &["config", "connection", "time", "wire"]),
     // Bodies with types; on top of what a program sees, like an adapter.
     ("typed", PUBLIC),
     // What moves bytes and time.  Everything in it could have been written by a user of the crate.
@@ -60,6 +62,7 @@ const PUBLIC: &[&str] = &["lib.rs"];
 const OWNERS: &[(&str, &[&str])] = &[
     ("bytes", &["adapter"]),
     ("chacha20poly1305", &["crypto"]),
+    ("cobs", &["serial"]),
     ("ed25519_dalek", &["crypto"]),
     ("futures_core", &["adapter"]),
     ("getrandom", &["adapter", "identity"]),

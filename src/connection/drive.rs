@@ -117,10 +117,15 @@ impl Connection {
         }
         self.timers.stop(Timer::Frame);
         session.open_frame(&mut self.reader, self.clock)?;
+        self.on_frame();
+        Ok(())
+    }
+
+    /// A frame that authenticates: the peer is there.
+    pub(super) fn on_frame(&mut self) {
         self.timers.stop(Timer::Probe);
         self.slept = false;
         self.arm_silence();
-        Ok(())
     }
 
     pub(super) fn on_progress(&mut self, progress: Result<Progress, Failed>) {
@@ -245,6 +250,15 @@ impl Connection {
         self.stop_if_flushed();
     }
 
+    /// Sends nothing more, not even what is on its way.
+    pub(super) fn fall_silent(&mut self) {
+        self.wire.clear();
+        if let State::Session(session) = &mut self.state {
+            session.abort(None);
+        }
+        self.timers.stop_all();
+    }
+
     pub(super) fn stop_if_flushed(&mut self) {
         if self.ending.is_some() && self.wire.is_empty() && !self.has_unsealed() {
             self.timers.stop_all();
@@ -276,14 +290,10 @@ impl Connection {
         match timer {
             Timer::Handshake => self.end(CloseReason::TimedOut(TimedOut::Handshake)),
             Timer::Close => {
-                self.wire.clear();
-                if let State::Session(session) = &mut self.state {
-                    session.abort(None);
-                }
                 if self.ending.is_none() {
                     self.finish(CloseReason::TimedOut(TimedOut::Close));
                 }
-                self.timers.stop_all();
+                self.fall_silent();
             }
             // TIM-4
             Timer::Frame if self.has_slept(due, self.timeouts.frame) => {

@@ -21,6 +21,13 @@ use crate::wire::preamble::{
     InitiatorPreamble, PREAMBLE_LEN, PROFILE, RefusalCode, ResponderPreamble, VERSION,
 };
 
+/// How much longer message 2 is than its payload: two keys and two tags.
+const MESSAGE_2_OVERHEAD: usize = 96;
+/// How much longer message 3 is than its payload: a key and two tags.
+const MESSAGE_3_OVERHEAD: usize = 64;
+/// How many packets of a line may fail before the handshake does.  SPEC §19.2 SER-11
+const FORGIVEN_MAX: u8 = 16;
+
 /// A handshake on its way, with copies of the keys it needs; all are wiped when it is dropped.
 pub(crate) struct Handshake {
     role: Role,
@@ -32,7 +39,14 @@ pub(crate) struct Handshake {
     admission: Admission,
     limits: PeerLimits,
     offer: [u8; PREAMBLE_LEN],
+    /// What the Noise state begins with, once both preambles are known.
+    begun: Option<(Suite, [u8; 2 * PREAMBLE_LEN])>,
+    /// Responder: the initiator's ephemeral key.
+    message_1: [u8; 32],
+    /// `None` also where a packet of a line has used it up; see [`Handshake::begin_again`].
     noise: Option<noise::Handshake>,
+    /// Packets of a line that failed.
+    forgiven: u8,
     /// The other side, once its proof held.
     proven: Option<(PeerId, PeerLimits)>,
     busy: bool,
@@ -124,7 +138,10 @@ impl Handshake {
             admission,
             limits,
             offer,
+            begun: None,
+            message_1: [0; 32],
             noise: None,
+            forgiven: 0,
             proven: None,
             busy: false,
         })
@@ -186,12 +203,16 @@ impl Handshake {
     /// Takes the next Noise message.  SPEC §5
     pub(crate) fn on_message(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<Progress, Failed> {
         let mut payload = [0; frame::HANDSHAKE_MAX];
+        if self.noise.is_none() {
+            self.begin_again()?;
+        }
         let noise = self.noise.as_mut().ok_or(HandshakeError::Unauthentic)?;
         let hash = noise.hash();
         let len = noise.read(message, &mut payload)?;
         let payload = payload.get(..len).unwrap_or_default();
         match self.step {
             Step::Message1 => {
+                self.message_1 = message.try_into().map_err(|_| HandshakeError::Unauthentic)?;
                 self.write(out)?;
                 self.step = Step::Message3;
                 Ok(Progress::Continue)
@@ -258,13 +279,8 @@ impl Handshake {
         let Some(suite) = suite.filter(|_| answer.version == VERSION) else {
             return Err(HandshakeError::Preamble.into());
         };
-        self.begin_noise(suite, self.offer, bytes)?;
-        // What was sent ahead becomes message 1 of this state, byte for byte: it is the same key.
-        let mut sent = [0; frame::HANDSHAKE_MAX];
-        if let Some(noise) = &mut self.noise {
-            noise.write(&[], &mut sent)?;
-        }
         self.step = Step::Message2;
+        self.begin_noise(suite, self.offer, bytes)?;
         Ok(Progress::Continue)
     }
 
@@ -278,10 +294,65 @@ impl Handshake {
         let mut prologue = [0; 2 * PREAMBLE_LEN];
         prologue[..PREAMBLE_LEN].copy_from_slice(&offer);
         prologue[PREAMBLE_LEN..].copy_from_slice(&answer);
+        self.begun = Some((suite, prologue));
+        self.begin_again()
+    }
+
+    /// Makes the Noise state as it is before the message that is awaited, out of what was kept: the same keys and
+    /// preambles make the same messages again, byte for byte.
+    fn begin_again(&mut self) -> Result<(), Failed> {
+        let (suite, prologue) = self.begun.ok_or(HandshakeError::Unauthentic)?;
         let (static_key, ephemeral) = (&self.static_key, &self.ephemeral);
-        self.noise =
-            Some(noise::Handshake::new(self.role, self.provider, suite, static_key, ephemeral, &prologue)?);
+        let mut noise =
+            noise::Handshake::new(self.role, self.provider, suite, static_key, ephemeral, &prologue)?;
+        let mut scratch = [0; frame::HANDSHAKE_MAX];
+        match self.step {
+            Step::Message2 => {
+                // What was sent ahead becomes message 1 of this state: it is the same key.
+                noise.write(&[], &mut scratch)?;
+            }
+            Step::Message3 => {
+                noise.read(&self.message_1, &mut scratch)?;
+            }
+            Step::Preamble | Step::Message1 | Step::Deciding => {}
+        }
+        self.noise = Some(noise);
+        if self.step == Step::Message3 {
+            // It was sent already.
+            self.write(&mut Vec::new())?;
+        }
         Ok(())
+    }
+
+    /// On a line: whether this preamble is for this handshake at this point.  An initiator takes another answer
+    /// until it has message 2, since the first may have been noise.  SPEC §19.2 SER-9
+    pub(crate) fn takes_preamble(&self, preamble: &[u8; PREAMBLE_LEN]) -> bool {
+        matches!(self.step, Step::Preamble | Step::Message2) && self.magic_matches(preamble)
+    }
+
+    /// On a line: whether a Noise message of this length can be the one that is awaited.  SPEC §19.2 SER-9
+    pub(crate) fn takes_length(&self, len: usize) -> bool {
+        let least = match self.step {
+            Step::Message1 => return len == 32,
+            Step::Message2 => MESSAGE_2_OVERHEAD,
+            Step::Message3 => MESSAGE_3_OVERHEAD,
+            Step::Preamble | Step::Deciding => return false,
+        };
+        (least + payload::PAYLOAD_MIN..=frame::HANDSHAKE_MAX).contains(&len)
+    }
+
+    /// On a line: forgets a packet that failed, so that the genuine one can still come; `false` where there were
+    /// too many, since each costs operations on a curve.  SPEC §19.2 SER-10, SER-11
+    pub(crate) fn forgive(&mut self) -> bool {
+        // snow's calls are not transactional.
+        self.noise = None;
+        self.forgiven = self.forgiven.saturating_add(1);
+        self.forgiven <= FORGIVEN_MAX
+    }
+
+    /// Initiator: its message 1.
+    pub(crate) fn message_1(&self) -> Option<[u8; 32]> {
+        self.role.is_initiator().then(|| *self.ephemeral.public())
     }
 
     /// Checks what the other side says of itself, in the order of SPEC §5.4.

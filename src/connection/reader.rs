@@ -30,6 +30,12 @@ impl Reader {
         self.extend_to(target);
     }
 
+    /// Takes a unit that came in one piece, which the caller has checked against its limit.
+    pub(crate) fn load(&mut self, unit: &[u8]) {
+        self.restart(unit.len());
+        self.fill(unit);
+    }
+
     /// Wants the unit to go on until it has `target` bytes.
     pub(crate) fn extend_to(&mut self, target: usize) {
         self.target = target;

@@ -145,6 +145,11 @@ impl Session {
         self.admission == Admission::Deciding
     }
 
+    /// Initiator: `accept` has not come yet.
+    pub(crate) fn is_awaiting_accept(&self) -> bool {
+        self.admission == Admission::AwaitingAccept
+    }
+
     pub(crate) fn is_connected(&self) -> bool {
         self.admission == Admission::Done
     }

@@ -7,6 +7,8 @@ use super::frame::MIN_FRAME;
 
 /// The longest payload that [`Payload::encode`] writes.
 pub(crate) const PAYLOAD_MAX: usize = 137;
+/// The shortest payload that there is: `max_frame` takes three bytes, each other number one.
+pub(crate) const PAYLOAD_MIN: usize = 117;
 
 /// How many keys there are, from 0 on, all of them required.  SPEC §5.2
 const KEYS: u8 = 8;

@@ -24,6 +24,9 @@ pub(crate) enum Received {
     Close(Status),
 }
 
+/// How many frames later one is looked for.  SPEC §19.4
+const LOOK_AHEAD: u16 = 16;
+
 type Outcome = Result<Option<Received>, PeerMisbehaved>;
 
 /// The length of a body, chunk or message within a frame; frames are shorter than 64 KiB.
@@ -49,6 +52,16 @@ impl Session {
         let start = frame::LENGTH_PREFIX;
         self.plaintext = Plaintext { at: start, end: start + len, arrived: now };
         Ok(())
+    }
+
+    /// How many frames were lost just before the one in this packet, if it is one of the next sixteen.
+    /// Nothing is changed.  SPEC §19.4 SER-4
+    pub(crate) fn frames_lost(&self, packet: &[u8], reader: &mut Reader) -> Option<u16> {
+        (1..=LOOK_AHEAD).find(|lost| {
+            // A failed attempt may leave anything in its buffer.
+            reader.load(packet);
+            self.receive.opens_later(u64::from(*lost), reader.noise_message())
+        })
     }
 
     /// Whether messages of the frame in the reader are still to be looked at.

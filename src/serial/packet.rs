@@ -1,0 +1,147 @@
+//! Packets: COBS and zero bytes in both directions.  SPEC §19.1
+
+use alloc::vec::Vec;
+
+use cobs::{DecodeResult, DecoderState};
+
+use crate::wire::frame;
+use crate::wire::preamble::PREAMBLE_LEN;
+
+/// Put around each packet.
+const DELIMITER: u8 = 0;
+/// What a buffer begins with.
+const LEAST: usize = 64;
+
+/// A packet, by its form.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Packet<'a> {
+    /// Eight bytes, perhaps a preamble; no frame has eight bytes and a preamble's magic as its length.
+    Preamble([u8; PREAMBLE_LEN]),
+    /// A frame, its length included.
+    Frame(&'a [u8]),
+}
+
+impl<'a> Packet<'a> {
+    /// SER-1; whether eight bytes are a preamble is for those to say who know the magic.
+    pub(super) fn of(bytes: &'a [u8]) -> Option<Self> {
+        let (length, message) = bytes.split_first_chunk::<{ frame::LENGTH_PREFIX }>()?;
+        if usize::from(u16::from_be_bytes(*length)) == message.len() {
+            return Some(Self::Frame(bytes));
+        }
+        bytes.try_into().ok().map(Self::Preamble)
+    }
+}
+
+/// The packet that is coming in.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    bytes: Vec<u8>,
+    state: DecoderState,
+    /// Longer than the bound: forgotten up to the next zero byte.
+    too_long: bool,
+}
+
+impl Incoming {
+    pub(super) fn new(at_rest: usize) -> Self {
+        Self { bytes: Vec::with_capacity(at_rest), state: DecoderState::Idle, too_long: false }
+    }
+
+    /// Takes a byte other than zero into a packet of at most `max` bytes.  SER-8
+    pub(super) fn push(&mut self, byte: u8, max: usize) {
+        // A byte that is not zero is never wrong in itself.
+        let Ok(DecodeResult::DataContinue(byte)) = self.state.feed(byte) else { return };
+        self.too_long |= self.bytes.len() >= max;
+        if self.too_long {
+            self.bytes.clear();
+            return;
+        }
+        if self.bytes.len() == self.bytes.capacity() {
+            // By doubling, but never beyond the bound.
+            let wanted = (2 * self.bytes.len()).clamp(LEAST, max.max(LEAST));
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+        self.bytes.push(byte);
+    }
+
+    /// Whether nothing has come since the last zero byte.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self.state, DecoderState::Idle)
+    }
+
+    /// The packet that a zero byte would end here; `None` where it would end none.
+    pub(super) fn whole(&self) -> Option<Packet<'_>> {
+        let ends = matches!(self.state, DecoderState::Grab(0) | DecoderState::GrabChain(0));
+        if ends && !self.too_long { Packet::of(&self.bytes) } else { None }
+    }
+
+    /// Forgets the packet: a zero byte has come.
+    pub(super) fn restart(&mut self) {
+        self.bytes.clear();
+        self.state = DecoderState::Idle;
+        self.too_long = false;
+    }
+
+    pub(super) fn shrink(&mut self, at_rest: usize) {
+        if self.is_empty() {
+            self.bytes.shrink_to(at_rest);
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+/// Packets on their way out.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Outgoing {
+    /// With room for one packet of this length.
+    pub(super) fn new(at_rest: usize) -> Self {
+        Self { bytes: Vec::with_capacity(encoded_len_max(at_rest)), sent: 0 }
+    }
+
+    pub(super) fn unsent(&self) -> Option<&[u8]> {
+        self.bytes.get(self.sent..).filter(|unsent| !unsent.is_empty())
+    }
+
+    pub(super) fn advance(&mut self, written: usize) {
+        self.sent = self.sent.saturating_add(written).min(self.bytes.len());
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// Appends a packet, in zero bytes: the one before it ends what noise has left at the receiver.  SER-6
+    pub(super) fn push(&mut self, packet: &[u8]) {
+        let start = self.bytes.len();
+        let most = encoded_len_max(packet.len());
+        self.bytes.reserve_exact(most);
+        self.bytes.resize(start + most, DELIMITER);
+        let Some(room) = self.bytes.get_mut(start + 1..) else { return };
+        // There is always room; a packet that were not encoded would be a lost one.
+        let len = cobs::try_encode(packet, room).unwrap_or_default();
+        self.bytes.truncate(start + 1 + len);
+        self.bytes.push(DELIMITER);
+    }
+
+    pub(super) fn shrink(&mut self, at_rest: usize) {
+        if self.bytes.is_empty() {
+            self.bytes.shrink_to(encoded_len_max(at_rest));
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+/// What a packet takes on the line, with its zero bytes.
+fn encoded_len_max(len: usize) -> usize {
+    cobs::max_encoding_length(len) + 2
+}
