@@ -40,6 +40,7 @@ mod device;
 mod drained;
 mod handle;
 mod handling;
+mod line;
 mod listener;
 mod permit;
 mod signal;
@@ -50,6 +51,7 @@ pub use super::delivery::{Delivery, Gap, Publication, SubscribeOptions};
 pub use super::error::{BuildError, CallError, ConnectError, Refusal, SubscribeError};
 pub use device::{Context, Device, Handler};
 pub use handle::Handle;
+pub use line::SerialLine;
 pub use listener::{Listener, Server};
 pub use subscription::{RawSubscription, Subscription};
 

@@ -32,7 +32,15 @@ pub(super) struct Core {
     state: Mutex<State>,
     /// Wakes the thread that writes.
     writer: Arc<Signal>,
-    hang_up: HangUp,
+    carrier: Carrier,
+}
+
+/// What carries the bytes of a connection.
+pub(super) enum Carrier {
+    /// A stream of its own.
+    Stream(HangUp),
+    /// A serial line, which takes the bytes itself, by rules of its own.
+    Line,
 }
 
 /// All that is behind the one lock.  No code of the application runs while it is held, but for the device's
@@ -57,7 +65,7 @@ impl Core {
         device: Device,
         link: Link<Handler>,
         writer: Arc<Signal>,
-        hang_up: HangUp,
+        carrier: Carrier,
         door: Door,
     ) -> Self {
         let state = State {
@@ -69,18 +77,34 @@ impl Core {
             door,
             drained: false,
         };
-        Self { device, state: Mutex::new(state), writer, hang_up }
+        Self { device, state: Mutex::new(state), writer, carrier }
     }
 
     /// Runs `command` under the lock, and has the writer send what it has made.
     pub(super) fn with<R>(&self, command: impl FnOnce(&mut State, Instant) -> R) -> R {
+        let result = self.enter(command);
+        if matches!(self.carrier, Carrier::Line) {
+            self.writer.give();
+        }
+        result
+    }
+
+    fn enter<R>(&self, work: impl FnOnce(&mut State, Instant) -> R) -> R {
         let now = self.device.now();
         let mut state = lock(&self.state);
-        let result = command(&mut state, now);
-        let sendable = state.link.connection.poll_transmit(now).is_some();
-        // Those of this side's own making: nothing but this may have a reason to look for them.
-        state.link.take_events(self.device.shared(), now);
-        let signal = state.needs_writer(sendable);
+        let result = work(&mut state, now);
+        let signal = match self.carrier {
+            Carrier::Stream(_) => {
+                let sendable = state.link.connection.poll_transmit(now).is_some();
+                // Those of this side's own making: nothing but this may have a reason to look for them.
+                state.link.take_events(self.device.shared(), now);
+                state.needs_writer(sendable)
+            }
+            Carrier::Line => {
+                state.link.take_events(self.device.shared(), now);
+                false
+            }
+        };
         let woken = mem::take(&mut state.link.woken);
         drop(state);
         if signal {
@@ -104,7 +128,7 @@ impl Core {
     /// but the writing.
     pub(super) fn turn<R>(self: &Arc<Self>, work: impl FnOnce(&mut State, Instant) -> R) -> R {
         let shared = self.device.shared();
-        let (result, requests, connected) = self.with(|state, now| {
+        let (result, requests, connected) = self.enter(|state, now| {
             state.link.connection.handle_timeout(now);
             state.link.absorb(shared, now);
             let result = work(state, now);
@@ -205,18 +229,22 @@ impl Core {
     /// Lets time pass, in a thread that waits for something else.
     fn tick(self: &Arc<Self>) {
         let stuck = self.turn(|state, now| {
-            let over =
-                state.link.connection.is_closed() && state.link.connection.poll_transmit(now).is_none();
-            over && state.writing
+            let link = &mut state.link;
+            state.writing && link.connection.is_closed() && link.connection.poll_transmit(now).is_none()
         });
         if stuck {
-            (self.hang_up)(Shutdown::Both);
+            self.hang_up(Shutdown::Both);
+        }
+        if matches!(self.carrier, Carrier::Line) {
+            self.writer.give();
         }
     }
 
     /// Ends the stream's directions; what is being read or written returns.
     pub(super) fn hang_up(&self, how: Shutdown) {
-        (self.hang_up)(how);
+        if let Carrier::Stream(hang_up) = &self.carrier {
+            hang_up(how);
+        }
     }
 
     /// Closes at once, behind what is queued.

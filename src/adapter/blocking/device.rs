@@ -11,10 +11,11 @@ use std::time::{Duration, Instant as Clock};
 use bytes::Bytes;
 
 use super::Builder;
-use super::core::Core;
+use super::core::{Carrier, Core};
 use super::drained::Drained;
 use super::handle::Handle;
 use super::handling::Pool;
+use super::line::{self, SerialLine};
 use super::listener::Listener;
 use super::permit::Door;
 use super::signal::Signal;
@@ -189,6 +190,29 @@ impl Device {
         self.start(connection, input, output, hang_up, Door::default(), |_| {})
     }
 
+    /// A serial line over any reader and writer, in two threads of its own.  SPEC §19
+    ///
+    /// With `dial` this side dials that device, again and again until it answers, and whenever a session has
+    /// ended; the device at the other end must be exactly that one.  Without, it only answers, and
+    /// [`Builder::admit`](super::Builder::admit) or [`Builder::trust`](super::Builder::trust) decide.  Both sides
+    /// may dial.
+    ///
+    /// `hang_up` is that of [`attach`](Self::attach).  A serial port should be *raw*: neither echo nor any
+    /// translation of line ends.
+    ///
+    /// # Errors
+    ///
+    /// Those of making threads.
+    pub fn serial(
+        &self,
+        input: impl Read + Send + 'static,
+        output: impl Write + Send + 'static,
+        hang_up: impl Fn(Shutdown) + Send + Sync + 'static,
+        dial: Option<PeerId>,
+    ) -> io::Result<SerialLine> {
+        line::spawn(self.clone(), input, output, Box::new(hang_up), dial)
+    }
+
     fn start(
         &self,
         mut connection: Connection,
@@ -202,7 +226,8 @@ impl Device {
         let id = self.0.base.next_link();
         let signal = Arc::new(Signal::default());
         let link = Link::new(connection, id);
-        let core = Arc::new(Core::new(self.clone(), link, signal.clone(), Box::new(hang_up), door));
+        let core =
+            Arc::new(Core::new(self.clone(), link, signal.clone(), Carrier::Stream(Box::new(hang_up)), door));
         self.0.base.add(id, &core);
         stream::spawn(&core, &signal, input, output)?;
         Ok(Handle::new(core))

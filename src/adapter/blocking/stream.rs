@@ -14,11 +14,11 @@ use super::signal::Signal;
 use crate::CloseReason;
 
 /// How much is read at once.
-const READ_CHUNK: usize = 16 * 1024;
+pub(super) const READ_CHUNK: usize = 16 * 1024;
 /// How long a stream is kept to let the last bytes arrive.  SPEC §16.3
 const LINGER: Duration = Duration::from_millis(500);
 /// How long to wait where a stream says that it would block, though it should.
-const WOULD_BLOCK: Duration = Duration::from_millis(5);
+pub(super) const WOULD_BLOCK: Duration = Duration::from_millis(5);
 
 /// Moves each half of a stream to a thread of its own.
 pub(super) fn spawn(
@@ -118,6 +118,6 @@ fn wait_for_reader(core: &Core, signal: &Signal) {
 }
 
 /// Interrupted; or it was the stream's own time-out, by which it tells that nothing happened so far.
-fn is_passing(error: &io::Error) -> bool {
+pub(super) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -1,0 +1,287 @@
+//! Serial lines: sessions that come and go over one reader and one writer.  SPEC §19
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::string::ToString;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant as Clock};
+use std::vec::Vec;
+
+use super::core::{Carrier, Core, HangUp};
+use super::device::Device;
+use super::handle::Handle;
+use super::permit::Door;
+use super::signal::Signal;
+use super::stream::{READ_CHUNK, WOULD_BLOCK, is_passing};
+use crate::adapter::link::{Link, lock};
+use crate::serial::{Line, Redial, Session};
+use crate::{Admission, CloseReason, Connection, Instant, PeerId, Role};
+
+/// How soon after an offer another one is taken: each costs operations on a curve, and noise costs nothing.
+const BETWEEN_OFFERS: Duration = Duration::from_millis(50);
+
+/// A serial line of a [`Device`], at work in two threads; made by [`Device::serial`].
+///
+/// A line outlives what is said over it: noise, or a restart of either side, ends a session, and a new one takes
+/// its place.  [`link`](Self::link) gives the one that stands.  Dropped, the line goes on; [`close`](Self::close)
+/// ends it.
+pub struct SerialLine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    device: Device,
+    /// Whom this side dials; `None`: it only answers.
+    dial: Option<PeerId>,
+    state: Mutex<State>,
+    /// Wakes the thread that writes.
+    writer: Arc<Signal>,
+    /// Tells those who wait for a session.
+    changed: Condvar,
+    hang_up: HangUp,
+}
+
+/// Behind a lock that is taken before that of a session, never after it.
+struct State {
+    line: Line<Shared>,
+    redial: Redial,
+    /// When the other side's last offer was taken.
+    offered: Option<Instant>,
+    /// The line is of no more use, or is not to be used any more.
+    over: bool,
+}
+
+/// A session of the line, which handles share with it.
+struct Shared(Arc<Core>);
+
+impl Session for Shared {
+    fn with<R>(&mut self, run: impl FnOnce(&mut Connection) -> R) -> R {
+        self.0.look(|state| run(&mut state.link.connection))
+    }
+}
+
+/// Takes a line into use.
+pub(super) fn spawn(
+    device: Device,
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+    hang_up: HangUp,
+    dial: Option<PeerId>,
+) -> io::Result<SerialLine> {
+    let line = Line::new(device.base().config.limits());
+    let inner = Arc::new(Inner {
+        device,
+        dial,
+        state: Mutex::new(State { line, redial: Redial::default(), offered: None, over: false }),
+        writer: Arc::default(),
+        changed: Condvar::new(),
+        hang_up,
+    });
+    let reader = inner.clone();
+    thread::Builder::new().name("symbolon-read".to_string()).spawn(move || reader.read(input))?;
+    let writer = inner.clone();
+    let spawned = thread::Builder::new().name("symbolon-write".to_string()).spawn(move || {
+        writer.write(output);
+        writer.end();
+    });
+    if let Err(error) = spawned {
+        inner.end();
+        return Err(error);
+    }
+    Ok(SerialLine { inner })
+}
+
+impl SerialLine {
+    /// The session that stands; waits for one, at most as long as said.
+    pub fn link(&self, within: Duration) -> Option<Handle> {
+        let begun = Clock::now();
+        let mut state = lock(&self.inner.state);
+        loop {
+            let running = state.line.running().map(|session| session.0.clone());
+            if let Some(handle) = running.map(Handle::new).filter(Handle::is_connected) {
+                return Some(handle);
+            }
+            let left = within.checked_sub(begun.elapsed()).filter(|left| !left.is_zero() && !state.over)?;
+            let waited = self.inner.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// How many packets were dropped because they were damaged, or for nobody here: a measure of the noise.
+    pub fn dropped(&self) -> u64 {
+        lock(&self.inner.state).line.dropped()
+    }
+
+    /// Whether the line is still at work: neither closed, nor has reading or writing failed.
+    pub fn is_open(&self) -> bool {
+        !lock(&self.inner.state).over
+    }
+
+    /// Ends the session that stands without losing anything, as [`Handle::close`] does, and then the line.
+    pub fn close(&self) -> Option<CloseReason> {
+        let reason = self.link(Duration::ZERO).map(|link| link.close());
+        self.inner.end();
+        reason
+    }
+}
+
+impl Inner {
+    fn read(self: &Arc<Self>, mut input: impl Read) {
+        let mut chunk = std::vec![0; READ_CHUNK];
+        while !lock(&self.state).over {
+            match input.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(len) => self.feed(&chunk[..len]),
+                Err(error) if is_passing(&error) => thread::sleep(WOULD_BLOCK),
+                Err(_) => break,
+            }
+        }
+        self.end();
+    }
+
+    fn feed(self: &Arc<Self>, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (taken, sessions) = self.enter(|State { line, offered, .. }, now| {
+                line.handle_input(now, bytes, || {
+                    if offered.is_some_and(|last| now.saturating_since(last) < BETWEEN_OFFERS) {
+                        return None;
+                    }
+                    *offered = Some(now);
+                    self.session(Role::Responder).ok()
+                })
+            });
+            bytes = &bytes[taken..];
+            sessions.serve(self);
+        }
+        self.writer.give();
+    }
+
+    /// Writes, lets time pass and dials, until the line is over.
+    fn write(self: &Arc<Self>, mut output: impl Write) {
+        let mut bytes = Vec::new();
+        let mut unflushed = false;
+        loop {
+            let ((), sessions) = self.enter(|state, now| state.line.handle_timeout(now));
+            sessions.serve(self);
+            let done = match self.next(&mut bytes) {
+                Next::Over => return,
+                Next::Write => output.write(&bytes).map(|written| {
+                    unflushed = true;
+                    lock(&self.state).line.advance_transmit(written);
+                    written > 0
+                }),
+                Next::Wait(_) if unflushed => output.flush().map(|()| {
+                    unflushed = false;
+                    true
+                }),
+                Next::Wait(within) => {
+                    self.writer.wait(within);
+                    Ok(true)
+                }
+            };
+            match done {
+                Ok(true) => {}
+                Err(error) if is_passing(&error) => thread::sleep(WOULD_BLOCK),
+                Ok(false) | Err(_) => return,
+            }
+        }
+    }
+
+    fn next(&self, bytes: &mut Vec<u8>) -> Next {
+        let now = self.device.now();
+        let state = &mut *lock(&self.state);
+        if state.over {
+            return Next::Over;
+        }
+        let dials = self.dial.is_some() && state.redial.handle_timeout(now, &mut state.line);
+        if dials && let Ok(session) = self.session(Role::Initiator) {
+            state.line.dial(now, session);
+        }
+        bytes.clear();
+        bytes.extend_from_slice(state.line.poll_transmit(now).unwrap_or_default());
+        if !bytes.is_empty() {
+            return Next::Write;
+        }
+        let redial = self.dial.and(state.redial.poll_timeout());
+        let wakes_at = state.line.poll_timeout().into_iter().chain(redial).min();
+        Next::Wait(wakes_at.map(|at| at.saturating_since(now)))
+    }
+
+    /// Works on the line, and says whom that may have given something to do.
+    fn enter<R>(&self, work: impl FnOnce(&mut State, Instant) -> R) -> (R, Sessions) {
+        let now = self.device.now();
+        let mut state = lock(&self.state);
+        let result = work(&mut state, now);
+        let line = &mut state.line;
+        let running = line.running().map(|session| session.0.clone());
+        let candidate = line.candidate().map(|session| session.0.clone());
+        let mut ended = Vec::new();
+        while let Some(Shared(core)) = line.poll_ended() {
+            ended.push(core);
+        }
+        (result, Sessions { standing: [running, candidate], ended })
+    }
+
+    /// A new session for the line.
+    fn session(&self, role: Role) -> io::Result<Shared> {
+        // On a line there is one device at the other end: who dials it, expects it in either role.
+        let admission = self.dial.map_or(Admission::Ask, Admission::expect);
+        let base = self.device.base();
+        let link = Link::new(base.connection(role, admission, self.device.now())?, base.next_link());
+        let id = link.id;
+        let (device, writer) = (self.device.clone(), self.writer.clone());
+        let core = Arc::new(Core::new(device, link, writer, Carrier::Line, Door::default()));
+        base.add(id, &core);
+        Ok(Shared(core))
+    }
+
+    /// The line is over, and its sessions with it.
+    fn end(self: &Arc<Self>) {
+        let ((), mut sessions) = self.enter(|state, _| state.over = true);
+        let standing = sessions.standing.iter_mut().filter_map(Option::take);
+        sessions.ended.extend(standing);
+        for core in &sessions.ended {
+            core.lose_stream();
+        }
+        sessions.serve(self);
+        self.writer.give();
+        (self.hang_up)(Shutdown::Both);
+    }
+}
+
+/// What the thread that writes does next.
+enum Next {
+    Over,
+    Wait(Option<Duration>),
+    Write,
+}
+
+/// The sessions of a line that may have something to tell.
+struct Sessions {
+    standing: [Option<Arc<Core>>; 2],
+    ended: Vec<Arc<Core>>,
+}
+
+impl Sessions {
+    /// Lets each take its events, and act on them.
+    fn serve(self, line: &Inner) {
+        for core in self.standing.iter().flatten().chain(&self.ended) {
+            core.turn(|_, _| ());
+        }
+        for core in self.ended {
+            let reason = core.look(|state| state.link.closed);
+            core.finish(reason.unwrap_or(CloseReason::Truncated));
+        }
+        // With the lock: who has just looked, and found none, is waiting by then.
+        let _looked = lock(&line.state);
+        line.changed.notify_all();
+    }
+}
+
+impl fmt::Debug for SerialLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SerialLine").field("dial", &self.inner.dial).finish_non_exhaustive()
+    }
+}
