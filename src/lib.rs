@@ -8,6 +8,7 @@
 //! # Where to begin
 //!
 //! - **A program on tokio**: the `tokio` module (feature `tokio`), and `examples/home`.
+//! - **A serial line**: [`serial`], which puts a [`Connection`] on it, and another after it.
 //! - **Anything else**: [`Connection`], the whole protocol without a socket, a clock or a source of randomness,
 //!   and `examples/by_hand.rs`, the loop around it written out.
 //! - **A peer in another language**: [SPEC.md] alone.
@@ -22,6 +23,8 @@
 //!  ├───────────────────────────────────────────────────────────────┤
 //!  │ tokio               Device, Handle, Runner, Listener          │  waits: sockets, tasks, clocks
 //!  ├──────────────────────────────────────────────┬────────────────┤
+//!  │ serial              a line's sessions        │                │
+//!  ├──────────────────────────────────────────────┤                │
 //!  │ Connection          one link to one peer     │ Router, Topics │  never waits, never fails on input
 //!  │   handshake ► session: exchanges, queues     │ one per device │
 //!  ├──────────────────────┬───────────────────────┴────────────────┤

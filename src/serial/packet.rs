@@ -145,3 +145,93 @@ impl Outgoing {
 fn encoded_len_max(len: usize) -> usize {
     cobs::max_encoding_length(len) + 2
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn whole(incoming: &mut Incoming, bytes: &[u8], max: usize) -> Option<Vec<u8>> {
+        for byte in bytes {
+            incoming.push(*byte, max);
+        }
+        let packet = incoming.whole().map(|packet| match packet {
+            Packet::Preamble(preamble) => preamble.to_vec(),
+            Packet::Frame(frame) => frame.to_vec(),
+        });
+        incoming.restart();
+        packet
+    }
+
+    fn frame(content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).expect("a short frame").to_be_bytes();
+        [&length[..], content].concat()
+    }
+
+    /// SER-7: around the length of a full block, with and without an empty block behind.
+    #[test]
+    fn full_blocks() {
+        for len in 240..520 {
+            let frame = frame(&vec![7; len]);
+            let mut outgoing = Outgoing::new(0);
+            outgoing.push(&frame);
+            let sent = outgoing.unsent().expect("a packet");
+            assert!(sent.len() <= frame.len() + frame.len().div_ceil(254) + 2);
+            let blocks = &sent[1..sent.len() - 1];
+            assert!(!blocks.contains(&0));
+            let mut incoming = Incoming::new(0);
+            assert_eq!(whole(&mut incoming, blocks, 600).as_ref(), Some(&frame));
+            // The length's zero, or the 1 in its place, makes a block of its own or begins the first run.
+            let run = frame.iter().rev().take_while(|byte| **byte != 0).count();
+            let longer = whole(&mut incoming, &[blocks, &[1]].concat(), 600);
+            assert_eq!(longer.is_some(), run % 254 == 0, "{len}");
+            assert!(longer.is_none_or(|packet| packet == frame));
+        }
+    }
+
+    /// SER-8: exactly the bound still fits.
+    #[test]
+    fn the_bound() {
+        let frame = frame(&[0; 400]);
+        let mut outgoing = Outgoing::new(0);
+        outgoing.push(&frame);
+        let sent = outgoing.unsent().expect("a packet");
+        let mut incoming = Incoming::new(0);
+        assert_eq!(whole(&mut incoming, &sent[1..sent.len() - 1], 402).as_ref(), Some(&frame));
+        assert_eq!(whole(&mut incoming, &sent[1..sent.len() - 1], 401), None);
+        assert!(incoming.capacity() <= 402);
+        assert_eq!(whole(&mut incoming, &sent[1..sent.len() - 1], 402).as_ref(), Some(&frame));
+    }
+
+    proptest! {
+        /// SER-6
+        #[test]
+        fn there_and_back(contents in proptest::collection::vec(proptest::collection::vec(0_u8..4, 0..700), 1..4)) {
+            let mut outgoing = Outgoing::new(0);
+            contents.iter().for_each(|content| outgoing.push(&frame(content)));
+            let sent = outgoing.unsent().expect("packets").to_vec();
+            let mut incoming = Incoming::new(0);
+            let blocks = sent.split(|byte| *byte == 0).filter(|blocks| !blocks.is_empty());
+            let packets: Vec<_> = blocks.map(|blocks| whole(&mut incoming, blocks, 1_000)).collect();
+            let frames: Vec<_> = contents.iter().map(|content| Some(frame(content))).collect();
+            prop_assert_eq!(packets, frames);
+            outgoing.advance(sent.len() + 1);
+            prop_assert!(outgoing.unsent().is_none());
+        }
+
+        #[test]
+        fn any_bytes(bytes: Vec<u8>, max in 0_usize..100) {
+            let mut incoming = Incoming::new(0);
+            for byte in bytes {
+                if byte == 0 {
+                    let _ = incoming.whole();
+                    incoming.restart();
+                } else {
+                    incoming.push(byte, max);
+                }
+                prop_assert!(incoming.capacity() <= max.max(LEAST));
+            }
+        }
+    }
+}

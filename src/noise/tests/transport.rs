@@ -105,3 +105,23 @@ fn the_last_nonce_is_never_used() {
         assert_eq!(&buf, b"text that must not be touched");
     }
 }
+
+/// SER-4: a frame that comes too early is found under the same key only, and looking changes nothing.
+#[test]
+fn a_later_frame_is_found_up_to_the_rekey() {
+    let (mut one, mut two) = established();
+    one.send.start_at(REKEY_INTERVAL - 3);
+    two.receive.start_at(REKEY_INTERVAL - 3);
+    let frames: Vec<_> = (0..4).map(|_| sealed(&mut one.send, b"text")).collect();
+    for later in 0..20 {
+        for (place, frame) in (0..).zip(&frames) {
+            let found = two.receive.opens_later(later, &mut frame.clone());
+            assert_eq!(found, place == later && place < 3, "{later} {place}");
+        }
+    }
+    assert!(!two.receive.opens_later(u64::MAX, &mut frames[0].clone()));
+    assert!(!two.receive.opens_later(1, &mut [0; 15]));
+    for frame in &frames {
+        assert_eq!(two.receive.open(&mut frame.clone()), Ok(4));
+    }
+}

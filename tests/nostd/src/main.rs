@@ -7,6 +7,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
 use core::ptr;
 
+use symbolon::serial::{Line, Redial};
 use symbolon::{Admission, Config, Connection, Event, Identity, Instant, Limits, SecretKey, Seed};
 
 /// Has no memory to give.  symbolon wants an allocator, and gets one that is not std's.
@@ -26,6 +27,23 @@ static ALLOCATOR: Nothing = Nothing;
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     loop {}
+}
+
+/// The same on a serial line.
+#[unsafe(no_mangle)]
+pub fn run_line(config: &Config, seed: &[u8; 32], read: &[u8]) -> u64 {
+    let now = Instant::from_millis(1);
+    let mut line = Line::new(config.limits());
+    let mut redial = Redial::default();
+    if redial.handle_timeout(now, &mut line)
+        && let Ok(seed) = Seed::new(*seed)
+    {
+        line.dial(now, Connection::initiator(config, Admission::Ask, seed, now));
+    }
+    let taken = line.handle_input(now, read, || None);
+    let sent = line.poll_transmit(now).map_or(0, <[u8]>::len);
+    line.advance_transmit(sent);
+    line.poll_timeout().map_or(0, Instant::as_micros) + (taken + sent) as u64
 }
 
 /// The shape of a firmware's loop: bytes in, events, bytes out, and when to come back.

@@ -1,0 +1,11 @@
+//! Serial lines, in virtual time and byte by byte.  SPEC §19
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod by_hand;
+mod noise;
+mod packets;
+mod restarts;
+mod sessions;
+mod world;
