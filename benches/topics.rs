@@ -22,6 +22,8 @@ use symbolon::{
 
 /// Finding the subscriptions of a topic costs at most this much more among 10,000 than among 10.
 const MATCHING_BOUND: f64 = 20.0;
+/// One of 10,000 subscriptions of a link, all with something that waits, costs at most this much of one of ten.
+const LEAVING_BOUND: f64 = 5.0;
 /// A publication costs each of 1,000 subscribers at most this much of what it costs one alone.
 const PUBLISHING_BOUND: f64 = 1.25;
 
@@ -61,6 +63,35 @@ fn subscribed(count: u64) -> Topics {
 
 fn find_matching(topics: &mut Topics) {
     assert_eq!(topics.declare(black_box(TOPIC), Kind::State), Err(DeclareError::Full));
+}
+
+/// A table and the subscriptions of one link, which come, wait for a publication, and leave in another order.
+struct Visitors {
+    topics: Topics,
+    topic: TopicId,
+    count: u64,
+}
+
+impl Visitors {
+    fn new(count: u64) -> Self {
+        let all = u32::MAX;
+        let mut topics = Topics::new(1, TopicLimits { matches_per_link: all, matches: all, ..limits() });
+        let topic = topics.declare(TOPIC, Kind::State).expect("room");
+        Self { topics, topic, count }
+    }
+
+    fn come_and_leave(&mut self) {
+        for number in 0..self.count {
+            let id = ExchangeId::from_number(number);
+            self.topics.subscribe(LinkId(1), id, black_box(TOPIC), None).expect("room");
+        }
+        self.topics.publish(self.topic, &BODY).expect("room");
+        for number in 0..self.count {
+            // A prime that divides none of the counts, so that each leaves once and few that stand at an end.
+            let id = ExchangeId::from_number(number * 6_007 % self.count);
+            assert!(self.topics.unsubscribe(LinkId(1), id).is_some());
+        }
+    }
 }
 
 /// A topic that so many links subscribed to, each once.
@@ -174,6 +205,10 @@ fn main() {
     let (mut few, mut many) = (subscribed(10), subscribed(10_000));
     let matching = ratio(200, || find_matching(&mut many), || find_matching(&mut few));
     println!("ratio matching {matching:.2} (bound {MATCHING_BOUND})");
+
+    let (mut few, mut many) = (Visitors::new(10), Visitors::new(10_000));
+    let leaving = ratio(1, || many.come_and_leave(), || (0..1_000).for_each(|_| few.come_and_leave()));
+    println!("ratio leaving {leaving:.2} (bound {LEAVING_BOUND})");
 
     let (mut one, mut all) = (FanOut::new(1), FanOut::new(LINKS));
     let alone = || (0..LINKS).for_each(|_| one.run_alone());

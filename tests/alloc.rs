@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::{device, seed};
 use symbolon::{
-    Admission, Config, Connection, Event, ExchangeId, Instant, Kind, Limits, LinkId, Missed, Outgoing, Point,
-    Status, TopicLimits, Topics,
+    Admission, Config, Connection, Event, ExchangeId, Instant, Kind, Limits, LinkId, Missed, Outgoing,
+    Overflow, Point, Status, TopicLimits, Topics, Verdict,
 };
 
 /// Counts what this thread allocates while [`metered`] runs.
@@ -302,6 +302,48 @@ fn a_strangers_handshake_has_a_fixed_cost() {
     two.metered = metered(|| Connection::responder(&device(1), Admission::Only(Vec::new()), seed(7), NOW));
     two.settle(|metered, _, said| assert!(!metered || matches!(said, Said::Other), "{said:?}"));
     assert!(two.metered.is_closed());
+}
+
+/// Sentence 7: nor is anything for each publication in the table of topics, whoever is slow.
+#[test]
+fn nothing_is_allocated_per_publication() {
+    let mut topics = Topics::new(1, TopicLimits::default());
+    let state = topics.declare("state", Kind::State).expect("room");
+    let kind = Kind::Event { depth: 4, overflow: Overflow::DropOldest };
+    let event = topics.declare("event", kind).expect("room");
+    for link in 0..10 {
+        for (id, filter) in [(2, "#"), (4, "event"), (6, "state")] {
+            topics.subscribe(LinkId(link), ExchangeId::from_number(id), filter, None).expect("room");
+        }
+    }
+    let mut woken = Vec::with_capacity(10);
+    let (mut asked, mut sent) = (0_u32, 0);
+    let mut round = |topics: &mut Topics| {
+        topics.publish(state, &[7; 100]).expect("room");
+        topics.publish(event, &[7; 100]).expect("room");
+        woken.extend(topics.wake());
+        for link in woken.drain(..) {
+            topics.pump(link, |_| {
+                asked += 1;
+                match asked % 7 {
+                    0 => Verdict::Full,
+                    1 | 4 => Verdict::NoCredit,
+                    2 => Verdict::TooLarge,
+                    _ => {
+                        sent += 1;
+                        Verdict::Sent
+                    }
+                }
+            });
+        }
+    };
+    for _ in 0..64 {
+        round(&mut topics);
+    }
+    USAGE.with(|cell| cell.set(Usage::default()));
+    metered(|| (0..1_000).for_each(|_| round(&mut topics)));
+    assert_eq!((usage().count, usage().live), (0, 0));
+    assert!(sent > 10_000, "{sent}");
 }
 
 /// Sentences 4 and 7: what a peer's subscriptions cost is bounded, however long and many their filters are, and comes back

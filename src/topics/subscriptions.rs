@@ -3,6 +3,7 @@
 //! A *pair* joins a subscription and a topic that its filter matches; it holds the queue of what that subscription
 //! still has to get of that topic. Pairs are made when either side comes, so that publishing matches no names.
 
+mod line;
 mod pump;
 
 use super::bodies::{Bodies, BodyKey};
@@ -15,6 +16,7 @@ use crate::publication::Missed;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use line::Line;
 
 pub(super) type SubscriptionKey = Key<Subscription>;
 type PairKey = Key<Pair>;
@@ -51,8 +53,10 @@ pub(super) struct Subscription {
     /// Pairs with something queued, each once; the front is next. One that was emptied may linger in it.
     ready: VecDeque<PairKey>,
     missed: Missed,
-    /// Whether it is in its link's `waiting`.
+    /// Whether it is in its link's line, and then between whom.
     waiting: bool,
+    before: Option<SubscriptionKey>,
+    behind: Option<SubscriptionKey>,
 }
 
 #[derive(Default)]
@@ -61,10 +65,8 @@ struct Link {
     subscriptions: BTreeMap<ExchangeId, SubscriptionKey>,
     /// How many pairs they have together.
     pairs: usize,
-    /// Subscriptions with something to send or to tell, each once; the front is next.
-    waiting: VecDeque<SubscriptionKey>,
-    /// Those that a pump under way has taken from `waiting` and passed over.
-    passed_over: VecDeque<SubscriptionKey>,
+    /// Subscriptions with something to send or to tell.
+    line: Line,
     /// Whether it is in `woken`.
     woken: bool,
 }
@@ -117,12 +119,7 @@ impl Subscriptions {
             ..Subscription::default()
         });
         self.all[key].place = self.filters.add(filter, key);
-        let link = &mut self.links[link_key];
-        link.subscriptions.insert(id, key);
-        // Now, so that publishing need not.
-        let count = link.subscriptions.len();
-        reserve(&mut link.waiting, count);
-        reserve(&mut link.passed_over, count);
+        self.links[link_key].subscriptions.insert(id, key);
         key
     }
 
@@ -157,8 +154,8 @@ impl Subscriptions {
         let subscription = &mut self.all[subscription];
         subscription.pairs.push(key);
         self.links[subscription.link].pairs += 1;
-        let count = subscription.pairs.len();
-        reserve(&mut subscription.ready, count);
+        // Now, so that publishing need not.
+        subscription.ready.reserve(subscription.pairs.len().saturating_sub(subscription.ready.len()));
     }
 
     pub(super) fn is_any_full(&self, topic: TopicId, depth: usize) -> bool {
@@ -237,15 +234,11 @@ impl Subscriptions {
         }
     }
 
-    /// Puts a subscription in its link's line.
+    /// Puts a subscription in its link's line, and has the link named by `wake`.
     fn wait(&mut self, key: SubscriptionKey) {
-        let subscription = &mut self.all[key];
-        let link_key = subscription.link;
+        self.line_up(key);
+        let link_key = self.all[key].link;
         let link = &mut self.links[link_key];
-        if !subscription.waiting {
-            subscription.waiting = true;
-            link.waiting.push_back(key);
-        }
         if !link.woken {
             link.woken = true;
             self.woken.push(link_key);
@@ -253,7 +246,7 @@ impl Subscriptions {
     }
 
     pub(super) fn has_backlog(&self, link: LinkId) -> bool {
-        self.by_link.get(&link).is_some_and(|&key| !self.links[key].waiting.is_empty())
+        self.by_link.get(&link).is_some_and(|&key| self.links[key].line.first.is_some())
     }
 
     pub(super) fn next_woken(&mut self) -> Option<LinkId> {
@@ -265,12 +258,7 @@ impl Subscriptions {
     pub(super) fn remove(&mut self, link: LinkId, id: ExchangeId, bodies: &mut Bodies) -> Option<Missed> {
         let link = *self.by_link.get(&link)?;
         let key = *self.links[link].subscriptions.get(&id)?;
-        let waiting = self.all[key].waiting;
         let missed = self.forget(key, bodies);
-        let line = &mut self.links[link].waiting;
-        if waiting && let Some(place) = line.iter().position(|&waiting| waiting == key) {
-            line.remove(place);
-        }
         self.drop_idle_link(link);
         missed.is_any().then_some(missed)
     }
@@ -285,9 +273,9 @@ impl Subscriptions {
         self.drop_idle_link(link);
     }
 
-    /// Forgets a subscription, but leaves it in the line of its link. Returns what it was not told, with what it
-    /// gets no more.
+    /// Forgets a subscription. Returns what it was not told, with what it gets no more.
     fn forget(&mut self, key: SubscriptionKey, bodies: &mut Bodies) -> Missed {
+        self.leave_line(key);
         let subscription = self.all.take(key);
         if let Some(moved) = self.filters.remove(&subscription.filter, subscription.place) {
             self.all[moved].place = subscription.place;
@@ -329,9 +317,4 @@ impl Subscriptions {
             *self = Self { of_topic, ..Self::default() };
         }
     }
-}
-
-/// Makes room for `count` in all.
-fn reserve<T>(line: &mut VecDeque<T>, count: usize) {
-    line.reserve(count.saturating_sub(line.len()));
 }
