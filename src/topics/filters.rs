@@ -58,8 +58,8 @@ impl<M: Copy> Filters<M> {
     }
 
     /// Each step looks up one filter, always behind the last: at most as many steps as there are filters, whatever a peer
-    /// subscribes to. Those looked at in vain stand beside the candidates of a place where all levels so far match,
-    /// so that there are at most four of them for each node that a walk through a trie of nodes would visit.
+    /// subscribes to. Those looked at in vain end, or leave what matches, at a node that a walk through a trie of nodes
+    /// would visit too: at most five at each, one that ends there and one before, between and behind its candidates.
     fn walk<'a>(&'a self, topic: &'a str) -> Walk<'a, M> {
         let levels: Vec<&str> = topic.split('/').collect();
         let closed = levels.iter().rposition(|level| name::is_reserved(level));
