@@ -7,14 +7,16 @@
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
+mod ratio;
+
 use std::env;
 use std::hint::black_box;
-use std::time::{Duration, Instant as Clock};
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce};
 use criterion::{Criterion, criterion_group};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ratio::ratio;
 use symbolon::{Admission, Config, Connection, Event, Identity, Instant, SecretKey, Seed, Status};
 use x25519_dalek::{PublicKey, StaticSecret};
 
@@ -23,8 +25,6 @@ const HANDSHAKE_BOUND: f64 = 1.15;
 /// A request and its reply cost at most this much of sealing and opening their two frames.
 const REQUEST_BOUND: f64 = 3.0;
 
-/// Short rounds, many of them: on a busy machine most of them are left alone.
-const ROUNDS: usize = 101;
 const BODY: usize = 64;
 const NOW: Instant = Instant::from_millis(1_000);
 
@@ -187,23 +187,6 @@ fn requests(c: &mut Criterion) {
     let mut bare = BareFrames::new(conversation.run());
     c.bench_function("request", |b| b.iter(|| conversation.run()));
     c.bench_function("request_bare", |b| b.iter(|| bare.run()));
-}
-
-/// The median, over rounds that take turns, of how much longer `whole` takes than `bare`.
-fn ratio(times: u32, mut whole: impl FnMut(), mut bare: impl FnMut()) -> f64 {
-    let time = |run: &mut dyn FnMut()| {
-        let start = Clock::now();
-        (0..times).for_each(|_| run());
-        start.elapsed().max(Duration::from_nanos(1))
-    };
-    let mut ratios: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            let whole = time(&mut whole);
-            whole.as_secs_f64() / time(&mut bare).as_secs_f64()
-        })
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    ratios[ROUNDS / 2]
 }
 
 criterion_group!(groups, handshakes, requests);

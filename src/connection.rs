@@ -364,7 +364,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`request`](Self::request).
+    /// As [`request`](Self::request), and [`SendError::PointWithWildcards`].
     pub fn subscribe(
         &mut self,
         filter: &str,

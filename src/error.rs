@@ -182,6 +182,9 @@ pub enum SendError {
     /// The handshake has not come far enough.
     #[error("not connected yet")]
     NotConnected,
+    /// A point to resume from is one topic's, and the filter has wildcards.  SPEC §14.4
+    #[error("a point to resume from, with a filter that has wildcards")]
+    PointWithWildcards,
     /// A message of `len` bytes does not fit; the other side, or a queue of this one, takes `max`.
     #[error("{len} bytes where at most {max} fit")]
     TooLarge {

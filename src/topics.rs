@@ -2,6 +2,7 @@
 
 mod bodies;
 mod error;
+mod filters;
 mod kind;
 mod offer;
 mod slab;
@@ -107,8 +108,8 @@ impl Topics {
 
     /// Declares a topic, which stays for good. Declaring it again with the same kind gives the same id.
     ///
-    /// Subscriptions whose filters match get what is published from now on. Costs one match of names for each
-    /// subscription in the table.
+    /// Subscriptions whose filters match get what is published from now on. Only filters that begin as the name does
+    /// are looked at, each at most once.
     ///
     /// # Errors
     ///
@@ -132,13 +133,13 @@ impl Topics {
             .filter(|&number| number < self.limits.topics)
             .map(TopicId)
             .ok_or(DeclareError::Full)?;
-        let matching = self.subscriptions.count_matching(name);
-        if !self.subscriptions.has_room_for_pairs(matching, &self.limits) {
+        let matching = self.subscriptions.matching(name);
+        if !self.subscriptions.has_room_for_pairs(matching.len(), &self.limits) {
             return Err(DeclareError::Full);
         }
         self.topics.push(Topic { name: name.into(), kind, sequence: 0, kept: VecDeque::new() });
         self.by_name.insert(place, id);
-        self.subscriptions.add_topic(id, name);
+        self.subscriptions.add_topic(id, &matching);
         Ok(id)
     }
 
@@ -152,7 +153,7 @@ impl Topics {
     }
 
     fn place_of(&self, name: &str) -> Result<usize, usize> {
-        self.by_name.binary_search_by(|id| (*self.topics[id.index()].name).cmp(name))
+        self.by_name.binary_search_by(|id| self.name(*id).cmp(name))
     }
 
     /// Publishes a body: stores it once, and queues it for each subscriber of the topic.
@@ -246,11 +247,7 @@ impl Topics {
         if name::check_filter(filter).is_err() || (from.is_some() && has_wildcards) {
             return Err(Status::BAD_REQUEST);
         }
-        let matching: Vec<TopicId> = if has_wildcards {
-            self.matching(filter).collect()
-        } else {
-            self.find(filter).into_iter().collect()
-        };
+        let matching: Vec<TopicId> = self.matching(filter).collect();
         self.subscriptions.check_room(link, subscription, matching.len(), &self.limits)?;
 
         let key = self.subscriptions.add(link, subscription, filter);
@@ -265,11 +262,26 @@ impl Topics {
         Ok(())
     }
 
+    /// The topics that a filter matches. Looks only at those that begin as it does up to its first wildcard.
     fn matching(&self, filter: &str) -> impl Iterator<Item = TopicId> {
-        self.by_name
-            .iter()
-            .copied()
-            .filter(move |topic| name::matches(filter, &self.topics[topic.index()].name))
+        let (literal, wildcards) = filter.split_at(filter.find(['+', '#']).unwrap_or(filter.len()));
+        let exact = match wildcards {
+            "" => Some(filter),
+            // `a/#` matches `a` as well, which does not begin with `a/`.  SPEC §13
+            "#" => literal.strip_suffix('/'),
+            _ => None,
+        };
+        let exact = exact.and_then(|name| self.find(name));
+        let first = self.by_name.partition_point(|topic| self.name(*topic) < literal);
+        let range = self.by_name[first..].iter().copied();
+        let range = range
+            .take_while(move |topic| !wildcards.is_empty() && self.name(*topic).starts_with(literal))
+            .filter(move |topic| name::matches(filter, self.name(*topic)));
+        exact.into_iter().chain(range)
+    }
+
+    fn name(&self, topic: TopicId) -> &str {
+        &self.topics[topic.index()].name
     }
 
     /// Queues what a new subscriber gets of what a topic keeps.

@@ -55,7 +55,7 @@ fn conversation(provoke: bool) -> (Trace, Vec<SendError>) {
             if provoke {
                 $(
                     let error: SendError = $command.map(drop).unwrap_err();
-                    assert_eq!(error, $error, stringify!($command));
+                    assert_eq!(error, $error, "{}", stringify!($command));
                     refused.push(error);
                 )*
             }
@@ -77,6 +77,7 @@ fn conversation(provoke: bool) -> (Trace, Vec<SendError>) {
         pair.a.request(now, "", b"", None) => SendError::Name(symbolon::name::NameError::Empty);
         pair.a.request(now, "a/+", b"", None) => SendError::Name(symbolon::name::NameError::Wildcard);
         pair.a.subscribe("a//b", 9, None) => SendError::Name(symbolon::name::NameError::EmptyLevel);
+        pair.a.subscribe("a/+", 9, Some(Point { epoch: 1, sequence: 1 })) => SendError::PointWithWildcards;
         pair.a.request(now, &"m".repeat(129), b"", None) => SendError::Name(symbolon::name::NameError::TooLong);
     }
     if provoke {
@@ -162,6 +163,7 @@ fn a_refused_command_leaves_the_connection_exactly_as_it_was() {
         SendError::GoingAway,
         SendError::NoCredit,
         SendError::NotConnected,
+        SendError::PointWithWildcards,
         SendError::TooMany,
         SendError::UnknownExchange,
     ] {

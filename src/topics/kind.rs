@@ -54,7 +54,7 @@ pub enum Overflow {
 pub struct TopicLimits {
     /// Topics declared. Default 256.
     pub topics: u32,
-    /// Subscriptions of all links together. Default 16384.
+    /// Subscriptions of all links together. Each costs a few hundred bytes, and its filter twice. Default 16384.
     pub subscriptions: u32,
     /// Subscriptions of one link. Default 256.
     pub subscriptions_per_link: u32,

@@ -3,17 +3,20 @@
 //! A *pair* joins a subscription and a topic that its filter matches; it holds the queue of what that subscription
 //! still has to get of that topic. Pairs are made when either side comes, so that publishing matches no names.
 
+mod line;
 mod pump;
 
 use super::bodies::{Bodies, BodyKey};
+use super::filters::Filters;
 use super::slab::{Key, Slab};
 use super::{LinkId, TopicId, TopicLimits};
+use crate::Status;
 use crate::exchange::ExchangeId;
 use crate::publication::Missed;
-use crate::{Status, name};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+use line::Line;
 
 pub(super) type SubscriptionKey = Key<Subscription>;
 type PairKey = Key<Pair>;
@@ -44,23 +47,26 @@ pub(super) struct Subscription {
     link: LinkKey,
     id: ExchangeId,
     filter: Box<str>,
+    /// Where `filters` has it.
+    place: usize,
     pairs: Vec<PairKey>,
     /// Pairs with something queued, each once; the front is next. One that was emptied may linger in it.
     ready: VecDeque<PairKey>,
     missed: Missed,
-    /// Whether it is in its link's `waiting`.
+    /// Whether it is in its link's line, and then between whom.
     waiting: bool,
+    before: Option<SubscriptionKey>,
+    behind: Option<SubscriptionKey>,
 }
 
 #[derive(Default)]
 struct Link {
     id: LinkId,
-    /// By exchange id, ascending.
-    subscriptions: Vec<(ExchangeId, SubscriptionKey)>,
-    /// Subscriptions with something to send or to tell, each once; the front is next.
-    waiting: VecDeque<SubscriptionKey>,
-    /// Those that a pump under way has taken from `waiting` and passed over.
-    passed_over: VecDeque<SubscriptionKey>,
+    subscriptions: BTreeMap<ExchangeId, SubscriptionKey>,
+    /// How many pairs they have together.
+    pairs: usize,
+    /// Subscriptions with something to send or to tell.
+    line: Line,
     /// Whether it is in `woken`.
     woken: bool,
 }
@@ -68,6 +74,7 @@ struct Link {
 #[derive(Default)]
 pub(super) struct Subscriptions {
     all: Slab<Subscription>,
+    filters: Filters<SubscriptionKey>,
     pairs: Slab<Pair>,
     /// By number of the topic.
     of_topic: Vec<Vec<PairKey>>,
@@ -86,14 +93,14 @@ impl Subscriptions {
         matching: usize,
         limits: &TopicLimits,
     ) -> Result<(), Status> {
-        let of_link = self.by_link.get(&link).map_or(&[][..], |&key| &self.links[key].subscriptions);
-        if place_of(of_link, id).is_ok() {
+        let link = self.by_link.get(&link).map(|&key| &self.links[key]);
+        if link.is_some_and(|link| link.subscriptions.contains_key(&id)) {
             return Err(Status::BAD_REQUEST);
         }
-        let pairs_of_link: usize = of_link.iter().map(|(_, key)| self.all[*key].pairs.len()).sum();
+        let (of_link, pairs) = link.map_or((0, 0), |link| (link.subscriptions.len(), link.pairs));
         let has_room = self.all.len() < limits.subscriptions as usize
-            && of_link.len() < limits.subscriptions_per_link as usize
-            && pairs_of_link + matching <= limits.matches_per_link as usize
+            && of_link < limits.subscriptions_per_link as usize
+            && pairs + matching <= limits.matches_per_link as usize
             && self.has_room_for_pairs(matching, limits);
         if has_room { Ok(()) } else { Err(Status::UNAVAILABLE) }
     }
@@ -111,13 +118,8 @@ impl Subscriptions {
             filter: filter.into(),
             ..Subscription::default()
         });
-        let link = &mut self.links[link_key];
-        let (Ok(place) | Err(place)) = place_of(&link.subscriptions, id);
-        link.subscriptions.insert(place, (id, key));
-        // Now, so that publishing need not.
-        let count = link.subscriptions.len();
-        reserve(&mut link.waiting, count);
-        reserve(&mut link.passed_over, count);
+        self.all[key].place = self.filters.add(filter, key);
+        self.links[link_key].subscriptions.insert(id, key);
         key
     }
 
@@ -132,24 +134,15 @@ impl Subscriptions {
         key
     }
 
-    /// How many subscriptions a new topic of this name would have.
-    pub(super) fn count_matching(&self, topic: &str) -> usize {
-        self.matching(topic).count()
+    /// The subscriptions that a topic of this name has, or would have.
+    pub(super) fn matching(&self, topic: &str) -> Vec<SubscriptionKey> {
+        self.filters.matching(topic).collect()
     }
 
-    fn matching(&self, topic: &str) -> impl Iterator<Item = SubscriptionKey> {
-        self.by_link
-            .values()
-            .flat_map(|&link| &self.links[link].subscriptions)
-            .map(|&(_, key)| key)
-            .filter(move |&key| name::matches(&self.all[key].filter, topic))
-    }
-
-    /// Joins a new topic to all whose filters match. Topics are numbered in the order of these calls.
-    pub(super) fn add_topic(&mut self, id: TopicId, topic: &str) {
+    /// Joins a new topic to those that match it. Topics are numbered in the order of these calls.
+    pub(super) fn add_topic(&mut self, id: TopicId, matching: &[SubscriptionKey]) {
         self.of_topic.push(Vec::new());
-        let matching: Vec<_> = self.matching(topic).collect();
-        for subscription in matching {
+        for &subscription in matching {
             self.join(subscription, id);
         }
     }
@@ -160,8 +153,9 @@ impl Subscriptions {
         of_topic.push(key);
         let subscription = &mut self.all[subscription];
         subscription.pairs.push(key);
-        let count = subscription.pairs.len();
-        reserve(&mut subscription.ready, count);
+        self.links[subscription.link].pairs += 1;
+        // Now, so that publishing need not.
+        subscription.ready.reserve(subscription.pairs.len().saturating_sub(subscription.ready.len()));
     }
 
     pub(super) fn is_any_full(&self, topic: TopicId, depth: usize) -> bool {
@@ -240,15 +234,11 @@ impl Subscriptions {
         }
     }
 
-    /// Puts a subscription in its link's line.
+    /// Puts a subscription in its link's line, and has the link named by `wake`.
     fn wait(&mut self, key: SubscriptionKey) {
-        let subscription = &mut self.all[key];
-        let link_key = subscription.link;
+        self.line_up(key);
+        let link_key = self.all[key].link;
         let link = &mut self.links[link_key];
-        if !subscription.waiting {
-            subscription.waiting = true;
-            link.waiting.push_back(key);
-        }
         if !link.woken {
             link.woken = true;
             self.woken.push(link_key);
@@ -256,7 +246,7 @@ impl Subscriptions {
     }
 
     pub(super) fn has_backlog(&self, link: LinkId) -> bool {
-        self.by_link.get(&link).is_some_and(|&key| !self.links[key].waiting.is_empty())
+        self.by_link.get(&link).is_some_and(|&key| self.links[key].line.first.is_some())
     }
 
     pub(super) fn next_woken(&mut self) -> Option<LinkId> {
@@ -267,10 +257,8 @@ impl Subscriptions {
 
     pub(super) fn remove(&mut self, link: LinkId, id: ExchangeId, bodies: &mut Bodies) -> Option<Missed> {
         let link = *self.by_link.get(&link)?;
-        let place = place_of(&self.links[link].subscriptions, id).ok()?;
-        let (_, key) = self.links[link].subscriptions[place];
+        let key = *self.links[link].subscriptions.get(&id)?;
         let missed = self.forget(key, bodies);
-        self.links[link].waiting.retain(|&waiting| waiting != key);
         self.drop_idle_link(link);
         missed.is_any().then_some(missed)
     }
@@ -279,20 +267,22 @@ impl Subscriptions {
         let Some(&link) = self.by_link.get(&link) else {
             return;
         };
-        while let Some(&(_, key)) = self.links[link].subscriptions.last() {
+        while let Some((_, &key)) = self.links[link].subscriptions.first_key_value() {
             self.forget(key, bodies);
         }
         self.drop_idle_link(link);
     }
 
-    /// Forgets a subscription, but leaves it in the line of its link. Returns what it was not told, with what it
-    /// gets no more.
+    /// Forgets a subscription. Returns what it was not told, with what it gets no more.
     fn forget(&mut self, key: SubscriptionKey, bodies: &mut Bodies) -> Missed {
+        self.leave_line(key);
         let subscription = self.all.take(key);
-        let of_link = &mut self.links[subscription.link].subscriptions;
-        if let Ok(place) = place_of(of_link, subscription.id) {
-            of_link.remove(place);
+        if let Some(moved) = self.filters.remove(&subscription.filter, subscription.place) {
+            self.all[moved].place = subscription.place;
         }
+        let link = &mut self.links[subscription.link];
+        link.subscriptions.remove(&subscription.id);
+        link.pairs -= subscription.pairs.len();
         let mut missed = subscription.missed;
         for key in subscription.pairs {
             let pair = self.pairs.take(key);
@@ -304,6 +294,9 @@ impl Subscriptions {
             of_topic.swap_remove(pair.place);
             if let Some(&moved) = of_topic.get(pair.place) {
                 self.pairs[moved].place = pair.place;
+            }
+            if of_topic.is_empty() {
+                *of_topic = Vec::new();
             }
         }
         missed
@@ -318,14 +311,10 @@ impl Subscriptions {
         if link.woken {
             self.woken.retain(|&woken| woken != key);
         }
+        // Nobody subscribes: what the most at once took is given back.
+        if self.by_link.is_empty() {
+            let of_topic = core::mem::take(&mut self.of_topic);
+            *self = Self { of_topic, ..Self::default() };
+        }
     }
-}
-
-fn place_of(subscriptions: &[(ExchangeId, SubscriptionKey)], id: ExchangeId) -> Result<usize, usize> {
-    subscriptions.binary_search_by_key(&id, |&(id, _)| id)
-}
-
-/// Makes room for `count` in all.
-fn reserve<T>(line: &mut VecDeque<T>, count: usize) {
-    line.reserve(count.saturating_sub(line.len()));
 }

@@ -52,6 +52,10 @@ impl Session {
     ) -> Result<u64, SendError> {
         self.check_opening()?;
         name::check_filter(filter)?;
+        // PUB-4
+        if from.is_some() && name::has_wildcards(filter) {
+            return Err(SendError::PointWithWildcards);
+        }
         let most = self.limits.subscriptions_out.min(self.theirs.max_subscriptions);
         if most == 0 {
             return Err(SendError::NoneTaken);

@@ -1,7 +1,7 @@
 //! Handing what waits to a link, fairly.
 
 use super::super::{Offer, Topic, Verdict};
-use super::{LinkId, LinkKey, PairKey, SubscriptionKey, Subscriptions};
+use super::{LinkId, PairKey, SubscriptionKey, Subscriptions};
 use crate::Point;
 use crate::publication::{Missed, Outgoing};
 use crate::topics::bodies::Bodies;
@@ -19,9 +19,11 @@ impl Subscriptions {
         let Some(&link) = self.by_link.get(&link) else {
             return;
         };
-        while let Some(key) = self.links[link].waiting.pop_front() {
+        let mut next = self.links[link].line.first;
+        while let Some(key) = next {
             let pair = self.next_ready(key);
             let verdict = send(self.offer(key, pair, epoch, topics, bodies));
+            next = self.all[key].behind;
             match (verdict, pair) {
                 (Verdict::Sent, Some(pair)) => {
                     self.pass(pair, bodies);
@@ -33,12 +35,9 @@ impl Subscriptions {
                     self.all[key].missed.add(1);
                 }
                 // Telling what was missed is never too large; if it is said to be, it is kept for later.
-                (Verdict::NoCredit, _) | (Verdict::TooLarge, None) => {
-                    self.links[link].passed_over.push_back(key);
-                    continue;
-                }
+                (Verdict::NoCredit, _) | (Verdict::TooLarge, None) => continue,
                 (Verdict::Full, _) => {
-                    self.links[link].waiting.push_front(key);
+                    self.begin_line_with(link, key);
                     break;
                 }
                 (Verdict::Gone, _) => {
@@ -46,10 +45,12 @@ impl Subscriptions {
                     continue;
                 }
             }
-            self.line_up_again(link, key);
+            self.leave_line(key);
+            if self.next_ready(key).is_some() || self.all[key].missed.is_any() {
+                self.line_up(key);
+                next = next.or(Some(key));
+            }
         }
-        let line = &mut self.links[link];
-        line.waiting.append(&mut line.passed_over);
         self.drop_idle_link(link);
     }
 
@@ -105,15 +106,6 @@ impl Subscriptions {
         ready.pop_front();
         if pair.ready {
             ready.push_back(key);
-        }
-    }
-
-    fn line_up_again(&mut self, link: LinkKey, key: SubscriptionKey) {
-        let is_ready = self.next_ready(key).is_some();
-        let subscription = &mut self.all[key];
-        subscription.waiting = is_ready || subscription.missed.is_any();
-        if subscription.waiting {
-            self.links[link].waiting.push_back(key);
         }
     }
 }

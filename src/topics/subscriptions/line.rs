@@ -1,0 +1,65 @@
+//! The line of a link: its subscriptions with something to send or to tell, each once, the first one next.
+//!
+//! Each knows its neighbours, so that one which leaves out of turn costs nothing of the others: a peer may end as many
+//! as it likes.
+
+use super::{LinkKey, SubscriptionKey, Subscriptions};
+
+/// Both ends; `None` where nobody waits.
+#[derive(Default)]
+pub(super) struct Line {
+    pub(super) first: Option<SubscriptionKey>,
+    last: Option<SubscriptionKey>,
+}
+
+impl Subscriptions {
+    /// Puts a subscription at the end of its link's line, unless it waits there.
+    pub(super) fn line_up(&mut self, key: SubscriptionKey) {
+        let subscription = &mut self.all[key];
+        if subscription.waiting {
+            return;
+        }
+        let line = &mut self.links[subscription.link].line;
+        let last = line.last.replace(key);
+        subscription.waiting = true;
+        subscription.before = last;
+        subscription.behind = None;
+        match last {
+            Some(last) => self.all[last].behind = Some(key),
+            None => line.first = Some(key),
+        }
+    }
+
+    /// Takes a subscription out of its link's line, if it waits there.
+    pub(super) fn leave_line(&mut self, key: SubscriptionKey) {
+        let subscription = &mut self.all[key];
+        if !subscription.waiting {
+            return;
+        }
+        subscription.waiting = false;
+        let (before, behind) = (subscription.before, subscription.behind);
+        let line = &mut self.links[subscription.link].line;
+        match before {
+            Some(before) => self.all[before].behind = behind,
+            None => line.first = behind,
+        }
+        match behind {
+            Some(behind) => self.all[behind].before = before,
+            None => line.last = before,
+        }
+    }
+
+    /// Lets a line begin with one that waits in it; those before it go behind the last one, in their order.
+    pub(super) fn begin_line_with(&mut self, link: LinkKey, key: SubscriptionKey) {
+        let line = &mut self.links[link].line;
+        let (Some(first), Some(last), Some(before)) = (line.first, line.last, self.all[key].before) else {
+            return;
+        };
+        line.first = Some(key);
+        line.last = Some(before);
+        self.all[key].before = None;
+        self.all[before].behind = None;
+        self.all[last].behind = Some(first);
+        self.all[first].before = Some(last);
+    }
+}
