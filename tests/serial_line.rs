@@ -72,7 +72,7 @@ impl Harm {
                 let flips = self.0.flips.load(Ordering::SeqCst);
                 for byte in &mut chunk[..len] {
                     random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    if flips > 0 && (random >> 8) % flips == 0 {
+                    if flips > 0 && (random >> 8).is_multiple_of(flips) {
                         *byte ^= 0x55;
                     }
                 }

@@ -204,7 +204,7 @@ impl Inner {
         if !bytes.is_empty() {
             return Next::Write;
         }
-        let redial = self.dial.and(state.redial.poll_timeout());
+        let redial = self.dial.and_then(|_| state.redial.poll_timeout());
         let wakes_at = state.line.poll_timeout().into_iter().chain(redial).min();
         Next::Wait(wakes_at.map(|at| at.saturating_since(now)))
     }
