@@ -376,12 +376,12 @@ impl<S: Session> Line<S> {
     fn nominate(&mut self, session: S, message_1: Option<[u8; 32]>) {
         let slot = Slot { session, introduced: false, message_1, rival: None, heard: self.clock };
         if let Some(earlier) = self.candidate.replace(slot) {
-            self.replace(earlier);
+            self.retire(earlier);
         }
     }
 
-    /// Ends a session in silence.  SER-13
-    fn replace(&mut self, mut slot: Slot<S>) {
+    /// Takes a session off the line: it ends now, if it has not ended, and has no more to say.  SER-13
+    fn retire(&mut self, mut slot: Slot<S>) {
         slot.session.with(Connection::replace);
         self.ended.push_back(slot.session);
     }
@@ -392,16 +392,15 @@ impl<S: Session> Line<S> {
         if let Some(slot) = self.candidate.take_if(admitted)
             && let Some(earlier) = self.running.replace(slot)
         {
-            self.replace(earlier);
+            self.retire(earlier);
         }
         let finished = |slot: &mut Slot<S>| slot.session.with(|connection| connection.is_finished());
-        for place in [&mut self.running, &mut self.candidate] {
-            if let Some(slot) = place.take_if(finished) {
-                self.ended.push_back(slot.session);
-                // What the next one needs is not known yet.
-                self.incoming.shrink(self.at_rest);
-                self.outgoing.shrink(self.at_rest);
-            }
+        let gone = [self.running.take_if(finished), self.candidate.take_if(finished)];
+        for slot in gone.into_iter().flatten() {
+            self.retire(slot);
+            // What the next one needs is not known yet.
+            self.incoming.shrink(self.at_rest);
+            self.outgoing.shrink(self.at_rest);
         }
     }
 
