@@ -136,16 +136,15 @@ enum Routed {
 impl<S: Session> Line<S> {
     /// A line without a session, for sessions with these limits.
     pub fn new(limits: &Limits) -> Self {
-        let at_rest = limits.buffer_at_rest.min(frame::LENGTH_PREFIX + usize::from(limits.max_frame));
         Self {
             running: None,
             candidate: None,
             ended: VecDeque::new(),
-            incoming: Incoming::new(at_rest),
-            outgoing: Outgoing::new(at_rest),
+            incoming: Incoming::new(limits.buffer_at_rest.min(longest_packet(limits.max_frame))),
+            outgoing: Outgoing::new(limits.buffer_at_rest),
             candidate_sent: false,
             max_frame: limits.max_frame,
-            at_rest,
+            at_rest: limits.buffer_at_rest,
             dropped: 0,
             clock: Instant::default(),
         }
@@ -161,6 +160,9 @@ impl<S: Session> Line<S> {
 
     /// The session that is not let in yet, if there is one: the one that asks
     /// [`Event::Admission`](crate::Event::Admission).
+    ///
+    /// Whatever comes over the line may put another in its place: answer the question before more bytes are handed
+    /// in, or compare [`Connection::peer`] with whom the question was about.
     pub fn candidate(&mut self) -> Option<&mut S> {
         self.settle();
         self.candidate.as_mut().map(|slot| &mut slot.session)
@@ -374,12 +376,12 @@ impl<S: Session> Line<S> {
     fn nominate(&mut self, session: S, message_1: Option<[u8; 32]>) {
         let slot = Slot { session, introduced: false, message_1, rival: None, heard: self.clock };
         if let Some(earlier) = self.candidate.replace(slot) {
-            self.replace(earlier);
+            self.retire(earlier);
         }
     }
 
-    /// Ends a session in silence.  SER-13
-    fn replace(&mut self, mut slot: Slot<S>) {
+    /// Takes a session off the line: it ends now, if it has not ended, and has no more to say.  SER-13
+    fn retire(&mut self, mut slot: Slot<S>) {
         slot.session.with(Connection::replace);
         self.ended.push_back(slot.session);
     }
@@ -390,16 +392,15 @@ impl<S: Session> Line<S> {
         if let Some(slot) = self.candidate.take_if(admitted)
             && let Some(earlier) = self.running.replace(slot)
         {
-            self.replace(earlier);
+            self.retire(earlier);
         }
         let finished = |slot: &mut Slot<S>| slot.session.with(|connection| connection.is_finished());
-        for place in [&mut self.running, &mut self.candidate] {
-            if let Some(slot) = place.take_if(finished) {
-                self.ended.push_back(slot.session);
-                // What the next one needs is not known yet.
-                self.incoming.shrink(self.at_rest);
-                self.outgoing.shrink(self.at_rest);
-            }
+        let gone = [self.running.take_if(finished), self.candidate.take_if(finished)];
+        for slot in gone.into_iter().flatten() {
+            self.retire(slot);
+            // What the next one needs is not known yet.
+            self.incoming.shrink(self.at_rest);
+            self.outgoing.shrink(self.at_rest);
         }
     }
 
@@ -407,8 +408,7 @@ impl<S: Session> Line<S> {
     fn max_packet(&mut self) -> usize {
         let mut slots = [&mut self.running, &mut self.candidate].into_iter().flatten();
         let has_keys = slots.any(|slot| slot.session.with(|connection| connection.has_keys()));
-        let longest = if has_keys { usize::from(self.max_frame) } else { 0 };
-        frame::LENGTH_PREFIX + longest.max(frame::HANDSHAKE_MAX)
+        longest_packet(if has_keys { self.max_frame } else { 0 })
     }
 
     /// Makes packets of what one of the sessions has to send; whether there was anything.
@@ -454,6 +454,11 @@ impl<S> fmt::Debug for Line<S> {
             .field("dropped", &self.dropped)
             .finish_non_exhaustive()
     }
+}
+
+/// The longest packet where frames have at most this length; those of a handshake come at any time.
+fn longest_packet(max_frame: u16) -> usize {
+    frame::LENGTH_PREFIX + usize::from(max_frame).max(frame::HANDSHAKE_MAX)
 }
 
 /// How long the first of these frames is, its length included.

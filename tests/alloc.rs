@@ -8,6 +8,7 @@ use std::panic::UnwindSafe;
 use std::time::Duration;
 
 use common::{device, seed};
+use symbolon::serial::Line;
 use symbolon::{
     Admission, Config, Connection, Event, ExchangeId, Instant, Kind, Limits, LinkId, Missed, Outgoing,
     Overflow, Point, Status, TopicLimits, Topics, Verdict,
@@ -215,6 +216,49 @@ fn nothing_is_allocated_per_message() {
         assert_eq!(after.count - before.count, 0, "allocations in a thousand rounds");
         assert_eq!(after.live, before.live);
     }
+}
+
+/// Sentence 7 on a serial line: nor for each packet.
+#[test]
+fn nothing_is_allocated_per_packet_of_a_line() {
+    fn carry(from: &mut Line<Connection>, to: &mut Line<Connection>, fresh: &mut Option<Connection>) -> bool {
+        let mut moved = false;
+        while let Some(bytes) = from.poll_transmit(NOW) {
+            let taken = to.handle_input(NOW, bytes, || fresh.take());
+            from.advance_transmit(taken);
+            moved = true;
+            let Some(running) = to.running() else { continue };
+            while let Some(said) = running.poll_event().map(Said::of) {
+                if let Said::Request(id) = said {
+                    running.respond(id, Status::OK, &[7; 200]).expect("it waits");
+                }
+            }
+        }
+        moved
+    }
+    let (config, other) = (device(1), device(2));
+    let admit = |config: &Config| Admission::expect(config.identity().peer_id());
+    let mut lines = [Line::new(config.limits()), Line::new(other.limits())];
+    lines[0].dial(NOW, Connection::initiator(&config, admit(&other), seed(101), NOW));
+    let mut fresh = Some(Connection::responder(&other, admit(&config), seed(102), NOW));
+    let mut round = |fresh: &mut Option<Connection>| {
+        for line in &mut lines {
+            if let Some(running) = line.running() {
+                let _ = running.request(NOW, "m", &[0; 300], None);
+            }
+        }
+        let [a, b] = &mut lines;
+        while carry(a, b, fresh) | carry(b, a, fresh) {}
+    };
+    for _ in 0..64 {
+        round(&mut fresh);
+    }
+    assert!(fresh.is_none(), "the offer was taken");
+    USAGE.with(|cell| cell.set(Usage::default()));
+    metered(|| (0..1_000).for_each(|_| round(&mut fresh)));
+    assert_eq!(usage().count, 0, "allocations in a thousand rounds");
+    let answered = lines[0].running().expect("it runs").is_idle();
+    assert!(answered && lines[0].dropped() == 0);
 }
 
 /// Sentence 7: buffers grow for what is long, and come back when the connection is idle.
@@ -430,6 +474,7 @@ fn a_connection_goes_anywhere() {
     fn check<T: Send + Sync + UnwindSafe + 'static>() {}
     check::<Connection>();
     check::<Config>();
+    check::<Line<Connection>>();
     assert!(size_of::<Event<'_>>() <= 112, "{}", size_of::<Event<'_>>());
     assert!(size_of::<Connection>() <= 512, "{}", size_of::<Connection>());
 }

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "a test includes this file as a module")]
 
+pub mod line;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -121,7 +121,6 @@ impl Outgoing {
     pub(super) fn push(&mut self, packet: &[u8]) {
         let start = self.bytes.len();
         let most = encoded_len_max(packet.len());
-        self.bytes.reserve_exact(most);
         self.bytes.resize(start + most, DELIMITER);
         let Some(room) = self.bytes.get_mut(start + 1..) else { return };
         // There is always room; a packet that were not encoded would be a lost one.
