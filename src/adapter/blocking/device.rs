@@ -204,7 +204,11 @@ impl Device {
         let link = Link::new(connection, id);
         let core = Arc::new(Core::new(self.clone(), link, signal.clone(), Box::new(hang_up), door));
         self.0.base.add(id, &core);
-        stream::spawn(&core, &signal, input, output)?;
+        if let Err(error) = stream::spawn(&core, &signal, input, output) {
+            // Without threads nobody else would; a reader that was made already ends.
+            core.abandon();
+            return Err(error);
+        }
         Ok(Handle::new(core))
     }
 
