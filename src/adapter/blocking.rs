@@ -34,6 +34,7 @@
 //!
 //! [`Device::attach`] takes any reader and writer.  What cannot be interrupted while it reads is said there.
 
+mod arrivals;
 mod builder;
 mod core;
 mod device;

@@ -244,6 +244,8 @@ impl<H: Clone> Link<H> {
         } else {
             self.answer(id, Err(NoAnswer::Failed(failure)));
         }
+        // One that had not left yet gives its slot back with this.
+        self.wake_lines();
     }
 
     fn deliver(&mut self, id: ExchangeId, delivery: Delivery) {

@@ -16,9 +16,9 @@ use super::handling;
 use super::permit::Door;
 use super::signal::{Parker, Signal};
 use crate::adapter::base::Accepted;
-use crate::adapter::link::{Link, lock};
+use crate::adapter::link::{Incoming, Link, lock};
 use crate::adapter::trace;
-use crate::{CloseReason, ExchangeId, Instant, Status};
+use crate::{CloseReason, ExchangeId, Instant, Status, TimedOut};
 
 /// How a stream is ended while one of the threads may be reading or writing.
 pub(super) type HangUp = Box<dyn Fn(Shutdown) + Send + Sync>;
@@ -51,13 +51,22 @@ pub(super) struct State {
     pub(super) running: HashMap<ExchangeId, Arc<AtomicBool>>,
     /// When the writer wakes by itself; `None` while it is at work.
     wakes_at: Option<Instant>,
-    /// The writer is inside the stream's `write`.
-    writing: bool,
+    busy: Busy,
+    /// The stream has taken something, and nobody has been told yet that there is room.
+    moved: bool,
     /// The device was told that both sides have let each other in.
     told: bool,
     door: Door,
     /// The reader has met the end of the stream.
     pub(super) drained: bool,
+}
+
+/// Where in the stream the writer is; there it may be held up by a peer that does not read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Busy {
+    No,
+    Flushing,
+    Writing,
 }
 
 impl Core {
@@ -72,7 +81,8 @@ impl Core {
             link,
             running: HashMap::new(),
             wakes_at: None,
-            writing: false,
+            busy: Busy::No,
+            moved: false,
             told: false,
             door,
             drained: false,
@@ -124,23 +134,33 @@ impl Core {
         result
     }
 
+    /// Whether both sides have let each other in, and it has not ended.
+    pub(super) fn stands(&self) -> bool {
+        self.look(|state| state.link.connection.is_connected())
+    }
+
     /// A turn of one of the connection's own threads: time passes, `work` is done, and all that follows from it
     /// but the writing.
     pub(super) fn turn<R>(self: &Arc<Self>, work: impl FnOnce(&mut State, Instant) -> R) -> R {
         let shared = self.device.shared();
-        let (result, requests, connected) = self.enter(|state, now| {
+        let (result, requests, accepted) = self.enter(|state, now| {
             state.link.connection.handle_timeout(now);
             state.link.absorb(shared, now);
             let result = work(state, now);
             state.link.absorb(shared, now);
+            let requests = state.take_requests();
             state.stop_handlers();
-            (result, mem::take(&mut state.link.requests), state.has_just_connected())
+            // Under the lock: whoever is told that it is connected finds it with the device.
+            let peer = state.link.connection.peer().filter(|_| state.has_just_connected());
+            let accepted = peer.map(|peer| (peer, self.device.base().on_connected(peer, self)));
+            (result, requests, accepted)
         });
-        for request in requests {
-            handling::start(self, request);
+        for (request, stop) in requests {
+            handling::start(self, request, stop);
         }
-        if connected {
-            self.on_connected();
+        if let Some((peer, accepted)) = accepted {
+            trace::connected(peer);
+            self.on_connected(accepted);
         }
         self.device.on_drained();
         result
@@ -170,15 +190,22 @@ impl Core {
 
     /// Copies what is to be written, to be written without the lock; says when to look again where there is
     /// nothing, and why it is over where it is.
-    pub(super) fn poll_bytes(self: &Arc<Self>, bytes: &mut Vec<u8>) -> Next {
+    pub(super) fn poll_bytes(self: &Arc<Self>, bytes: &mut Vec<u8>, unflushed: bool) -> Next {
         bytes.clear();
         self.turn(|state, now| {
-            state.writing = false;
+            state.busy = Busy::No;
             bytes.extend_from_slice(state.link.connection.poll_transmit(now).unwrap_or_default());
+            // Behind sealing, which is what makes room: who is woken before finds none, and is not woken again.
+            if mem::take(&mut state.moved) {
+                state.link.on_moved();
+            }
             if !bytes.is_empty() {
-                state.writing = true;
-                state.wakes_at = None;
+                (state.busy, state.wakes_at) = (Busy::Writing, None);
                 return Next::Write;
+            }
+            if unflushed {
+                (state.busy, state.wakes_at) = (Busy::Flushing, None);
+                return Next::Flush(state.link.closed);
             }
             if let Some(reason) = state.link.closed {
                 return Next::Over(reason);
@@ -192,7 +219,7 @@ impl Core {
     pub(super) fn wrote(&self, written: usize) {
         self.look(|state| {
             state.link.connection.advance_transmit(written);
-            state.link.on_moved();
+            state.moved = true;
         });
     }
 
@@ -228,11 +255,7 @@ impl Core {
 
     /// Lets time pass, in a thread that waits for something else.
     fn tick(self: &Arc<Self>) {
-        let stuck = self.turn(|state, now| {
-            let link = &mut state.link;
-            state.writing && link.connection.is_closed() && link.connection.poll_transmit(now).is_none()
-        });
-        if stuck {
+        if self.turn(|state, now| state.is_writer_stuck(now)) {
             self.hang_up(Shutdown::Both);
         }
         if matches!(self.carrier, Carrier::Line) {
@@ -258,38 +281,52 @@ impl Core {
         self.with(|state, now| state.link.retire(self.device.shared(), now, within, status));
     }
 
-    fn on_connected(self: &Arc<Self>) {
-        let (peer, accepted) = self.look(|state| (state.link.connection.peer(), state.door.accepted.take()));
-        let Some(peer) = peer else { return };
-        trace::connected(peer);
-        if let Some(accepted) = accepted {
-            // Where nobody asks for them, the oldest stay to be asked for.
-            let _told = accepted.try_send(Arc::downgrade(self));
-        }
-        match self.device.base().on_connected(peer, self) {
-            Accepted::Replaces(older) => older.iter().for_each(|older| older.retire(Status::REPLACED)),
+    /// What a connection that both sides have accepted means for others.
+    fn on_connected(self: &Arc<Self>, accepted: Accepted<Self>) {
+        match accepted {
+            Accepted::Replaces(older) => {
+                let arrivals = self.look(|state| state.door.arrivals.take());
+                if let Some(arrivals) = arrivals {
+                    arrivals.add(self);
+                }
+                older.iter().for_each(|older| older.retire(Status::REPLACED));
+            }
             Accepted::TooMany => self.close_now(Status::UNAVAILABLE),
         }
     }
 
     /// Once the connection has ended: nothing of it stays with the device, and its handlers are told.
     pub(super) fn finish(self: &Arc<Self>, reason: CloseReason) {
-        let (id, peer, running, door) = self.look(|state| {
+        let (id, peer, running) = self.look(|state| {
             let link = &state.link;
-            let (id, peer) = (link.id, link.connection.peer());
-            (id, peer, mem::take(&mut state.running), mem::take(&mut state.door))
+            (link.id, link.connection.peer(), mem::take(&mut state.running))
         });
-        drop(door);
         running.into_values().for_each(|stop| stop.store(true, Ordering::Relaxed));
         self.device.base().on_closed(peer, id, Arc::as_ptr(self));
         self.device.on_drained();
         trace::closed(peer, reason);
+    }
+
+    /// Ends a connection whose threads could not be made.
+    pub(super) fn abandon(self: &Arc<Self>) {
+        self.lose_stream();
+        self.finish(CloseReason::Truncated);
+        self.hang_up(Shutdown::Both);
+        self.leave();
+    }
+
+    /// Once its threads end as well: others may come.
+    pub(super) fn leave(&self) {
+        let door = self.look(|state| mem::take(&mut state.door));
+        drop(door);
     }
 }
 
 /// What the writer does next.
 pub(super) enum Next {
     Write,
+    /// Passes on what the stream has taken; of a connection that has ended, only for a while.
+    Flush(Option<CloseReason>),
     /// Nothing, until a signal or for so long.
     Wait(Option<Duration>),
     Over(CloseReason),
@@ -299,7 +336,7 @@ impl State {
     /// Whether there is something that only the writer does.
     fn needs_writer(&self, sendable: bool) -> bool {
         // While it writes, it looks again by itself.
-        if self.writing {
+        if self.busy != Busy::No {
             return false;
         }
         let link = &self.link;
@@ -307,6 +344,31 @@ impl State {
             link.next_timeout().is_some_and(|at| self.wakes_at.is_none_or(|wakes_at| at < wakes_at));
         let handlers = !link.requests.is_empty() || !link.stops.is_empty();
         sendable || earlier || handlers || link.has_retired() || link.connection.is_closed()
+    }
+
+    /// Whether the connection has ended and the writer is held up by a peer that will not read.
+    fn is_writer_stuck(&mut self, now: Instant) -> bool {
+        if self.busy == Busy::No {
+            return false;
+        }
+        let connection = &mut self.link.connection;
+        // The bytes at which it is are given up.
+        let given_up = connection.is_closed() && connection.poll_transmit(now).is_none();
+        let timed_out = |what| self.link.closed == Some(CloseReason::TimedOut(what));
+        let gone = timed_out(TimedOut::Silence) || timed_out(TimedOut::Close);
+        gone || (given_up && self.busy == Busy::Writing)
+    }
+
+    /// The requests for handlers, each with how to tell its handler to stop: noted before the lock is given
+    /// back, since the caller may be gone before the handler begins.
+    fn take_requests(&mut self) -> Vec<(Incoming<Handler>, Arc<AtomicBool>)> {
+        let Self { link, running, .. } = self;
+        let noted = link.requests.drain(..).map(|request| {
+            let stop = Arc::new(AtomicBool::new(false));
+            running.insert(request.id, stop.clone());
+            (request, stop)
+        });
+        noted.collect()
     }
 
     /// Tells the handlers whose callers have gone.

@@ -229,7 +229,11 @@ impl Device {
         let core =
             Arc::new(Core::new(self.clone(), link, signal.clone(), Carrier::Stream(Box::new(hang_up)), door));
         self.0.base.add(id, &core);
-        stream::spawn(&core, &signal, input, output)?;
+        if let Err(error) = stream::spawn(&core, &signal, input, output) {
+            // Without threads nobody else would; a reader that was made already ends.
+            core.abandon();
+            return Err(error);
+        }
         Ok(Handle::new(core))
     }
 

@@ -41,7 +41,7 @@ impl Handle {
 
     /// Whether both sides have let each other in, and the connection has not ended.
     pub fn is_connected(&self) -> bool {
-        self.core.look(|state| state.link.connection.is_connected())
+        self.core.stands()
     }
 
     /// The hash of the handshake: the same at both ends, and at no other connection.

@@ -3,6 +3,7 @@
 use std::boxed::Box;
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::ToString;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,7 +66,7 @@ impl Pool {
             let mut line = lock(&self.0.line);
             line.threads -= 1;
             // Otherwise one of the others gets to it.
-            let lost = if line.threads == 0 { line.waiting.pop_back() } else { None };
+            let lost = if line.threads == 0 { mem::take(&mut line.waiting) } else { VecDeque::new() };
             drop(line);
             drop(lost);
         }
@@ -101,14 +102,10 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// Hands a request to its handler.
-pub(super) fn start(core: &Arc<Core>, request: Incoming<Handler>) {
+/// Hands a request to its handler, which `stop` tells that nobody waits any more.
+pub(super) fn start(core: &Arc<Core>, request: Incoming<Handler>, stop: Arc<AtomicBool>) {
     let Incoming { id, handler, body, deadline } = request;
-    let stop = Arc::new(AtomicBool::new(false));
-    let peer = core.look(|state| {
-        state.running.insert(id, stop.clone());
-        state.link.connection.peer()
-    });
+    let peer = core.look(|state| state.link.connection.peer());
     let mut owed = Owed { core: core.clone(), id, stop: stop.clone(), answered: false };
     let Some(peer) = peer else { return };
     let context = Context { handle: Handle::new(core.clone()), peer, deadline, stop };

@@ -4,17 +4,15 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::string::ToString;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::core::Core;
+use super::arrivals::Arrivals;
 use super::device::Device;
 use super::handle::Handle;
 use super::permit::{Door, Permits};
-use crate::adapter::link::lock;
 use crate::{Admission, Role};
 
 /// How many connections a listener serves at once, unless [`Listener::with_connections`] says otherwise.
@@ -85,18 +83,19 @@ impl Listener {
     pub fn spawn(self) -> io::Result<Server> {
         let address = self.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (sender, accepted) = mpsc::sync_channel(self.connections.most());
-        let stopped = stop.clone();
-        let thread = thread::Builder::new()
-            .name("symbolon-accept".to_string())
-            .spawn(move || self.run(&stopped, Some(&sender)))?;
-        Ok(Server { address, stop, accepted: Mutex::new(accepted), thread: Some(thread) })
+        let arrivals = Arc::new(Arrivals::new(self.connections.most()));
+        let (stopped, accepted) = (stop.clone(), arrivals.clone());
+        let thread = thread::Builder::new().name("symbolon-accept".to_string()).spawn(move || {
+            self.run(&stopped, Some(&accepted));
+            accepted.end();
+        })?;
+        Ok(Server { address, stop, arrivals, thread: Some(thread) })
     }
 
-    fn run(&self, stop: &AtomicBool, accepted: Option<&SyncSender<Weak<Core>>>) {
+    fn run(&self, stop: &AtomicBool, arrivals: Option<&Arc<Arrivals>>) {
         while !stop.load(Ordering::Acquire) {
             match self.socket.accept() {
-                Ok((stream, _)) if !stop.load(Ordering::Acquire) => self.begin(stream, accepted.cloned()),
+                Ok((stream, _)) if !stop.load(Ordering::Acquire) => self.begin(stream, arrivals.cloned()),
                 Ok(_) => {}
                 // A connection that was reset before it was taken, or no more sockets: both pass.
                 Err(_) => thread::sleep(OUT_OF_SOCKETS),
@@ -105,10 +104,10 @@ impl Listener {
     }
 
     /// A connection that cannot be begun is dropped: that is no failure of the listener.
-    fn begin(&self, stream: TcpStream, accepted: Option<SyncSender<Weak<Core>>>) {
+    fn begin(&self, stream: TcpStream, arrivals: Option<Arc<Arrivals>>) {
         let (place, handshake) = (self.connections.take(), self.handshakes.take());
         let _begun = if let (Some(place), Some(handshake)) = (place, handshake) {
-            let door = Door { place: Some(place), handshake: Some(handshake), accepted };
+            let door = Door { place: Some(place), handshake: Some(handshake), arrivals };
             self.device.attach_socket(stream, Role::Responder, Admission::Ask, door, |_| {})
         } else if let Some(place) = self.turned_away.take() {
             // Answers a valid preamble with *busy*; whoever does not speak symbolon gets silence.  SPEC §3
@@ -131,7 +130,7 @@ impl fmt::Debug for Listener {
 pub struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
-    accepted: Mutex<Receiver<Weak<Core>>>,
+    arrivals: Arc<Arrivals>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -146,13 +145,7 @@ impl Server {
     ///
     /// `None` only where the listening thread has ended by itself.
     pub fn accept(&self) -> Option<Handle> {
-        let accepted = lock(&self.accepted);
-        loop {
-            let handle = accepted.recv().ok()?.upgrade().map(Handle::new);
-            if let Some(handle) = handle.filter(Handle::is_connected) {
-                return Some(handle);
-            }
-        }
+        self.arrivals.next().map(Handle::new)
     }
 }
 

@@ -1,10 +1,9 @@
 //! Limits of a listener, and what a connection holds of them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Weak};
 
-use super::core::Core;
+use super::arrivals::Arrivals;
 
 /// So many at once, and no more.
 #[derive(Debug)]
@@ -43,11 +42,11 @@ impl Drop for Permit {
 /// What a connection that came through a listener holds of it.
 #[derive(Debug, Default)]
 pub(super) struct Door {
-    /// Until it has ended.
+    /// Until its threads end.
     #[expect(dead_code, reason = "held, and given back when dropped")]
     pub(super) place: Option<Permit>,
     /// Until both sides have let each other in.
     pub(super) handshake: Option<Permit>,
     /// Who is told then.
-    pub(super) accepted: Option<SyncSender<Weak<Core>>>,
+    pub(super) arrivals: Option<Arc<Arrivals>>,
 }

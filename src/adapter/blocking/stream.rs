@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::ToString;
 use std::sync::Arc;
 use std::thread;
@@ -28,20 +29,20 @@ pub(super) fn spawn(
     output: impl Write + Send + 'static,
 ) -> io::Result<()> {
     let reader = core.clone();
-    thread::Builder::new().name("symbolon-read".to_string()).spawn(move || read(&reader, input))?;
+    thread::Builder::new().name("symbolon-read".to_string()).spawn(move || {
+        // A stream's panic is the end of it, like its error.
+        let _panicked = catch_unwind(AssertUnwindSafe(|| read(&reader, input)));
+        reader.lose_stream();
+    })?;
     let (writer, signal) = (core.clone(), signal.clone());
     let spawned = thread::Builder::new().name("symbolon-write".to_string()).spawn(move || {
-        let reason = write(&writer, &signal, output);
+        let wrote = catch_unwind(AssertUnwindSafe(|| write(&writer, &signal, output)));
+        let reason = wrote.unwrap_or_else(|_| broken(&writer, &signal));
         writer.finish(reason);
         linger(&writer, &signal);
+        writer.leave();
     });
-    if let Err(error) = spawned {
-        // Ends the reader.
-        core.lose_stream();
-        core.hang_up(Shutdown::Both);
-        return Err(error);
-    }
-    Ok(())
+    spawned.map(drop)
 }
 
 /// Reads until the end of the stream, also behind the end of the connection: what still comes is discarded, so
@@ -61,24 +62,15 @@ fn read(core: &Arc<Core>, mut input: impl Read) {
             Err(_) => break,
         }
     }
-    core.lose_stream();
 }
 
 /// Writes, and lets time pass, until the connection has ended and its last bytes are written.
 fn write(core: &Arc<Core>, signal: &Signal, mut output: impl Write) -> CloseReason {
     let mut bytes = Vec::new();
     let mut unflushed = false;
+    let mut ended = None;
     loop {
-        let next = core.poll_bytes(&mut bytes);
-        if unflushed && !matches!(next, Next::Write) {
-            match output.flush() {
-                Ok(()) => unflushed = false,
-                Err(error) if is_passing(&error) => thread::sleep(WOULD_BLOCK),
-                Err(_) => return broken(core, signal),
-            }
-            continue;
-        }
-        match next {
+        match core.poll_bytes(&mut bytes, unflushed) {
             Next::Over(reason) => return reason,
             Next::Wait(within) => signal.wait(within),
             Next::Write => match output.write(&bytes) {
@@ -88,6 +80,18 @@ fn write(core: &Arc<Core>, signal: &Signal, mut output: impl Write) -> CloseReas
                     unflushed = true;
                     core.wrote(written);
                 }
+            },
+            Next::Flush(closed) => match output.flush() {
+                Ok(()) => unflushed = false,
+                Err(error) if is_passing(&error) => {
+                    if let Some(reason) = closed
+                        && ended.get_or_insert_with(Instant::now).elapsed() >= LINGER
+                    {
+                        return reason;
+                    }
+                    thread::sleep(WOULD_BLOCK);
+                }
+                Err(_) => return broken(core, signal),
             },
         }
     }

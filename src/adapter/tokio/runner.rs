@@ -22,7 +22,7 @@ use super::owed::Owed;
 use crate::adapter::base::Accepted;
 use crate::adapter::link::{Incoming, Link, Shared, lock};
 use crate::adapter::trace;
-use crate::{CloseReason, ExchangeId, Instant, Status, StopCause};
+use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
 
 /// Any byte stream.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -314,28 +314,38 @@ impl Runner {
         state.link.connection.handle_timeout(now);
         state.link.absorb(device.shared(), now);
         state.read(device, now, task);
+        state.link.absorb(device.shared(), now);
+        // Before the peer is told: whoever is connected finds the connection with the device.
+        let accepted = self.accepted(state);
         state.write_all(device, now, task);
         mem::swap(&mut self.requests, &mut state.link.requests);
         mem::swap(&mut self.stops, &mut state.link.stops);
         mem::swap(&mut self.woken, &mut state.link.woken);
         state.wakes_at = state.link.next_timeout();
         let timeout = state.wakes_at;
-        // One that has ended already takes no other's place.
-        let connected = !self.connected && state.link.connected && state.link.closed.is_none();
         let ended = state.link.closed.filter(|_| state.is_flushed(now));
-        let peer = state.link.connection.peer();
         drop(guard);
         self.woken.drain(..).for_each(Waker::wake);
         device.on_drained();
-        if let (true, Some(peer)) = (connected, peer) {
-            self.connected = true;
+        if let Some((peer, accepted)) = accepted {
             trace::connected(peer);
-            match device.base().on_connected(peer, &core) {
+            match accepted {
                 Accepted::Replaces(older) => older.iter().for_each(|older| older.retire(Status::REPLACED)),
                 Accepted::TooMany => core.close_now(Status::UNAVAILABLE),
             }
         }
         (timeout, ended)
+    }
+
+    /// What the connection means for the device, once both sides have let each other in.
+    fn accepted(&mut self, state: &State) -> Option<(PeerId, Accepted<Core>)> {
+        // One that has ended already takes no other's place.
+        if self.connected || !state.link.connected || state.link.closed.is_some() {
+            return None;
+        }
+        let peer = state.link.connection.peer()?;
+        self.connected = true;
+        Some((peer, self.core.device.base().on_connected(peer, &self.core)))
     }
 
     /// Polls each new handler once, here; only those that wait get a task of their own.

@@ -1,0 +1,67 @@
+//! Connections that came through a server, until somebody asks for them.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+
+use super::core::Core;
+use crate::adapter::link::lock;
+
+/// Accepted connections, oldest first.  Those that have ended make way for others, so that nobody need ask.
+pub(super) struct Arrivals {
+    line: Mutex<Line>,
+    changed: Condvar,
+    most: usize,
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Weak<Core>>,
+    over: bool,
+}
+
+impl Arrivals {
+    /// For a server with at most so many connections at once.
+    pub(super) fn new(most: usize) -> Self {
+        Self { line: Mutex::default(), changed: Condvar::new(), most }
+    }
+
+    pub(super) fn add(&self, core: &Arc<Core>) {
+        let mut line = lock(&self.line);
+        if line.waiting.len() >= self.most {
+            // Of those that stand, this one included, there are never more.
+            line.waiting.retain(|core| core.upgrade().is_some_and(|core| core.stands()));
+        }
+        line.waiting.push_back(Arc::downgrade(core));
+        drop(line);
+        self.changed.notify_one();
+    }
+
+    /// The next that still stands; blocks until there is one.  `None` once no more can come.
+    pub(super) fn next(&self) -> Option<Arc<Core>> {
+        let mut line = lock(&self.line);
+        loop {
+            while let Some(core) = line.waiting.pop_front() {
+                if let Some(core) = core.upgrade().filter(|core| core.stands()) {
+                    return Some(core);
+                }
+            }
+            if line.over {
+                return None;
+            }
+            line = self.changed.wait(line).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// No more will come.
+    pub(super) fn end(&self) {
+        lock(&self.line).over = true;
+        self.changed.notify_all();
+    }
+}
+
+impl fmt::Debug for Arrivals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrivals").field("most", &self.most).finish_non_exhaustive()
+    }
+}

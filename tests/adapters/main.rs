@@ -1,0 +1,133 @@
+//! The same conversations over TCP, whichever adapter is at either end.
+
+mod calls;
+mod connections;
+mod peers;
+mod publications;
+
+use std::time::{Duration, Instant};
+
+use minicbor::{Decode, Encode};
+use peers::{Adapter, Device, Handle, PATIENCE, Plan};
+use symbolon::Request;
+
+/// A request with a type, and its reply.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Double(#[n(0)] pub u32);
+
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Doubled(#[n(0)] pub u32);
+
+impl Request for Double {
+    const METHOD: &'static str = "math/double";
+    type Reply = Doubled;
+}
+
+/// A request that is served to friends only.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Secret(#[n(0)] pub u32);
+
+impl Request for Secret {
+    const METHOD: &'static str = "secret";
+    type Reply = Doubled;
+}
+
+/// Which adapters meet: who dials, and who is dialled.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    dialler: Adapter,
+    dialled: Adapter,
+}
+
+impl Pair {
+    /// Two devices that have met, and the two ends of their connection.
+    fn meet(self, dialler: Plan, dialled: Plan) -> Meeting {
+        let (a, b) = (self.dialler.build(dialler), self.dialled.build(dialled));
+        let address = b.listen();
+        let near = a.connect(address, b.peer_id()).unwrap();
+        let far = b.link(a.peer_id()).expect("who was let in is found");
+        Meeting { a, b, near, far }
+    }
+}
+
+/// Device `a` has dialled device `b`.
+struct Meeting {
+    a: Box<dyn Device>,
+    b: Box<dyn Device>,
+    near: Box<dyn Handle>,
+    far: Box<dyn Handle>,
+}
+
+impl Meeting {
+    /// Both ends, for what holds in either direction.
+    fn ends(&self) -> [&dyn Handle; 2] {
+        [&*self.near, &*self.far]
+    }
+}
+
+/// Waits until a condition holds that others bring about.
+fn until(mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "it hangs");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A test of each conversation for each pair, named dialler first.
+macro_rules! over_all_pairs {
+    ($($file:ident: $($conversation:ident),+;)*) => {
+        $(mod $file { $(mod $conversation {
+            use crate::{Pair, Adapter, $file};
+
+            #[test]
+            fn tokio_dials_tokio() {
+                $file::$conversation(Pair { dialler: Adapter::Tokio, dialled: Adapter::Tokio });
+            }
+
+            #[test]
+            fn std_dials_std() {
+                $file::$conversation(Pair { dialler: Adapter::Std, dialled: Adapter::Std });
+            }
+
+            #[test]
+            fn tokio_dials_std() {
+                $file::$conversation(Pair { dialler: Adapter::Tokio, dialled: Adapter::Std });
+            }
+
+            #[test]
+            fn std_dials_tokio() {
+                $file::$conversation(Pair { dialler: Adapter::Std, dialled: Adapter::Tokio });
+            }
+        })+ })*
+    };
+}
+
+mod conversations {
+    over_all_pairs! {
+        calls:
+            calls_go_both_ways,
+            eight_threads_call_at_once_both_ways,
+            refusals_arrive_as_they_were_given,
+            a_deadline_is_told_at_both_ends,
+            handlers_call_back_and_forth,
+            bodies_are_as_long_as_a_frame_allows;
+        publications:
+            a_state_is_there_on_subscribing,
+            a_state_that_waits_is_replaced,
+            the_oldest_or_the_newest_is_dropped,
+            a_publisher_that_refuses_waits,
+            wildcards_match_levels,
+            a_subscriber_goes_on_where_it_was,
+            a_publisher_that_restarted_cannot_tell,
+            a_subscription_is_dropped_and_opened_again,
+            subscribing_is_refused;
+        connections:
+            a_stranger_is_refused,
+            a_wrong_key_is_not_taken,
+            a_close_lets_open_calls_end,
+            whoever_closes_is_seen_by_both,
+            the_newer_of_two_connections_stays,
+            both_ends_share_a_binding;
+    }
+}

@@ -1,0 +1,227 @@
+//! Publications: what a subscriber gets, and what it is told that it did not get.
+
+use std::thread;
+use std::time::Duration;
+
+use symbolon::tokio::{Delivery, SubscribeError, SubscribeOptions};
+use symbolon::{Kind, Missed, Overflow, PublishError, Status};
+
+use super::peers::{Device, Feed, Handle, plan};
+use super::{Double, Doubled, Pair};
+
+const fn events(depth: u32, overflow: Overflow) -> Kind {
+    Kind::Event { depth, overflow }
+}
+
+/// Room for one publication of 30 bytes.
+const NARROW: SubscribeOptions = SubscribeOptions { window: 64, from: None };
+
+fn all(handle: &dyn Handle, filter: &str) -> Box<dyn Feed> {
+    handle.subscribe(filter, SubscribeOptions::default()).unwrap()
+}
+
+/// How many were missed, and the body.
+fn next(feed: &mut Box<dyn Feed>) -> (u32, Vec<u8>) {
+    let Delivery { missed, publication } = feed.next().expect("it goes on");
+    assert!(!missed.unknown, "{missed:?}");
+    (missed.count, publication.map(|publication| publication.body.to_vec()).unwrap_or_default())
+}
+
+/// Runs `test` for publications of either end: the publisher, the handle of its subscriber.
+fn each_way(pair: Pair, kinds: &[(&str, Kind)], test: impl Fn(&dyn Device, &dyn Handle)) {
+    let declared = |number: u8| {
+        kinds.iter().fold(plan(number), |plan, (name, kind)| plan.topic(name, *kind)).private("private")
+    };
+    let met = pair.meet(declared(1), declared(2));
+    test(&*met.b, &*met.near);
+    test(&*met.a, &*met.far);
+    for end in met.ends() {
+        assert_eq!(end.call(&Double(1)), Ok(Doubled(2)), "{pair:?}");
+    }
+}
+
+pub fn a_state_is_there_on_subscribing(pair: Pair) {
+    each_way(pair, &[("tank", Kind::State)], |publisher, subscriber| {
+        publisher.publish("tank", b"old").unwrap();
+        let point = publisher.publish("tank", b"value").unwrap();
+        let mut feed = all(subscriber, "tank");
+        let first = feed.next().unwrap();
+        assert_eq!(first.missed, Missed::NONE);
+        let first = first.publication.unwrap();
+        assert_eq!((first.topic.as_str(), first.point, first.retained), ("tank", point, true));
+        assert_eq!(first.body, b"value"[..]);
+        let point = publisher.publish("tank", b"new").unwrap();
+        let second = feed.next().unwrap().publication.unwrap();
+        assert_eq!((second.point, second.retained), (point, false));
+    });
+}
+
+/// SPEC §14.2: a newer value takes the place of one that waits, and the gap is told.
+pub fn a_state_that_waits_is_replaced(pair: Pair) {
+    each_way(pair, &[("tank", Kind::State)], |publisher, subscriber| {
+        let mut feed = subscriber.subscribe("tank", NARROW).unwrap();
+        for number in 0..50_u8 {
+            publisher.try_publish("tank", &[number; 30]).unwrap();
+        }
+        let (mut got, mut missed) = (Vec::new(), 0);
+        while got.last() != Some(&49) {
+            let (gap, body) = next(&mut feed);
+            missed += gap as usize;
+            got.push(body[0]);
+        }
+        assert_eq!(got.len() + missed, 50, "{got:?}");
+        assert!(got.len() < 5, "{got:?}");
+    });
+}
+
+/// PUB-2: each publication is got, or counted.
+pub fn the_oldest_or_the_newest_is_dropped(pair: Pair) {
+    let kinds = [("oldest", events(4, Overflow::DropOldest)), ("newest", events(4, Overflow::DropNewest))];
+    each_way(pair, &kinds, |publisher, subscriber| {
+        for topic in ["oldest", "newest"] {
+            let mut feed = subscriber.subscribe(topic, NARROW).unwrap();
+            for number in 0..20_u8 {
+                publisher.publish(topic, &[number; 30]).unwrap();
+            }
+            // One is on its way, four wait.
+            let (mut got, mut missed) = (Vec::new(), 0);
+            while got.len() < 5 {
+                let (gap, body) = next(&mut feed);
+                missed += gap as usize;
+                got.push(body[0]);
+            }
+            if topic == "oldest" {
+                assert_eq!((got, missed), (vec![0, 16, 17, 18, 19], 15));
+            } else {
+                assert_eq!(got, [0, 1, 2, 3, 4]);
+                publisher.publish(topic, &[20; 30]).unwrap();
+                while missed < 15 || got.len() < 6 {
+                    let (gap, body) = next(&mut feed);
+                    missed += gap as usize;
+                    got.extend(body.first());
+                }
+                assert_eq!((got.last(), missed), (Some(&20), 15));
+            }
+        }
+    });
+}
+
+pub fn a_publisher_that_refuses_waits(pair: Pair) {
+    each_way(pair, &[("strict", events(2, Overflow::Refuse))], |publisher, subscriber| {
+        let mut feed = subscriber.subscribe("strict", NARROW).unwrap();
+        let mut published = 0_u8;
+        while publisher.try_publish("strict", &[published; 30]).is_ok() {
+            published += 1;
+        }
+        let refused = publisher.try_publish("strict", &[published; 30]);
+        assert_eq!(refused, Err(PublishError::QueueFull));
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| publisher.publish("strict", &[published; 30]));
+            thread::sleep(Duration::from_millis(30));
+            assert!(!waits.is_finished());
+            for number in 0..=published {
+                assert_eq!(next(&mut feed), (0, vec![number; 30]));
+            }
+            assert!(waits.join().unwrap().is_ok());
+        });
+        // One that leaves holds nobody up.
+        while publisher.try_publish("strict", &[0; 30]).is_ok() {}
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| publisher.publish("strict", b""));
+            drop(feed);
+            assert!(waits.join().unwrap().is_ok());
+        });
+    });
+}
+
+/// SPEC §13: a wildcard stands for whole levels, and never for one that begins with `$`.
+pub fn wildcards_match_levels(pair: Pair) {
+    let topics = ["house/kitchen/light", "house/hall/light", "house/hall", "garden"];
+    let kinds = topics.map(|topic| (topic, Kind::State));
+    each_way(pair, &kinds, |publisher, subscriber| {
+        let (mut lights, mut house) = (all(subscriber, "house/+/light"), all(subscriber, "house/#"));
+        let mut everything = all(subscriber, "#");
+        let reserved = all(subscriber, "$sys/#");
+        for topic in topics {
+            publisher.publish(topic, topic.as_bytes()).unwrap();
+        }
+        let got = |feed: &mut Box<dyn Feed>, number: usize| -> Vec<String> {
+            (0..number).map(|_| String::from_utf8(next(feed).1).unwrap()).collect()
+        };
+        assert_eq!(got(&mut lights, 2), topics[..2]);
+        assert_eq!(got(&mut house, 3), topics[..3]);
+        assert_eq!(got(&mut everything, 4), topics);
+        assert_eq!(publisher.publish("$sys/clock", b""), Err(PublishError::UnknownTopic));
+        // It stands, and nothing that was published so far belongs to it.
+        subscriber.call(&Double(1)).unwrap();
+        assert_eq!(reserved.ended(), None);
+        drop(reserved);
+    });
+}
+
+/// SPEC §14.4
+pub fn a_subscriber_goes_on_where_it_was(pair: Pair) {
+    each_way(pair, &[("events", events(4, Overflow::DropOldest))], |publisher, subscriber| {
+        let mut feed = all(subscriber, "events");
+        publisher.publish("events", &[0]).unwrap();
+        let from = Some(feed.next().unwrap().publication.unwrap().point);
+        drop(feed);
+        for number in 1..=6 {
+            publisher.publish("events", &[number]).unwrap();
+        }
+        let options = SubscribeOptions { from, ..SubscribeOptions::default() };
+        let mut feed = subscriber.subscribe("events", options).unwrap();
+        // Four are kept: those from 3 on.
+        assert_eq!(next(&mut feed), (2, vec![3]));
+        for number in 4..=6 {
+            assert_eq!(next(&mut feed), (0, vec![number]));
+        }
+    });
+}
+
+/// PUB-5: numbering began anew, so nobody knows how many were missed.
+pub fn a_publisher_that_restarted_cannot_tell(pair: Pair) {
+    let publisher = || plan(2).topic("events", events(4, Overflow::DropOldest));
+    let before = pair.meet(plan(1), publisher());
+    let from = Some(before.b.publish("events", b"before").unwrap());
+    before.near.close();
+    let after = pair.meet(plan(1), publisher());
+    let options = SubscribeOptions { from, ..SubscribeOptions::default() };
+    let mut feed = after.near.subscribe("events", options).unwrap();
+    after.b.publish("events", b"after").unwrap();
+    let (mut unknown, mut body) = (false, None);
+    while body.is_none() {
+        let delivery = feed.next().unwrap();
+        unknown |= delivery.missed.unknown;
+        body = delivery.publication.map(|publication| publication.body);
+    }
+    assert_eq!((unknown, body.as_deref()), (true, Some(&b"after"[..])));
+}
+
+pub fn a_subscription_is_dropped_and_opened_again(pair: Pair) {
+    let publisher =
+        |number: u8| plan(number).topic("tank", Kind::State).limits(|limits| limits.subscriptions_in = 1);
+    let met = pair.meet(publisher(1), publisher(2));
+    for (publisher, subscriber) in [(&met.b, &met.near), (&met.a, &met.far)] {
+        for round in 0..10_u8 {
+            // There is one slot: each waits until the one before has left it.
+            publisher.publish("tank", &[round]).unwrap();
+            assert_eq!(next(&mut all(&**subscriber, "tank")), (0, vec![round]), "{pair:?}");
+        }
+    }
+}
+
+pub fn subscribing_is_refused(pair: Pair) {
+    each_way(pair, &[("private", Kind::State), ("tank", Kind::State)], |publisher, subscriber| {
+        let point = publisher.publish("tank", b"1").unwrap();
+        let refused = |filter: &str, options| subscriber.subscribe(filter, options).err();
+        let options = SubscribeOptions::default();
+        assert_eq!(refused("private", options), Some(SubscribeError::Status(Status::DENIED)));
+        assert!(matches!(refused("a/#/b", options), Some(SubscribeError::Send(_))));
+        // PUB-4
+        let from = SubscribeOptions { from: Some(point), ..options };
+        assert!(refused("+", from).is_some());
+        let mut feed = all(subscriber, "+");
+        assert_eq!(next(&mut feed), (0, b"1".to_vec()));
+    });
+}
