@@ -187,8 +187,9 @@ mod tests {
         }
 
         #[test]
-        fn parsing_never_panics(text: String) {
-            let _ = PeerId::parse(&text);
+        fn only_64_digits_are_an_id(text: String) {
+            let is_id = text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit());
+            prop_assert_eq!(PeerId::parse(&text).is_ok(), is_id);
         }
     }
 }

@@ -80,10 +80,11 @@ fn a_damaged_packet_costs_a_session_and_no_more() {
 fn when_the_noise_stops_there_is_a_session() {
     // More of them: STORMS=1000 cargo test --test serial.
     let seeds = std::env::var("STORMS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(40);
-    (0..seeds).for_each(storm);
+    (0..seeds).for_each(assert_calm_follows);
 }
 
-fn storm(seed: u64) {
+/// That both sides end up in one session that works.
+fn assert_calm_follows(seed: u64) {
     let mut world = World::new(seed);
     let mut random = Random::new(seed + 1_000);
     world.a.redial = Some(Redial::default());

@@ -15,37 +15,37 @@ impl Topic for Value {
     const KIND: Kind = Kind::State;
 }
 
-fn is_shared<T: Clone + Send + Sync + 'static>() {}
-fn is_sent<T: Send + 'static>() {}
-fn is_stream<T: futures_core::Stream + Send + Unpin + 'static>() {}
-fn future_is_sent<F: Future + Send>(_: impl FnOnce() -> F) {}
+fn assert_shared<T: Clone + Send + Sync + 'static>() {}
+fn assert_sent<T: Send + 'static>() {}
+fn assert_stream<T: futures_core::Stream + Send + Unpin + 'static>() {}
+fn assert_future_sent<F: Future + Send>(_: impl FnOnce() -> F) {}
 
 #[test]
 fn handles_and_devices_are_shared_and_all_else_is_sent() {
-    is_shared::<Handle>();
-    is_shared::<Device>();
-    is_sent::<Runner>();
-    is_sent::<Listener>();
-    is_stream::<RawSubscription>();
-    is_stream::<Subscription<Value>>();
+    assert_shared::<Handle>();
+    assert_shared::<Device>();
+    assert_sent::<Runner>();
+    assert_sent::<Listener>();
+    assert_stream::<RawSubscription>();
+    assert_stream::<Subscription<Value>>();
 }
 
 /// Compiled, never run.
 #[allow(dead_code)]
 fn futures_are_sent(device: &Device, handle: &Handle, listener: &mut Listener, runner: Runner) {
     let peer = device.peer_id();
-    future_is_sent(|| device.connect("127.0.0.1:1", peer));
-    future_is_sent(|| device.dial("127.0.0.1:1", peer));
-    future_is_sent(|| device.listen("127.0.0.1:0"));
-    future_is_sent(|| device.publish(&Value));
-    future_is_sent(|| handle.call(&Double(1)));
-    future_is_sent(|| handle.call_raw("echo", b"", None));
-    future_is_sent(|| handle.subscribe::<Value>());
-    future_is_sent(|| handle.connected());
-    future_is_sent(|| handle.closed());
-    future_is_sent(|| handle.close());
-    future_is_sent(|| listener.accept());
-    future_is_sent(|| runner.run());
+    assert_future_sent(|| device.connect("127.0.0.1:1", peer));
+    assert_future_sent(|| device.dial("127.0.0.1:1", peer));
+    assert_future_sent(|| device.listen("127.0.0.1:0"));
+    assert_future_sent(|| device.publish(&Value));
+    assert_future_sent(|| handle.call(&Double(1)));
+    assert_future_sent(|| handle.call_raw("echo", b"", None));
+    assert_future_sent(|| handle.subscribe::<Value>());
+    assert_future_sent(|| handle.connected());
+    assert_future_sent(|| handle.closed());
+    assert_future_sent(|| handle.close());
+    assert_future_sent(|| listener.accept());
+    assert_future_sent(|| runner.run());
 }
 
 /// The file holds who a device is: the next start is the same peer.

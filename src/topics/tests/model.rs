@@ -218,7 +218,7 @@ impl Run {
 }
 
 proptest! {
-    /// PUB-1, PUB-2, PUB-3: order is kept, and delivered and told missed are together what was published.
+    /// Sentence 10, PUB-1, PUB-2, PUB-3: order is kept, and delivered and told missed are together what was published.
     #[test]
     fn does_what_the_naive_table_does(steps in prop::collection::vec(step(), 0..200)) {
         let mut run = Run::new();

@@ -1,15 +1,13 @@
-//! The rules of the house, held by machine: who may import whom, and how SPEC.md, the code and the tests hang together.
-//!
-//! CONTRIBUTING.md explains the rules; here they are tables, and a test for each.
+//! Who imports whom, and what stands in code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+
+use crate::{Source, read, report, sources};
 
 /// Each module of `src`, and the modules that it may import besides itself.  From the leaves up: no module imports one
 /// that stands below it in this table, so that each can be read with only those above in mind.
-const LAYERS: &[(&str, &[&str])] = &[
+pub const LAYERS: &[(&str, &[&str])] = &[
     ("exchange", &[]),
     ("name", &[]),
     ("role", &[]),
@@ -170,189 +168,14 @@ fn no_file_is_longer_than_a_reader_keeps_in_mind() {
     report("files that are too long", &sources().iter().filter_map(long).collect::<Vec<_>>());
 }
 
-#[test]
-fn each_section_of_spec_that_is_cited_exists() {
-    let spec = read("SPEC.md");
-    let headings: BTreeSet<&str> = spec
-        .lines()
-        .filter(|line| line.starts_with('#'))
-        .filter_map(|line| line.trim_start_matches('#').split_whitespace().next())
-        .collect();
-    let mut complaints = Vec::new();
-    for (name, text) in rust_files() {
-        for section in cited_sections(&text) {
-            if !headings.contains(section.as_str()) {
-                complaints.push(format!("{name} cites SPEC §{section}"));
-            }
-        }
-    }
-    report("sections that SPEC.md does not have", &complaints);
-}
-
-#[test]
-fn each_id_that_is_cited_exists() {
-    let spec = read("SPEC.md");
-    let defined = defined_ids(&spec);
-    let families: BTreeSet<&str> = defined.iter().filter_map(|(id, _)| id.split('-').next()).collect();
-    let known: BTreeSet<&str> = defined.iter().map(|(id, _)| id.as_str()).collect();
-    let mut complaints = Vec::new();
-    for (name, text) in rust_files() {
-        for id in ids_in(&text) {
-            let family = id.split('-').next().unwrap_or_default();
-            if families.contains(family) && !known.contains(id.as_str()) {
-                complaints.push(format!("{name} names {id}"));
-            }
-        }
-    }
-    report("ids that SPEC.md does not have", &complaints);
-}
-
-#[test]
-fn each_must_of_spec_has_an_id_of_its_own() {
-    let spec = read("SPEC.md");
-    let mut complaints = Vec::new();
-    for block in blocks(rules(&spec)) {
-        for sentence in sentences(&block) {
-            let has_must = contains_word(sentence, "MUST");
-            if has_must && defined_ids(sentence).is_empty() {
-                complaints.push(format!("no id: {sentence}"));
-            }
-        }
-    }
-    let mut seen = BTreeSet::new();
-    for (id, _) in defined_ids(&spec) {
-        if !seen.insert(id.clone()) {
-            complaints.push(format!("twice: {id}"));
-        }
-    }
-    report("MUSTs of SPEC.md", &complaints);
-}
-
-#[test]
-fn each_id_of_spec_is_named_by_a_test() {
-    let tests = test_code();
-    let named: BTreeSet<String> = tests.iter().flat_map(|text| ids_in(text)).collect();
-    let missing: Vec<String> = defined_ids(&read("SPEC.md"))
-        .into_iter()
-        .filter(|(id, later)| !later && !named.contains(id))
-        .map(|(id, _)| id)
-        .collect();
-    report("ids that no test names", &missing);
-}
-
-#[test]
-fn the_version_is_the_same_everywhere() {
-    let version = env!("CARGO_PKG_VERSION");
-    assert!(read("CHANGELOG.md").contains(&format!("## [{version}]")), "CHANGELOG.md knows no {version}");
-    let Ok(readme) = fs::read_to_string(root().join("README.md")) else { return };
-    let dependency = readme.lines().filter(|line| line.starts_with("symbolon = "));
-    let versions: Vec<&str> = dependency.filter_map(|line| line.split('"').nth(1)).collect();
-    assert!(!versions.is_empty(), "README.md shows no line `symbolon = \"{version}\"`");
-    assert!(versions.iter().all(|shown| *shown == version), "README.md says {versions:?}, not {version}");
-}
-
-// What is read
-
-/// One file of `src`.
-struct Source {
-    /// As in `src/wire/cbor.rs`.
-    name: String,
-    /// As in `wire/cbor`.
-    module: String,
-    text: String,
-}
-
-impl Source {
-    fn top(&self) -> &str {
-        self.module.split('/').next().unwrap_or_default()
-    }
-
-    fn is_in(&self, module: &str) -> bool {
-        self.module.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
-    fn is_test(&self) -> bool {
-        self.module.split('/').any(|part| part == "tests")
-    }
-
-    /// The program: without tests, comments and the contents of strings.
-    fn code(&self) -> String {
-        without(&blanked(&self.text), TEST_ATTRIBUTE)
-    }
-}
-
-const TEST_ATTRIBUTE: &str = "#[cfg(test)]";
+pub const TEST_ATTRIBUTE: &str = "#[cfg(test)]";
 /// As `blanked` leaves it.
 const STD_ATTRIBUTE: &str = "#[cfg(feature =      )]";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// All files of `src` that are not tests as a whole.
-fn sources() -> Vec<Source> {
-    all_sources().into_iter().filter(|source| !source.is_test()).collect()
-}
-
-fn all_sources() -> Vec<Source> {
-    let source = |(name, text): (String, String)| {
-        let module = name.trim_start_matches("src/").trim_end_matches(".rs").to_owned();
-        Source { name, module, text }
-    };
-    files_under("src").into_iter().map(source).collect()
-}
-
-/// Every Rust file of the repository that somebody wrote, this one left out.
-fn rust_files() -> Vec<(String, String)> {
-    let folders = ["src", "tests", "benches", "examples", "fuzz/src", "fuzz/fuzz_targets"];
-    let files = folders.into_iter().flat_map(files_under);
-    files.filter(|(name, _)| name != "tests/house.rs").collect()
-}
-
-/// What is compiled only to test: this package's integration tests, and the tests inside of `src`.
-fn test_code() -> Vec<String> {
-    let integration = files_under("tests").into_iter().filter(|(name, _)| name != "tests/house.rs");
-    let unit = all_sources().into_iter().map(|source| {
-        if source.is_test() {
-            return source.text;
-        }
-        let chars: Vec<char> = source.text.chars().collect();
-        let ranges = items(&blanked(&source.text), TEST_ATTRIBUTE);
-        ranges.into_iter().flat_map(|range| chars[range].iter().copied()).collect()
-    });
-    integration.map(|(_, text)| text).chain(unit).collect()
-}
-
-fn files_under(folder: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        // A package leaves `fuzz/` out.
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        let paths: BTreeSet<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-        for path in paths {
-            if path.is_dir() && !path.ends_with("target") {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).expect("under the root").components();
-                let name: Vec<_> = name.map(|part| part.as_os_str().to_string_lossy()).collect();
-                let name = name.join("/");
-                let text = read(&name);
-                found.push((name, text));
-            }
-        }
-    }
-    found
-}
 
 // Reading Rust, as far as this needs it
 
 /// The same text, with blanks for comments and for what stands in literals; every character keeps its place.
-fn blanked(text: &str) -> String {
+pub fn blanked(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = chars.clone();
     let mut at = 0;
@@ -406,7 +229,7 @@ fn literal_at(chars: &[char], at: usize) -> (Range<usize>, usize) {
 }
 
 /// Where the items lie that bear this attribute, by characters of a text from [`blanked`].
-fn items(code: &str, attribute: &str) -> Vec<Range<usize>> {
+pub fn items(code: &str, attribute: &str) -> Vec<Range<usize>> {
     let chars: Vec<char> = code.chars().collect();
     let wanted: Vec<char> = attribute.chars().collect();
     let mut found: Vec<Range<usize>> = Vec::new();
@@ -420,7 +243,7 @@ fn items(code: &str, attribute: &str) -> Vec<Range<usize>> {
 }
 
 /// Behind the `;` or the block that ends the item whose text goes on at `from`.
-fn end_of_item(chars: &[char], from: usize) -> usize {
+pub fn end_of_item(chars: &[char], from: usize) -> usize {
     let mut depth = 0;
     for (place, char) in chars.iter().enumerate().skip(from) {
         match char {
@@ -440,7 +263,7 @@ fn end_of_item(chars: &[char], from: usize) -> usize {
     chars.len()
 }
 
-fn without(code: &str, attribute: &str) -> String {
+pub fn without(code: &str, attribute: &str) -> String {
     let mut chars: Vec<char> = code.chars().collect();
     for range in items(code, attribute) {
         chars[range].iter_mut().filter(|char| **char != '\n').for_each(|char| *char = ' ');
@@ -529,7 +352,7 @@ fn names_crate(code: &str, library: &str) -> bool {
     })
 }
 
-fn contains_word(line: &str, word: &str) -> bool {
+pub fn contains_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(place, _)| {
         let before = line[..place].chars().next_back();
         let after = line[place + word.len()..].chars().next();
@@ -539,86 +362,6 @@ fn contains_word(line: &str, word: &str) -> bool {
     })
 }
 
-fn is_word(char: char) -> bool {
+pub fn is_word(char: char) -> bool {
     char.is_alphanumeric() || char == '_'
-}
-
-// Reading SPEC.md
-
-/// From §2 on, where the rules are; without the appendices.
-fn rules(spec: &str) -> &str {
-    let from = spec.find("\n## 2 ").expect("SPEC.md has a section 2");
-    let to = spec.find("\n## Appendix A").expect("SPEC.md has an appendix A");
-    &spec[from..to]
-}
-
-/// Paragraphs, list items, table rows, each as one line; figures left out.
-fn blocks(text: &str) -> Vec<String> {
-    let mut blocks = vec![String::new()];
-    let mut in_figure = false;
-    for line in text.lines() {
-        if line.starts_with("```") {
-            in_figure = !in_figure;
-        } else if !in_figure {
-            if line.is_empty() || line.starts_with(['-', '|', '#']) {
-                blocks.push(String::new());
-            }
-            let block = blocks.last_mut().expect("never empty");
-            block.push_str(line.trim());
-            block.push(' ');
-        }
-    }
-    blocks
-}
-
-fn sentences(block: &str) -> impl Iterator<Item = &str> {
-    block.split_inclusive(". ").map(str::trim)
-}
-
-/// The ids that stand in square brackets, in order; `true` for those marked `*`.
-fn defined_ids(text: &str) -> Vec<(String, bool)> {
-    let bracketed = text.split('[').skip(1).filter_map(|rest| rest.split(']').next());
-    let id = |text: &str| {
-        let id = text.trim_end_matches('*');
-        (ids_in(id) == [id]).then(|| (id.to_owned(), text.ends_with('*')))
-    };
-    bracketed.filter_map(id).collect()
-}
-
-/// Everything that has the form of an id: three capitals, a hyphen, a number.
-fn ids_in(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (hyphen, _) in text.match_indices('-') {
-        let family: Vec<char> =
-            text[..hyphen].chars().rev().take_while(|char| char.is_ascii_alphanumeric()).collect();
-        let digits = text[hyphen + 1..].chars().take_while(char::is_ascii_digit).count();
-        let number = &text[hyphen + 1..][..digits];
-        if family.len() == 3 && family.iter().all(char::is_ascii_uppercase) && digits > 0 {
-            let family: String = family.into_iter().rev().collect();
-            found.push(format!("{family}-{number}"));
-        }
-    }
-    found
-}
-
-/// The sections behind each `SPEC §`: one, or a list such as `§3, §5` or `§7 to §16`.
-fn cited_sections(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (place, start) in text.match_indices("SPEC §") {
-        let mut rest = &text[place + start.len()..];
-        loop {
-            let number: String =
-                rest.chars().take_while(|char| char.is_ascii_digit() || *char == '.').collect();
-            rest = &rest[number.len()..];
-            found.push(number.trim_end_matches('.').to_owned());
-            let next = [", §", " to §", " and §"].iter().find_map(|join| rest.strip_prefix(join));
-            let Some(next) = next else { break };
-            rest = next;
-        }
-    }
-    found
-}
-
-fn report(what: &str, complaints: &[String]) {
-    assert!(complaints.is_empty(), "{what}: {}\n  {}", complaints.len(), complaints.join("\n  "));
 }
