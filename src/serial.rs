@@ -19,7 +19,7 @@
 //! let mut redial = Redial::default(); // where this side dials
 //! # for _ in 0..1 {
 //! // 1. Is it time to dial?
-//! if redial.handle_timeout(now, &mut line) {
+//! if redial.poll_dial(now, &mut line) {
 //!     line.dial(now, Connection::initiator(&config, Admission::Ask, seeds.next().unwrap(), now));
 //! }
 //! // 2. Bytes in, events out, until all bytes are taken.
@@ -96,7 +96,7 @@ impl Session for Connection {
 /// the events, the sessions that ended, and the bytes to send; then sleep until the instant named.**
 ///
 /// It holds one packet received, within `max_frame` of [`Limits`] (514 bytes until a session has keys), and one to
-/// send.
+/// send.  Both buffers begin with `buffer_at_rest`, and go back to it when a session leaves.
 pub struct Line<S> {
     running: Option<Slot<S>>,
     candidate: Option<Slot<S>>,
@@ -134,7 +134,7 @@ enum Routed {
 }
 
 impl<S: Session> Line<S> {
-    /// A line without a session, for sessions with these limits.
+    /// A line without a session; `limits` are those of the [`Config`](crate::Config) of its sessions.
     pub fn new(limits: &Limits) -> Self {
         Self {
             running: None,
@@ -222,6 +222,17 @@ impl<S: Session> Line<S> {
         bytes.len()
     }
 
+    /// The port is gone, unplugged say: all sessions end, as [`CloseReason::Truncated`](crate::CloseReason::Truncated).
+    pub fn handle_eof(&mut self, now: Instant) {
+        self.clock = self.clock.max(now);
+        for slot in [&mut self.running, &mut self.candidate].into_iter().flatten() {
+            slot.session.with(|connection| connection.handle_line_gone(now));
+        }
+        self.incoming.restart();
+        self.outgoing.advance(usize::MAX);
+        self.settle();
+    }
+
     /// Lets time pass, for the sessions as well.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.clock = self.clock.max(now);
@@ -302,9 +313,11 @@ impl<S: Session> Line<S> {
 
     /// An initiator's preamble.  SPEC §19.3
     fn on_offer(&mut self, preamble: [u8; PREAMBLE_LEN], offered: &mut impl FnMut() -> Option<S>) -> Routed {
-        if let Some(Slot { message_1: Some(_), rival, .. }) = &mut self.candidate {
+        if let Some(slot) = self.candidate.as_mut().filter(|slot| slot.message_1.is_some())
+            && slot.session.with(|connection| !connection.is_closed())
+        {
             // SER-5: who stays initiator is seen from message 1.
-            *rival = Some(preamble);
+            slot.rival = Some(preamble);
             return Routed::Taken;
         }
         let Some(responder) = offered() else { return Routed::Dropped };
@@ -334,10 +347,9 @@ impl<S: Session> Line<S> {
         }
         let Some(slot) = &mut self.candidate else { return Routed::Dropped };
         match slot.session.with(|connection| connection.handle_frame(now, packet)) {
-            // It decides; nothing that matters can be for it meanwhile, SER-12.
-            Fate::Blocked => return Routed::Dropped,
             Fate::Taken => return slot.note(Fate::Taken, now),
-            Fate::Foreign => {}
+            // While it decides nothing that matters is for it, SER-12.
+            Fate::Blocked | Fate::Foreign => {}
         }
         let (Some(rival), Some(own), Ok(packet)) =
             (slot.rival, slot.message_1, <&[u8; MESSAGE_1_PACKET]>::try_from(packet))

@@ -65,6 +65,7 @@ impl End {
         let (config, admission) = (&devices()[self.device], admission(self.device));
         let seed = seed(self.device, &mut self.seeds);
         self.line.dial(now, Connection::initiator(config, admission, seed, now));
+        self.drain();
     }
 
     fn hear(&mut self, now: Instant, mut bytes: &[u8]) {
@@ -176,7 +177,7 @@ impl World {
                     end.line.handle_timeout(self.now);
                     end.drain();
                     assert!(end.line.poll_timeout().is_none_or(|next| next > self.now), "a timer that fired");
-                    if end.redial.handle_timeout(self.now, &mut end.line) {
+                    if end.redial.poll_dial(self.now, &mut end.line) {
                         end.dial(self.now);
                     }
                 }
@@ -232,7 +233,7 @@ impl World {
             for end in &mut self.ends {
                 end.line.handle_timeout(self.now);
                 end.drain();
-                if end.redial.handle_timeout(self.now, &mut end.line) {
+                if end.redial.poll_dial(self.now, &mut end.line) {
                     end.dial(self.now);
                 }
             }

@@ -61,6 +61,12 @@ impl Connection {
         }
     }
 
+    /// The line is gone: what was received is still looked at, and nothing can be sent.
+    pub(crate) fn handle_line_gone(&mut self, now: Instant) {
+        self.handle_eof(now);
+        self.wire.clear();
+    }
+
     /// Bytes for the line, if any: a preamble, frames, or both, each whole.
     ///
     /// As [`poll_transmit`](Self::poll_transmit), but that an initiator seals nothing before `accept`: a

@@ -31,7 +31,7 @@ impl Redial {
     /// To be called after each change of the line, and at the instant that [`poll_timeout`](Self::poll_timeout)
     /// names.
     #[must_use]
-    pub fn handle_timeout<S: Session>(&mut self, now: Instant, line: &mut Line<S>) -> bool {
+    pub fn poll_dial<S: Session>(&mut self, now: Instant, line: &mut Line<S>) -> bool {
         line.settle();
         self.due = None;
         if line.running.is_some() {

@@ -314,7 +314,73 @@ fn an_accepted_candidate_replaces_the_running_session() {
     assert_ne!(second, first);
     world.b.drain();
     assert_eq!(world.b.gone[0].closed, Some(CloseReason::Local(Status::REPLACED)));
-    assert_eq!(packets(&world.b.line_bytes(now)).len(), 1, "accept, and nothing for the old one");
+    let accept = world.b.line_bytes(now);
+    assert_eq!(packets(&accept).len(), 1, "accept, and nothing for the old one");
+    // ...and there when `accept` comes, with what it had asked.
+    assert!(world.a.gone.is_empty());
+    world.a.hear(now, &accept);
+    assert_eq!(world.a.gone[0].closed, Some(CloseReason::Local(Status::REPLACED)));
+    assert_eq!(world.a.running().connection.channel_binding(), second);
+    world.pass(Duration::from_secs(1));
+    world.echo();
+}
+
+/// SER-4: `accept` itself is lost, which the next frame proves; nobody waits for the handshake's timer.
+#[test]
+fn a_lost_accept() {
+    let mut on_line = OnLine::new(Role::Responder, Knobs::default());
+    on_line.side.dial(on_line.now);
+    let answer = on_line.attacker.begin();
+    on_line.hear_handshake();
+    on_line.say(&answer);
+    let message_2 = on_line.attacker.say();
+    on_line.say(&message_2);
+    assert!(on_line.hear_handshake());
+    on_line.attacker.seal(&message::accept());
+    let ping = on_line.attacker.seal(&message::ping(1));
+    on_line.say(&ping);
+    assert_eq!(on_line.heard(), [message::close(39)]);
+    on_line.side.drain();
+    assert_eq!(on_line.side.gone[0].closed, Some(CloseReason::FramesLost(1)));
+}
+
+/// SER-5 also while the application of the one who yields is asked whom it has dialled.
+#[test]
+fn a_collision_with_one_that_decides() {
+    let mut yielded = 0;
+    for seed in 0..10 {
+        let mut world = World::new(seed);
+        world.a.asks = true;
+        world.a.dial(world.now);
+        world.pass(Duration::from_millis(300));
+        let asked = world.a.line.candidate().expect("it decides").log.clone();
+        assert_eq!(asked, [Happened::Admission(world.b.config.identity().peer_id())]);
+        // The other side has given up, and dials itself.
+        world.b.restart();
+        world.b.dial(world.now);
+        world.pass(Duration::from_millis(300));
+        let candidate = world.a.line.candidate().expect("one or the other");
+        yielded += usize::from(candidate.connection.role() == Role::Responder);
+    }
+    assert!((1..10).contains(&yielded), "{yielded}");
+}
+
+/// END-3: where the port goes away, the sessions end, as cut off.
+#[test]
+fn a_port_that_goes_away() {
+    let mut world = World::connected(23);
+    let now = world.now;
+    world.a.running().ask(now, b"never answered");
+    world.a.dial(now);
+    world.a.line.handle_eof(now);
+    world.a.drain();
+    let reasons: Vec<_> = world.a.gone.iter().map(|talk| talk.closed).collect();
+    assert_eq!(reasons, [Some(CloseReason::Truncated); 2]);
+    assert_eq!(world.a.line.poll_timeout(), None);
+    // Plugged in again.
+    world.a.dial(now);
+    world.pass(Duration::from_secs(1));
+    world.echo();
 }
 
 /// A stranger gets his refusal, and the running session goes on beside him.

@@ -219,7 +219,7 @@ impl Side {
         self.line.handle_timeout(now);
         self.drain();
         if let Some(redial) = &mut self.redial
-            && redial.handle_timeout(now, &mut self.line)
+            && redial.poll_dial(now, &mut self.line)
         {
             self.dial(now);
             self.drain();

@@ -195,7 +195,7 @@ impl Inner {
         if state.over {
             return Next::Over;
         }
-        let dials = self.dial.is_some() && state.redial.handle_timeout(now, &mut state.line);
+        let dials = self.dial.is_some() && state.redial.poll_dial(now, &mut state.line);
         if dials && let Ok(session) = self.session(Role::Initiator) {
             state.line.dial(now, session);
         }
@@ -239,12 +239,10 @@ impl Inner {
 
     /// The line is over, and its sessions with it.
     fn end(self: &Arc<Self>) {
-        let ((), mut sessions) = self.enter(|state, _| state.over = true);
-        let standing = sessions.standing.iter_mut().filter_map(Option::take);
-        sessions.ended.extend(standing);
-        for core in &sessions.ended {
-            core.lose_stream();
-        }
+        let ((), sessions) = self.enter(|state, now| {
+            state.over = true;
+            state.line.handle_eof(now);
+        });
         sessions.serve(self);
         self.writer.give();
         (self.hang_up)(Shutdown::Both);

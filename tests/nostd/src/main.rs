@@ -35,7 +35,7 @@ pub fn run_line(config: &Config, seed: &[u8; 32], read: &[u8]) -> u64 {
     let now = Instant::from_millis(1);
     let mut line = Line::new(config.limits());
     let mut redial = Redial::default();
-    if redial.handle_timeout(now, &mut line)
+    if redial.poll_dial(now, &mut line)
         && let Ok(seed) = Seed::new(*seed)
     {
         line.dial(now, Connection::initiator(config, Admission::Ask, seed, now));
