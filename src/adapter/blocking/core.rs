@@ -59,6 +59,10 @@ pub(super) struct State {
     door: Door,
     /// The reader has met the end of the stream.
     pub(super) drained: bool,
+    /// The writer has met the end of the connection.
+    finished: bool,
+    /// Who waits for that.
+    watcher: Option<Waker>,
 }
 
 /// Where in the stream the writer is; there it may be held up by a peer that does not read.
@@ -86,6 +90,8 @@ impl Core {
             told: false,
             door,
             drained: false,
+            finished: false,
+            watcher: None,
         };
         Self { device, state: Mutex::new(state), writer, carrier }
     }
@@ -253,8 +259,16 @@ impl Core {
         }
     }
 
+    /// Waits until the writer is done, and lets time pass for it: it may be held up in its last bytes.
+    pub(super) fn watch_writer(self: &Arc<Self>) {
+        self.wait(None, |state, _, waker| {
+            state.watcher = Some(waker.clone());
+            state.finished.then_some(())
+        });
+    }
+
     /// Lets time pass, in a thread that waits for something else.
-    fn tick(self: &Arc<Self>) {
+    pub(super) fn tick(self: &Arc<Self>) {
         if self.turn(|state, now| state.is_writer_stuck(now)) {
             self.hang_up(Shutdown::Both);
         }
@@ -298,7 +312,9 @@ impl Core {
     /// Once the connection has ended: nothing of it stays with the device, and its handlers are told.
     pub(super) fn finish(self: &Arc<Self>, reason: CloseReason) {
         let (id, peer, running) = self.look(|state| {
-            let link = &state.link;
+            state.finished = true;
+            let link = &mut state.link;
+            link.woken.extend(state.watcher.take());
             (link.id, link.connection.peer(), mem::take(&mut state.running))
         });
         running.into_values().for_each(|stop| stop.store(true, Ordering::Relaxed));

@@ -175,6 +175,9 @@ impl Device {
     /// stays until `read` returns, which is when the other side speaks or hangs up.  A half that has a time-out
     /// of its own (`WouldBlock` or `TimedOut`) looks at the connection then, and so needs none.
     ///
+    /// One of the halves should have one: where neither has, and `write` is held up by a peer that neither reads
+    /// nor hangs up, its silence is noticed only while somebody waits for an answer or a delivery.
+    ///
     /// # Errors
     ///
     /// Those of making threads, or the operating system gives no randomness.

@@ -148,3 +148,41 @@ impl Drop for Owed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn more_jobs_than_threads_wait_and_all_are_done() {
+        let pool = Pool::new(2);
+        let (at_work, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (begun, begins) = mpsc::channel();
+        let gate = Arc::new(Mutex::new(()));
+        let closed = lock(&gate);
+        for number in 0..10 {
+            let (begun, gate, at_work, most) = (begun.clone(), gate.clone(), at_work.clone(), most.clone());
+            pool.run(Box::new(move || {
+                most.fetch_max(at_work.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                begun.send(number).expect("the test waits");
+                drop(lock(&gate));
+                at_work.fetch_sub(1, Ordering::SeqCst);
+                assert!(number % 3 > 0, "meant: a panic costs no thread");
+            }));
+        }
+        let first: [i32; 2] = std::array::from_fn(|_| begins.recv_timeout(PATIENCE).expect("two begin"));
+        assert_eq!(first[0] + first[1], 1, "the first two");
+        assert_eq!(lock(&pool.0.line).waiting.len(), 8);
+        drop(closed);
+        for _ in 2..10 {
+            begins.recv_timeout(PATIENCE).expect("the rest follow");
+        }
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+        assert_eq!(lock(&pool.0.line).threads, 2);
+    }
+}

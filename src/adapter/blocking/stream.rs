@@ -33,6 +33,7 @@ pub(super) fn spawn(
         // A stream's panic is the end of it, like its error.
         let _panicked = catch_unwind(AssertUnwindSafe(|| read(&reader, input)));
         reader.lose_stream();
+        reader.watch_writer();
     })?;
     let (writer, signal) = (core.clone(), signal.clone());
     let spawned = thread::Builder::new().name("symbolon-write".to_string()).spawn(move || {
@@ -54,6 +55,8 @@ fn read(core: &Arc<Core>, mut input: impl Read) {
             Ok(0) => break,
             Ok(len) => core.feed(&chunk[..len]),
             Err(error) if is_passing(&error) => {
+                // The writer, which does this otherwise, may be held up.
+                core.tick();
                 if core.look(|state| state.link.closed.is_some()) {
                     break;
                 }

@@ -1,0 +1,191 @@
+//! Handlers: their threads, their ends, and whether they are told that nobody waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use symbolon::blocking::{Builder, CallError, Context, Handle};
+use symbolon::{Admission, Event, Role, Status};
+
+use super::by_hand::ByHand;
+use super::{
+    Double, Doubled, PATIENCE, Room, builder, device, limits, millis, over_tcp, sockets, soon, until,
+};
+
+fn call(handle: &Handle, method: &'static str, timeout: Duration) -> Result<Bytes, CallError> {
+    let handle = handle.clone();
+    soon(move || handle.call_raw(method, b"", Some(timeout)))
+}
+
+#[test]
+fn a_panic_answers_failed_and_the_pool_lives() {
+    let clumsy = builder(2).on_raw("panics", |_, _| panic!("meant")).build().unwrap();
+    let (a, _b) = over_tcp(&device(1), &clumsy);
+    for round in 0..20 {
+        let failed = Err(CallError::Status(Status::FAILED, Bytes::new()));
+        assert_eq!(call(&a, "panics", PATIENCE), failed);
+        assert_eq!(a.call(&Double(round)), Ok(Doubled(round * 2)));
+    }
+}
+
+/// A handler that works until it is told that nobody waits; counts those that were told.
+fn worker(builder: Builder) -> (Builder, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let (begun, told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (begins, tells) = (begun.clone(), told.clone());
+    let builder = builder.on_raw("work", move |context: Context, body| {
+        begins.fetch_add(1, Ordering::SeqCst);
+        until(|| context.is_cancelled());
+        tells.fetch_add(1, Ordering::SeqCst);
+        Ok(body)
+    });
+    (builder, begun, told)
+}
+
+#[test]
+fn a_handler_whose_caller_gives_up_is_told() {
+    let (served, _, told) = worker(builder(2));
+    let (a, _b) = over_tcp(&device(1), &served.build().unwrap());
+    assert_eq!(call(&a, "work", millis(200)), Err(CallError::DeadlinePassed));
+    until(|| told.load(Ordering::SeqCst) == 1);
+    assert_eq!(a.call(&Double(1)), Ok(Doubled(2)));
+}
+
+#[test]
+fn a_handler_whose_connection_ends_is_told() {
+    let (served, begun, told) = worker(builder(2));
+    let (socket, far) = sockets();
+    let served = served.build().unwrap();
+    let _far = served.attach_tcp(far, Role::Responder, Admission::Ask).unwrap();
+    let mut peer = ByHand::new(1, socket, Role::Initiator, served.peer_id()).connected();
+    let now = peer.now();
+    peer.connection.request(now, "work", b"", None).unwrap();
+    peer.write();
+    until(|| begun.load(Ordering::SeqCst) == 1);
+    drop(peer);
+    until(|| told.load(Ordering::SeqCst) == 1);
+}
+
+/// EXC-13: a request and its cancel in one read.  The handler does not begin, or is told.
+#[test]
+fn a_cancel_that_comes_with_its_request_is_told() {
+    let (served, begun, told) = worker(builder(2));
+    let (socket, far) = sockets();
+    let served = served.build().unwrap();
+    let far = served.attach_tcp(far, Role::Responder, Admission::Ask).unwrap();
+    let mut peer = ByHand::new(1, socket, Role::Initiator, served.peer_id()).connected();
+    far.connected().unwrap();
+    for _ in 0..10 {
+        let now = peer.now();
+        let id = peer.connection.request(now, "work", b"", None).unwrap();
+        let mut both = peer.said();
+        peer.connection.cancel(id).unwrap();
+        both.extend(peer.said());
+        std::io::Write::write_all(&mut peer.socket, &both).unwrap();
+    }
+    let now = peer.now();
+    let last = peer.connection.request(now, "echo", b"last", None).unwrap();
+    peer.wait_for(|event| match event {
+        Event::Response { id, .. } if id == last => Some(()),
+        _ => None,
+    });
+    until(|| begun.load(Ordering::SeqCst) == told.load(Ordering::SeqCst));
+    assert!(peer.connection.is_connected());
+}
+
+#[test]
+fn a_status_comes_with_its_bytes() {
+    let (socket, far) = sockets();
+    let asks = device(2);
+    let far = asks.attach_tcp(far, Role::Responder, Admission::Ask).unwrap();
+    let mut peer = ByHand::new(1, socket, Role::Initiator, asks.peer_id()).connected();
+    let asked = thread::spawn(move || far.call_raw("any", b"", Some(PATIENCE)));
+    let id = peer.wait_for(|event| match event {
+        Event::Request { id, .. } => Some(id),
+        _ => None,
+    });
+    peer.connection.respond(id, Status::new(300), b"too hot").unwrap();
+    peer.write();
+    let answer = asked.join().unwrap();
+    assert_eq!(answer, Err(CallError::Status(Status::new(300), b"too hot"[..].into())));
+}
+
+/// Each end serves one request at a time, and both handlers ask back: their time is up, and nobody is stuck.
+#[test]
+fn handlers_that_wait_for_each_other_end_by_their_time() {
+    let nested = |number: u8| {
+        builder(number)
+            .limits(limits(|limits| limits.requests_in = 1))
+            .on_raw("back", |context: Context, body| {
+                let asked = context.handle().call_raw("echo", &body, Some(millis(300)));
+                asked.map_err(|_| Status::UNAVAILABLE.into())
+            })
+            .build()
+            .unwrap()
+    };
+    let (a, b) = over_tcp(&nested(1), &nested(2));
+    for _ in 0..3 {
+        let calls = [&a, &b].map(|end| {
+            let end = end.clone();
+            thread::spawn(move || end.call_raw("back", b"x", Some(PATIENCE)))
+        });
+        for call in calls {
+            let answer = soon(move || call.join().unwrap());
+            let unavailable = Err(CallError::Status(Status::UNAVAILABLE, Bytes::new()));
+            assert!(answer == unavailable || answer == Ok(b"x"[..].into()), "{answer:?}");
+        }
+        assert_eq!(a.call(&Double(1)), Ok(Doubled(2)));
+        assert_eq!(b.call(&Double(1)), Ok(Doubled(2)));
+    }
+}
+
+#[test]
+fn a_dropped_handle_leaves_the_connection_serving() {
+    let (a, b) = (device(1), device(2));
+    let (near, far) = over_tcp(&a, &b);
+    drop(near);
+    drop(a);
+    assert_eq!(far.call(&Double(4)), Ok(Doubled(8)));
+    let again = far.device().link(far.peer().unwrap()).unwrap();
+    drop((far, b));
+    assert_eq!(again.call(&Double(4)), Ok(Doubled(8)));
+}
+
+#[test]
+fn no_time_and_all_time_are_times() {
+    let room = Room::default();
+    let (a, _b) = over_tcp(&device(1), &room.serve(builder(2)).build().unwrap());
+    assert_eq!(call(&a, "stay", Duration::ZERO), Err(CallError::DeadlinePassed));
+    let forever = {
+        let a = a.clone();
+        thread::spawn(move || a.call_raw("stay", b"", Some(Duration::MAX)))
+    };
+    until(|| room.inside() > 0);
+    assert_eq!(a.call_timeout(&Double(1), Duration::MAX), Ok(Doubled(2)));
+    room.let_go(2);
+    assert_eq!(forever.join().unwrap(), Ok(Bytes::new()));
+}
+
+/// More at once than the peer takes: the rest waits its turn, and each is answered.
+#[test]
+fn calls_beyond_the_limit_wait_for_their_turn() {
+    let room = Room::default();
+    let served = room.serve(builder(2)).limits(limits(|limits| limits.requests_in = 3)).build().unwrap();
+    let (a, _b) = over_tcp(&device(1), &served);
+    let calls: Vec<_> = (0..12)
+        .map(|_| {
+            let a = a.clone();
+            thread::spawn(move || a.call_raw("stay", b"", Some(PATIENCE)))
+        })
+        .collect();
+    until(|| room.inside() == 3);
+    for round in 1..=4 {
+        assert!(room.entered() <= 3 * round);
+        room.let_go(3);
+        until(|| room.entered() >= (3 * (round + 1)).min(12));
+    }
+    for call in calls {
+        assert_eq!(soon(move || call.join().unwrap()), Ok(Bytes::new()));
+    }
+}
