@@ -89,7 +89,7 @@ mod wire;
 
 #[cfg(feature = "std")]
 #[cfg_attr(docsrs, doc(cfg(feature = "std")))]
-pub use adapter::blocking;
+pub use adapter::{Builder, blocking};
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use adapter::tokio;
