@@ -113,6 +113,21 @@ pub use topics::{
 pub use typed::{BadBody, Body, Request, Topic, from_bytes, to_bytes};
 pub use wire::{EncodingError, PayloadError, Point, RefusalCode, WireError};
 
+/// Pages to read: what `Ok` means, what may be dropped, what bounds memory.  No items.
+#[cfg(all(feature = "std", any(doc, doctest)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+#[cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
+pub mod guide {
+    #[doc = include_str!("guide/cancellation.md")]
+    pub mod cancellation {}
+
+    #[doc = include_str!("guide/limits.md")]
+    pub mod limits {}
+
+    #[doc = include_str!("guide/outcomes.md")]
+    pub mod outcomes {}
+}
+
 /// The programs of the README, run as tests.
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
