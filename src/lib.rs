@@ -87,12 +87,12 @@ mod topics;
 mod typed;
 mod wire;
 
-#[cfg(feature = "std")]
-#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
-pub use adapter::{Builder, blocking};
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use adapter::tokio;
+#[cfg(feature = "std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+pub use adapter::{Builder, blocking};
 pub use config::{Admission, Config, ConfigError, Limits, Timeouts};
 pub use connection::{Connection, Event, Failure, Publication, StopCause};
 pub use crypto::Provider;
