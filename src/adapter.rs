@@ -18,3 +18,5 @@ mod link;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod trace;
+
+pub use builder::Builder;

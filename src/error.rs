@@ -117,7 +117,7 @@ pub enum PeerMisbehaved {
     #[error("an abort with more, or with a chunk")]
     AbortForm,
     /// SPEC §6: `accept` is the responder's first message, and occurs once.
-    #[error("accept where it may not be, or not where it must be")]
+    #[error("accept came twice or from the initiator, or something else came where it had to be first")]
     Accept,
     /// SPEC §14.5: the chunks of a publication are together exactly as long as it said.
     #[error("exchange {0}: chunks that do not add up")]

@@ -91,12 +91,12 @@ mod topics;
 mod typed;
 mod wire;
 
-#[cfg(feature = "std")]
-#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
-pub use adapter::blocking;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use adapter::tokio;
+#[cfg(feature = "std")]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+pub use adapter::{Builder, blocking};
 pub use config::{Admission, Config, ConfigError, Limits, Timeouts};
 pub use connection::{Connection, Event, Failure, Publication, StopCause};
 pub use crypto::Provider;
@@ -116,6 +116,21 @@ pub use topics::{
 };
 pub use typed::{BadBody, Body, Request, Topic, from_bytes, to_bytes};
 pub use wire::{EncodingError, PayloadError, Point, RefusalCode, WireError};
+
+/// Pages to read: what `Ok` means, what may be dropped, what bounds memory.  No items.
+#[cfg(all(feature = "std", any(doc, doctest)))]
+#[cfg_attr(docsrs, doc(cfg(feature = "std")))]
+#[cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
+pub mod guide {
+    #[doc = include_str!("guide/cancellation.md")]
+    pub mod cancellation {}
+
+    #[doc = include_str!("guide/limits.md")]
+    pub mod limits {}
+
+    #[doc = include_str!("guide/outcomes.md")]
+    pub mod outcomes {}
+}
 
 /// The programs of the README, run as tests.
 #[cfg(all(doctest, feature = "tokio"))]

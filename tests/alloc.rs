@@ -340,6 +340,10 @@ fn a_strangers_handshake_has_a_fixed_cost() {
     println!("a stranger's handshake: {peaks:?} B");
     assert!(peaks.iter().all(|peak| *peak <= peaks[3]), "{peaks:?}");
     assert!(peaks[3] <= 8 * 1024, "{peaks:?}");
+    if cfg!(all(target_pointer_width = "64", target_os = "linux")) {
+        let line = format!("a stranger's handshake: at most {} B", peaks[3]);
+        assert!(LIMITS.contains(&line), "src/guide/limits.md says otherwise: {line}");
+    }
 
     // One who completes the handshake and is not let in leaves no more than that.
     let mut two = Two::new(&device(1), true);
@@ -431,7 +435,7 @@ fn subscriptions_cost_little_and_give_it_back() {
     }
 }
 
-/// What a connection costs is what the README says.
+/// What a connection costs is what the documents say.
 #[test]
 fn what_a_connection_costs() {
     for (name, limits, most) in [("default", Limits::default(), 8_192), ("small", Limits::small(), 12_288)] {
@@ -453,12 +457,7 @@ fn what_a_connection_costs() {
                     "{name} connection: struct {size} B, heap at rest {live} B, handshake peak {peak} B"
                 );
                 println!("{line}");
-                if cfg!(all(target_pointer_width = "64", target_os = "linux")) {
-                    assert!(
-                        include_str!("../README.md").contains(&line),
-                        "the README says otherwise: {line}"
-                    );
-                }
+                assert_documents_say(&line);
             }
             assert!(live <= peak && peak <= most, "{live} {peak}");
             let buffered = two.metered.buffered() as isize;
@@ -466,6 +465,17 @@ fn what_a_connection_costs() {
         }
     }
     println!("event: {} B", size_of::<Event<'_>>());
+}
+
+const README: &str = include_str!("../README.md");
+const LIMITS: &str = include_str!("../src/guide/limits.md");
+
+/// Figures are those of a 64-bit Linux host.
+fn assert_documents_say(line: &str) {
+    if cfg!(all(target_pointer_width = "64", target_os = "linux")) {
+        assert!(README.contains(line), "README.md says otherwise: {line}");
+        assert!(LIMITS.contains(line), "src/guide/limits.md says otherwise: {line}");
+    }
 }
 
 /// An adapter may move a connection between threads, keep it for good, and outlive a panic around it.

@@ -19,13 +19,8 @@
 //!
 //! # What blocks, and for how long
 //!
-//! | call | returns at the latest |
-//! |---|---|
-//! | [`Handle::call`], [`Handle::subscribe`], [`Device::publish`] | after [`Builder::call_timeout`] |
-//! | [`Handle::call_timeout`], [`Handle::call_raw`], `recv_timeout` of a subscription | after the time given |
-//! | [`Device::connect`], [`Device::dial`], [`Handle::connected`] | after the handshake's timeout |
-//! | [`Handle::close`] | after the timeout of closing, twice at most |
-//! | the next item of a subscription, [`Handle::closed`], [`Server::accept`], [`Listener::serve`] | when there is one, or the end |
+//! Each call that blocks has an end of its own: it is said at each, and in one table in [`guide::cancellation`](crate::guide::cancellation); what
+//! `Ok` means, in [`guide::outcomes`](crate::guide::outcomes); what bounds memory and threads, in [`guide::limits`](crate::guide::limits).
 //!
 //! A peer that does not read holds up the thread that writes to it, and nothing else: timers go on, and calls
 //! end by their deadlines.
@@ -57,4 +52,9 @@ pub use listener::{Listener, Server};
 pub use subscription::{RawSubscription, Subscription};
 
 /// What a device serves and publishes, and whom it lets in; [`Builder::build`] makes the [`Device`].
+///
+/// Its methods, with examples, stand at [`symbolon::Builder`](crate::Builder): [`trust`](Builder::trust) and
+/// [`admit`](Builder::admit); [`on`](Builder::on), [`on_for`](Builder::on_for) and [`on_raw`](Builder::on_raw);
+/// [`topic`](Builder::topic) and [`allow_subscribe`](Builder::allow_subscribe); [`limits`](Builder::limits),
+/// [`timeouts`](Builder::timeouts) and [`call_timeout`](Builder::call_timeout).
 pub type Builder = super::builder::Builder<Handler>;

@@ -14,8 +14,29 @@ use crate::{Allow, Config, Identity, Kind, Limits, PeerId, Router, Timeouts, Top
 
 /// What a device serves and publishes, and whom it lets in; its adapter's `build` makes the device.
 ///
-/// `H` is the adapter's kind of handler, and the methods that take handlers are the adapter's as well.  A
-/// mistake (a bad name, a method twice) is told by `build`.
+/// Programs name it [`blocking::Builder`](crate::blocking::Builder) or `tokio::Builder`: `H` is the adapter's kind of
+/// handler, and the methods that take handlers (`on`, `on_for`, `on_raw`) and `build` are the adapter's as well.
+/// Without more it lets nobody in, serves nothing and publishes nothing.  A mistake (a bad name, a method twice) is
+/// told by `build`.
+///
+/// ```
+/// use std::time::Duration;
+/// use symbolon::blocking::Device;
+/// use symbolon::{Identity, Kind, Limits, PeerId};
+///
+/// let (owner, guest) = (PeerId::from_bytes([1; 32]), PeerId::from_bytes([2; 32]));
+/// let lamp = Device::builder(Identity::generate()?)
+///     .trust([owner, guest])
+///     .on_raw("lamp/state", |_, _| Ok("on".into()))
+///     .topic_raw("lamp/state", Kind::State)
+///     .topic_raw("lamp/faults", Kind::State)
+///     // A filter may have wildcards: compare with what is allowed, never with what is not.
+///     .allow_subscribe(move |peer, filter| peer == owner || filter == "lamp/state")
+///     .limits(Limits::small())
+///     .call_timeout(Duration::from_secs(2))
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Builder<H> {
     identity: Identity,
     limits: Limits,
@@ -45,7 +66,8 @@ impl<H> Builder<H> {
         }
     }
 
-    /// Lets these peers in when they dial.  Without this, and without [`admit`](Self::admit), nobody is.
+    /// Lets these peers in when they dial, in place of what was said before.  Without this, and without
+    /// [`admit`](Self::admit), nobody is.  Whom this device dials is named by `connect`.  SPEC §6
     #[must_use]
     pub fn trust(self, peers: impl IntoIterator<Item = PeerId>) -> Self {
         let mut peers: Vec<PeerId> = peers.into_iter().collect();
@@ -53,8 +75,22 @@ impl<H> Builder<H> {
         self.admit(move |peer| peers.binary_search(&peer).is_ok())
     }
 
-    /// Asks `admit` about each peer that dials and has proven its identity.  It must not block, and must not
-    /// use this device or its connections.  Where it panics, the peer is not let in.
+    /// Asks `admit` about each peer that dials and has proven its identity, in place of what was said before.  It
+    /// must not block, and must not use this device or its connections.  Where it panics, the peer is not let in.
+    /// SPEC §6
+    ///
+    /// ```
+    /// use std::collections::HashSet;
+    /// use std::sync::{Arc, RwLock};
+    /// use symbolon::{Identity, PeerId, blocking::Device};
+    ///
+    /// // A set that changes while the device runs.
+    /// let friends = Arc::new(RwLock::new(HashSet::<PeerId>::new()));
+    /// let asked = friends.clone();
+    /// let admit = move |peer| asked.read().is_ok_and(|friends| friends.contains(&peer));
+    /// let device = Device::builder(Identity::generate()?).admit(admit).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn admit(mut self, admit: impl Fn(PeerId) -> bool + Send + Sync + 'static) -> Self {
         self.admit = Box::new(admit);
@@ -62,8 +98,9 @@ impl<H> Builder<H> {
     }
 
     /// Asks `allow` about each subscription of a peer, by its filter; without this all who were let in may
-    /// subscribe to everything.  It must not block, and must not use this device or its connections.  Where
-    /// it panics, the subscription is denied.
+    /// subscribe to everything.  A filter may have wildcards (SPEC §13), so compare it with what is allowed, never
+    /// with what is not: `#` matches all.  It must not block, and must not use this device or its connections.
+    /// Where it panics, the subscription is denied.
     #[must_use]
     pub fn allow_subscribe(mut self, allow: impl Fn(PeerId, &str) -> bool + Send + Sync + 'static) -> Self {
         self.allow_subscribe = Box::new(allow);
@@ -78,41 +115,42 @@ impl<H> Builder<H> {
         self
     }
 
-    /// Declares a topic.
+    /// Declares a topic.  Only declared topics can be published; peers may subscribe before.  SPEC §14.2
     #[must_use]
     pub fn topic<T: Topic>(self) -> Self {
         self.topic_raw(T::TOPIC, T::KIND)
     }
 
-    /// Declares a topic with bare bytes.
+    /// Declares a topic with bare bytes, by its name (SPEC §13).
     #[must_use]
     pub fn topic_raw(mut self, name: &str, kind: Kind) -> Self {
         self.topics.push((name.into(), kind));
         self
     }
 
-    /// With these limits for each connection.
+    /// With these limits for each connection; [`Limits::default`] without this.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// With these limits for the table of topics.
+    /// With these limits for the table of topics; [`TopicLimits::default`] without this.
     #[must_use]
     pub fn topic_limits(mut self, limits: TopicLimits) -> Self {
         self.topic_limits = limits;
         self
     }
 
-    /// With these timeouts for each connection.
+    /// With these timeouts for each connection; [`Timeouts::default`] without this.
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
-    /// How long a call waits that names no deadline of its own; 10 s without this.
+    /// How long a call waits that names no deadline of its own, and a subscription to be accepted; 10 s without this.
+    /// It goes out with the call, in whole milliseconds.
     #[must_use]
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = timeout;

@@ -8,12 +8,23 @@ use bytes::Bytes;
 use crate::{Missed, Point, Topic};
 
 /// How to subscribe.
+///
+/// ```
+/// use symbolon::Point;
+/// use symbolon::blocking::SubscribeOptions;
+///
+/// // What came last, from before the connection broke: only what is newer is sent again, where it is kept.
+/// let last = Point { epoch: 0x5eed_1234, sequence: 17 };
+/// let options = SubscribeOptions { from: Some(last), ..SubscribeOptions::default() };
+/// assert_eq!(options.window, 64 * 1024);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SubscribeOptions {
     /// How many bytes of publications may be on their way or wait here; 64 KiB by default.  A publication that is longer
-    /// never arrives, and is counted as missed at the latest when the subscription ends.
+    /// never arrives, and is counted as missed at the latest when the subscription ends.  SPEC §11
     pub window: u32,
-    /// The last publication that this side has, to get those after it; the filter must have no wildcards.
+    /// The last publication that this side has, to get those after it that the topic keeps; the filter must have no
+    /// wildcards.  What is kept no more counts as missed.  SPEC §14.4
     pub from: Option<Point>,
 }
 
@@ -23,7 +34,9 @@ impl Default for SubscribeOptions {
     }
 }
 
-/// A publication that owns its parts.
+/// A publication that owns its parts, as subscriptions of adapters give it.  SPEC §14
+///
+/// [`symbolon::Publication`](crate::Publication) is the same as the core lends it, in an event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Publication {
@@ -38,7 +51,7 @@ pub struct Publication {
     pub(super) cost: u32,
 }
 
-/// What a subscription delivers.
+/// What a subscription delivers: a publication, what was missed before it, or both.  SPEC §14.3
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Delivery {
     /// What was dropped since the last delivery.
@@ -62,7 +75,20 @@ impl From<crate::Publication<'_>> for Delivery {
     }
 }
 
-/// What a subscription could not give; it goes on behind it.
+/// What a subscription could not give; it goes on behind it.  SPEC §14.3
+///
+/// For a [`State`](crate::Kind::State) a gap is no harm: the next value is the latest.  Who needs each event takes it as
+/// a reason to ask the publisher for the whole.
+///
+/// ```
+/// use symbolon::Missed;
+/// use symbolon::blocking::Gap;
+///
+/// let known = Gap::Missed(Missed { count: 3, unknown: false });
+/// assert_eq!(known.to_string(), "missed 3 publications");
+/// let unknown = Gap::Missed(Missed { count: 3, unknown: true });
+/// assert_eq!(unknown.to_string(), "missed at least 3 publications");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Gap {

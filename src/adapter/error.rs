@@ -8,11 +8,12 @@ use bytes::Bytes;
 use super::link::{Ended, NoAnswer};
 use crate::{BadBody, CloseReason, ConfigError, DeclareError, Failure, RouteError, SendError, Status};
 
-/// Why a call has no reply.
+/// Why a call has no reply, and whether the peer may have executed it; see [`guide::outcomes`](crate::guide::outcomes).  SPEC §16.4
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The reply is not of the type expected.
+    /// The reply is not of the type expected, so the peer has executed it; or this request's own `Encode` has
+    /// failed, and nothing was sent.
     #[error(transparent)]
     BadBody(#[from] BadBody),
     /// The peer has no capacity right now, and did not execute it.
@@ -27,7 +28,7 @@ pub enum CallError {
     /// The connection ended first, and the peer did not execute it.
     #[error("not executed: the connection ended first")]
     NotExecuted,
-    /// It could not be sent.
+    /// It could not be sent, so the peer has not executed it.
     #[error("not sent: {0}")]
     Send(#[from] SendError),
     /// The peer answered with another status than OK; with the bytes that came along.
@@ -60,7 +61,7 @@ pub enum SubscribeError {
     /// The publisher refused or ended it with this status.
     #[error("the publisher answered: {0}")]
     Status(Status),
-    /// The publisher has not accepted in time.
+    /// The publisher has not accepted in time; the subscription is cancelled.
     #[error("the publisher has not answered in time")]
     TimedOut,
 }
@@ -104,10 +105,27 @@ pub enum BuildError {
     Topic(#[from] DeclareError),
 }
 
-/// Why a handler has no reply.
+/// Why a handler has no reply.  Handlers give it by `?` from a [`Status`], or name it.
+///
+/// ```
+/// use std::time::Duration;
+/// use symbolon::Status;
+/// use symbolon::blocking::Refusal;
+///
+/// const TOO_BRIGHT: Status = Status::new(300);
+///
+/// fn check(percent: u8, calls_waiting: usize) -> Result<u8, Refusal> {
+///     match percent {
+///         _ if calls_waiting > 3 => Err(Refusal::Busy(Duration::from_secs(1))),
+///         0..=100 => Ok(percent),
+///         _ => Err(TOO_BRIGHT)?,
+///     }
+/// }
+/// assert_eq!(check(101, 0), Err(Refusal::Status(TOO_BRIGHT)));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
-    /// No capacity right now; try again after this (zero: no hint).
+    /// No capacity right now, and not executed; try again after this (zero: no hint).
     Busy(Duration),
     /// Any other status; applications use 256 and above.
     Status(Status),

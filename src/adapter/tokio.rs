@@ -5,22 +5,28 @@
 //! clone and safe to share, to call, subscribe and close with; and a [`Runner`], which drives the connection
 //! until it ends.  [`Device::connect`] and [`Listener`] spawn the runner for you.
 //!
+//! ```
+//! use symbolon::{Identity, tokio::Device};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let phone = Device::builder(Identity::generate()?).build()?;
+//! let lamp = Device::builder(Identity::generate()?).trust([phone.peer_id()]); // nobody else is let in
+//! let lamp = lamp.on_raw("lamp/set", |_, state| async move { Ok(state) }).build()?;
+//! let listener = lamp.listen("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! tokio::spawn(listener.serve());
+//! let link = phone.connect(address, lamp.peer_id()).await?; // dialled by key: nobody else can answer
+//! assert_eq!(link.call_raw("lamp/set", b"on", None).await?, b"on"[..]);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Cancel safety
 //!
 //! Every future here may be dropped at any await, without losing a byte of the connection or tearing its
-//! state.  What dropping means for what was asked:
-//!
-//! | future | dropped |
-//! |---|---|
-//! | [`Handle::call`], [`Handle::call_timeout`], [`Handle::call_raw`] | the call is cancelled on the wire; the peer may have executed it |
-//! | [`Handle::subscribe`], [`Handle::subscribe_raw`] | the subscription is cancelled |
-//! | [`Subscription`]'s next item | nothing is lost |
-//! | [`Handle::close`] | the closing goes on |
-//! | [`Handle::connected`], [`Handle::closed`] | nothing |
-//! | [`Device::publish`] | not published |
-//! | [`Device::connect`], [`Device::dial`] | the connection is closed |
-//! | [`Listener::accept`] | nothing is lost: handshakes go on |
-//! | [`Runner::run`] | the connection ends, as if the stream had |
+//! state.  What dropping means for what was asked is said at each, and in one table in [`guide::cancellation`](crate::guide::cancellation); what
+//! `Ok` means, in [`guide::outcomes`](crate::guide::outcomes); what bounds memory, in [`guide::limits`](crate::guide::limits).
 //!
 //! # Calling and publishing inside a handler
 //!
@@ -48,4 +54,9 @@ pub use subscription::{RawSubscription, Subscription};
 pub use test_util::{Meeting, meet};
 
 /// What a device serves and publishes, and whom it lets in; [`Builder::build`] makes the [`Device`].
+///
+/// Its methods, with examples, stand at [`symbolon::Builder`](crate::Builder): [`trust`](Builder::trust) and
+/// [`admit`](Builder::admit); [`on`](Builder::on), [`on_for`](Builder::on_for) and [`on_raw`](Builder::on_raw);
+/// [`topic`](Builder::topic) and [`allow_subscribe`](Builder::allow_subscribe); [`limits`](Builder::limits),
+/// [`timeouts`](Builder::timeouts) and [`call_timeout`](Builder::call_timeout).
 pub type Builder = super::builder::Builder<Handler>;

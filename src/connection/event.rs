@@ -122,7 +122,10 @@ pub enum Event<'a> {
     },
 }
 
-/// A publication as it arrived.  SPEC §14
+/// A publication as it arrived, in an [`Event`]: it borrows from the frame received.  SPEC §14
+///
+/// Adapters hand out another type of this name, [`blocking::Publication`](crate::blocking::Publication), which owns its
+/// topic and body.  What a publisher sends is an [`Outgoing`](crate::Outgoing).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Publication<'a> {
@@ -144,7 +147,7 @@ pub struct Publication<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// This side cancelled it.
+    /// This side cancelled it; the peer may have executed it.
     #[error("cancelled")]
     Cancelled,
     /// Its deadline passed; the peer may have executed it.
@@ -156,7 +159,7 @@ pub enum Failure {
     /// The connection ended first, and the peer did not execute it.  SPEC §16.4
     #[error("not executed")]
     NotExecuted,
-    /// The answer is longer than a frame, which this side does not take.
+    /// The answer is longer than a frame, which this side does not take; the peer has executed it.
     #[error("the answer is not of a kind that this side takes")]
     Unsupported,
 }

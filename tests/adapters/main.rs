@@ -87,22 +87,22 @@ macro_rules! over_all_pairs {
 
             #[test]
             fn tokio_dials_tokio() {
-                assert_holds($file::$conversation, Adapter::Tokio, Adapter::Tokio);
+                crate::assert_holds($file::$conversation, Adapter::Tokio, Adapter::Tokio);
             }
 
             #[test]
             fn std_dials_std() {
-                assert_holds($file::$conversation, Adapter::Std, Adapter::Std);
+                crate::assert_holds($file::$conversation, Adapter::Std, Adapter::Std);
             }
 
             #[test]
             fn tokio_dials_std() {
-                assert_holds($file::$conversation, Adapter::Tokio, Adapter::Std);
+                crate::assert_holds($file::$conversation, Adapter::Tokio, Adapter::Std);
             }
 
             #[test]
             fn std_dials_tokio() {
-                assert_holds($file::$conversation, Adapter::Std, Adapter::Tokio);
+                crate::assert_holds($file::$conversation, Adapter::Std, Adapter::Tokio);
             }
         })+ })*
     };
