@@ -28,6 +28,8 @@
 //! # Streams that are no sockets
 //!
 //! [`Device::attach`] takes any reader and writer.  What cannot be interrupted while it reads is said there.
+//! [`Device::serial`] takes a line that loses and invents bytes, and gives a [`SerialLine`], over which sessions
+//! come and go.
 
 mod arrivals;
 mod builder;

@@ -83,7 +83,7 @@ fn assert_holds(conversation: fn(Pair), dialler: Adapter, dialled: Adapter) {
 macro_rules! over_all_pairs {
     ($($file:ident: $($conversation:ident),+;)*) => {
         $(mod $file { $(mod $conversation {
-            use crate::{Pair, Adapter, $file};
+            use crate::{Adapter, $file};
 
             #[test]
             fn tokio_dials_tokio() {
