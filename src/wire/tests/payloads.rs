@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::hex;
 use crate::wire::cbor::{EncodingError, Sink};
-use crate::wire::payload::{PAYLOAD_MAX, Payload, PayloadError, PeerLimits};
+use crate::wire::payload::{PAYLOAD_MAX, PAYLOAD_MIN, Payload, PayloadError, PeerLimits};
 
 fn sample() -> Payload {
     let limits = PeerLimits {
@@ -165,7 +165,7 @@ proptest! {
     fn round_trip(payload in payload()) {
         let mut bytes = Vec::new();
         payload.encode(&mut bytes);
-        prop_assert!(bytes.len() <= PAYLOAD_MAX);
+        prop_assert!((PAYLOAD_MIN..=PAYLOAD_MAX).contains(&bytes.len()));
         prop_assert_eq!(Payload::decode(&bytes), Ok(payload));
     }
 
@@ -181,6 +181,21 @@ proptest! {
             payload.encode(&mut again);
             prop_assert_eq!(again, bytes);
         }
+    }
+
+    #[test]
+    fn the_shortest(identity: [u8; 32], max_frame in 256..=u16::MAX, low in 0_u16..24) {
+        let limits = PeerLimits {
+            max_frame,
+            max_requests: low,
+            max_subscriptions: low,
+            window: low.into(),
+            silence_ms: low.into(),
+            features: low.into(),
+        };
+        let mut bytes = Vec::new();
+        Payload { identity, proof: [9; 64], limits }.encode(&mut bytes);
+        prop_assert_eq!(bytes.len(), PAYLOAD_MIN);
     }
 
     #[test]
