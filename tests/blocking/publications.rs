@@ -4,7 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use symbolon::blocking::{Gap, SubscribeError, SubscribeOptions};
+use symbolon::blocking::{Delivery, Gap, SubscribeError, SubscribeOptions};
 use symbolon::{Kind, Missed, Overflow, PublishError, Status, Topic};
 
 use super::{Double, Doubled, PATIENCE, builder, device, limits, millis, over_tcp, soon, until};
@@ -49,22 +49,29 @@ fn an_iterator_ends_with_the_link() {
     let publisher = builder(2).topic_raw("events", kind).topic::<Level>().build().unwrap();
     for closes in [true, false] {
         let (a, b) = over_tcp(&device(1), &publisher);
-        let events = a.subscribe_raw("events", SubscribeOptions::default()).unwrap();
+        let mut events = a.subscribe_raw("events", SubscribeOptions::default()).unwrap();
         let typed = a.subscribe::<Level>().unwrap();
-        let reading = thread::spawn(move || events.filter_map(|delivery| delivery.publication).count());
+        let reading = thread::spawn(move || {
+            let each = |delivery: Delivery| {
+                delivery.missed.count as usize + usize::from(delivery.publication.is_some())
+            };
+            let told: usize = events.by_ref().map(each).sum();
+            (told, events.ended())
+        });
         let reading_typed = thread::spawn(move || typed.count());
         for number in 0..50 {
             publisher.publish_raw("events", &[number]).unwrap();
         }
-        // What was published before it ended has arrived, since the reader keeps up with its window.
-        a.call(&Double(1)).unwrap();
+        soon(move || if closes { b.close() } else { a.close() });
+        let (told, ended) = soon(move || reading.join().unwrap());
         if closes {
-            soon(move || b.close());
+            // PUB-3
+            assert_eq!(told, 50);
+            assert_eq!(ended, Some(SubscribeError::Status(Status::SHUTTING_DOWN)));
         } else {
-            soon(move || a.close());
+            assert_eq!(ended, Some(SubscribeError::Disconnected));
         }
-        assert!(soon(move || reading.join().unwrap()) <= 50);
-        assert!(soon(move || reading_typed.join().unwrap()) <= 1);
+        assert_eq!(soon(move || reading_typed.join().unwrap()), 0);
     }
 }
 

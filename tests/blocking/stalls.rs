@@ -23,6 +23,13 @@ fn facing_a_peer(change: impl FnOnce(&mut Timeouts)) -> (Device, Handle, ByHand)
     (device, handle, peer)
 }
 
+/// Bytes of memory that this process has; 0 where the system does not tell.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    kilobytes.and_then(|number| number.parse::<usize>().ok()).unwrap_or(0) * 1_024
+}
+
 /// The peer's kernel takes some megabytes before the writer is held up.
 #[test]
 fn a_peer_that_never_reads_ends_by_its_silence() {
@@ -41,6 +48,7 @@ fn a_peer_that_never_reads_ends_by_its_silence() {
     handle.connected().unwrap();
     peer.connection.subscribe("events", 1 << 30, None).unwrap();
     peer.write();
+    let before = resident();
     // Calls end by their own time while the writer is held up.
     let calls: Vec<_> = (0..8)
         .map(|_| {
@@ -72,6 +80,9 @@ fn a_peer_that_never_reads_ends_by_its_silence() {
         assert!(soon(move || call.join().unwrap()) > 0);
     }
     soon(move || publishing.join().unwrap());
+    // However much was published in that time.
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more than before");
     assert_eq!(handle.call(&Double(1)), Err(CallError::Send(SendError::Closed)));
     until(|| has_ended(&reader) && has_ended(&writer));
     assert!(device.link(handle.peer().unwrap()).is_none());

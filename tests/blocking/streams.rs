@@ -206,7 +206,7 @@ fn a_writer_that_takes_nothing_ends_the_connection() {
     assert_eq!(soon(move || near.closed()), CloseReason::Truncated);
 }
 
-/// Takes and gives one byte at a time, and is interrupted at every third.
+/// Takes and gives one byte at a time, and is interrupted now and then.
 struct Trickle(TcpStream, usize);
 
 impl Trickle {
