@@ -1,7 +1,8 @@
 //! What plugs the core into a runtime.  Each adapter is one folder: it holds what waits, and nothing else.
 //!
 //! What does not wait is here, once for all: `base` and `builder` make a device, `link` is one of its
-//! connections, `delivery` what subscriptions give, `error` how things fail.
+//! connections, `delivery` what subscriptions give, `error` how things fail, `guard` what is taken back when a wait
+//! is given up.
 
 #![allow(
     clippy::std_instead_of_alloc,
@@ -14,6 +15,7 @@ pub mod blocking;
 mod builder;
 mod delivery;
 mod error;
+mod guard;
 mod link;
 #[cfg(feature = "tokio")]
 pub mod tokio;

@@ -16,6 +16,7 @@ use super::handling;
 use super::permit::Door;
 use super::signal::{Parker, Signal};
 use crate::adapter::base::Accepted;
+use crate::adapter::guard::Locked;
 use crate::adapter::link::{Incoming, Link, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, Status, TimedOut};
@@ -335,6 +336,14 @@ impl Core {
     pub(super) fn leave(&self) {
         let door = self.look(|state| mem::take(&mut state.door));
         drop(door);
+    }
+}
+
+impl Locked for Core {
+    type Handler = Handler;
+
+    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Handler>) -> R) -> R {
+        self.with(|state, _| command(&mut state.link))
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::core::{Core, State};
+use super::core::Core;
 use super::device::{Device, Handler};
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::delivery::SubscribeOptions;
 use crate::adapter::error::{CallError, SubscribeError};
+use crate::adapter::guard::{Call, Place};
 use crate::adapter::link::{Link, Opening};
 use crate::{
     CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status, Topic,
@@ -84,7 +85,7 @@ impl Handle {
         let opened = self
             .open(Opening::Request, until, |link, now| link.request(now, method, body, left(now)))
             .ok_or(CallError::DeadlinePassed)??;
-        let call = Call { core: &self.core, id: opened };
+        let call = Call { core: &*self.core, id: opened };
         let answer = self.core.wait(until, |state, _, waker| state.link.poll_answer(call.id, waker));
         let (status, reply) = answer.ok_or(CallError::DeadlinePassed)??;
         if status.is_ok() { Ok(reply) } else { Err(CallError::Status(status, reply)) }
@@ -179,16 +180,14 @@ impl Handle {
         until: Option<Instant>,
         mut command: impl FnMut(&mut Link<Handler>, Instant) -> Result<ExchangeId, SendError>,
     ) -> Option<Result<ExchangeId, SendError>> {
-        let leave = |state: &mut State, place| state.link.leave(kind, place);
-        let mut place = Place { core: &self.core, number: None, leave };
+        let mut place = Place::in_line(&*self.core, kind);
         self.core.wait(until, |state, now, waker| {
             state.link.poll_open(kind, &mut place.number, waker, |link| command(link, now))
         })
     }
 
     fn wait_for(&self, reached: impl Fn(&Link<Handler>) -> bool) -> Result<(), CloseReason> {
-        let leave = |state: &mut State, place| state.link.unwatch(place);
-        let mut place = Place { core: &self.core, number: None, leave };
+        let mut place = Place::beside(&*self.core);
         let waited = self
             .core
             .wait(None, |state, _, waker| state.link.poll_reached(&mut place.number, waker, &reached));
@@ -197,35 +196,8 @@ impl Handle {
     }
 }
 
-/// A place among those who wait, given up when it is dropped.
-struct Place<'a, F: Fn(&mut State, u64)> {
-    core: &'a Core,
-    number: Option<u64>,
-    leave: F,
-}
-
-impl<F: Fn(&mut State, u64)> Drop for Place<'_, F> {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.core.look(|state| (self.leave)(state, number));
-        }
-    }
-}
-
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("peer", &self.peer()).finish_non_exhaustive()
-    }
-}
-
-/// A call that is open; dropped, it is cancelled on the wire.
-struct Call<'a> {
-    core: &'a Core,
-    id: ExchangeId,
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        self.core.with(|state, _| state.link.drop_call(self.id));
     }
 }

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use ::tokio::time;
 use bytes::Bytes;
 
 use super::device::{Device, Handler};
-use super::runner::{Core, State};
+use super::runner::Core;
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::delivery::SubscribeOptions;
 use crate::adapter::error::{CallError, SubscribeError};
+use crate::adapter::guard::{Call, Place};
 use crate::adapter::link::{Link, Opening};
 use crate::{
     CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status, Topic,
@@ -112,8 +113,12 @@ impl Handle {
             }
             None => opening.await?,
         };
-        let call = Call { core: &self.core, id };
-        let (status, reply) = poll_fn(|task| call.poll(task)).await?;
+        let call = Call { core: &*self.core, id };
+        let answer = poll_fn(|task| {
+            let answer = self.core.look(|state| state.link.poll_answer(call.id, task.waker()));
+            answer.map_or(Poll::Pending, Poll::Ready)
+        });
+        let (status, reply) = answer.await?;
         if status.is_ok() { Ok(reply) } else { Err(CallError::Status(status, reply)) }
     }
 
@@ -229,8 +234,7 @@ impl Handle {
         kind: Opening,
         mut command: impl FnMut(&mut Link<Handler>, Instant) -> Result<ExchangeId, SendError>,
     ) -> Result<ExchangeId, SendError> {
-        let leave = |state: &mut State, place| state.link.leave(kind, place);
-        let mut place = Place { core: &self.core, number: None, leave };
+        let mut place = Place::in_line(&*self.core, kind);
         poll_fn(|task| {
             self.core.with(|state, now| {
                 let opened =
@@ -242,8 +246,7 @@ impl Handle {
     }
 
     async fn wait_for(&self, reached: impl Fn(&Link<Handler>) -> bool) -> Result<(), CloseReason> {
-        let leave = |state: &mut State, place| state.link.unwatch(place);
-        let mut place = Place { core: &self.core, number: None, leave };
+        let mut place = Place::beside(&*self.core);
         poll_fn(|task| {
             self.core.look(|state| {
                 let link = &mut state.link;
@@ -255,42 +258,8 @@ impl Handle {
     }
 }
 
-/// A place among those who wait, given up when it is dropped.
-struct Place<'a, F: Fn(&mut State, u64)> {
-    core: &'a Core,
-    number: Option<u64>,
-    leave: F,
-}
-
-impl<F: Fn(&mut State, u64)> Drop for Place<'_, F> {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.core.look(|state| (self.leave)(state, number));
-        }
-    }
-}
-
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("peer", &self.peer()).finish_non_exhaustive()
-    }
-}
-
-/// A call that is open; dropped, it is cancelled on the wire.
-struct Call<'a> {
-    core: &'a Core,
-    id: ExchangeId,
-}
-
-impl Call<'_> {
-    fn poll(&self, task: &mut Context<'_>) -> Poll<Result<(Status, Bytes), CallError>> {
-        let answer = self.core.look(|state| state.link.poll_answer(self.id, task.waker()));
-        answer.map_or(Poll::Pending, |answer| Poll::Ready(answer.map_err(CallError::from)))
-    }
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        self.core.with(|state, _| state.link.drop_call(self.id));
     }
 }

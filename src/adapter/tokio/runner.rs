@@ -20,6 +20,7 @@ use super::device::{Context, Device, Handler, Handling};
 use super::handle::Handle;
 use super::owed::Owed;
 use crate::adapter::base::Accepted;
+use crate::adapter::guard::Locked;
 use crate::adapter::link::{Incoming, Link, Shared, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
@@ -115,6 +116,14 @@ impl Core {
             state.link.retire(self.device.shared(), now, within, status);
             state.wake_runner();
         });
+    }
+}
+
+impl Locked for Core {
+    type Handler = Handler;
+
+    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Handler>) -> R) -> R {
+        self.with(|state, _| command(&mut state.link))
     }
 }
 

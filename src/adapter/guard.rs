@@ -1,0 +1,53 @@
+//! What is taken back when a wait is given up, or over.
+
+use super::link::{Link, Opening};
+use crate::ExchangeId;
+
+/// A connection that an adapter shares among handles, behind a lock.
+pub(super) trait Locked {
+    type Handler: Clone;
+
+    /// Runs a command on the link, and has what it made sent.
+    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Self::Handler>) -> R) -> R;
+}
+
+/// A place among those who wait, given up when it is dropped.
+pub(super) struct Place<'a, C: Locked> {
+    core: &'a C,
+    line: Option<Opening>,
+    pub(super) number: Option<u64>,
+}
+
+impl<'a, C: Locked> Place<'a, C> {
+    /// For those who wait to open something.
+    pub(super) fn in_line(core: &'a C, kind: Opening) -> Self {
+        Self { core, line: Some(kind), number: None }
+    }
+
+    /// For those who wait for the link itself.
+    pub(super) fn beside(core: &'a C) -> Self {
+        Self { core, line: None, number: None }
+    }
+}
+
+impl<C: Locked> Drop for Place<'_, C> {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        self.core.with_link(|link| match self.line {
+            Some(kind) => link.leave(kind, number),
+            None => link.unwatch(number),
+        });
+    }
+}
+
+/// A call that is open; dropped, it is cancelled on the wire.
+pub(super) struct Call<'a, C: Locked> {
+    pub(super) core: &'a C,
+    pub(super) id: ExchangeId,
+}
+
+impl<C: Locked> Drop for Call<'_, C> {
+    fn drop(&mut self) {
+        self.core.with_link(|link| link.drop_call(self.id));
+    }
+}
