@@ -48,7 +48,7 @@ impl Handle {
     }
 
     /// The hash of the handshake, once there are keys: the same at both ends, and at no other connection.  Good for
-    /// comparing by eye, or for binding another protocol to this connection.  SPEC §5
+    /// comparing by eye, or for binding another protocol to this connection (Noise, section 11.2).
     pub fn channel_binding(&self) -> Option<[u8; 32]> {
         self.core.look(|state| state.link.connection.channel_binding())
     }
