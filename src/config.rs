@@ -78,7 +78,7 @@ impl Config {
 ///
 /// Each is a bound on memory: a connection holds at most one frame received and one to send, the two send
 /// queues, and one small record for each open exchange.  What happens where a limit is reached, and how many bytes it
-/// is about, is in `guide::limits`.
+/// is about, is in [`guide::limits`](crate::guide::limits).
 ///
 /// ```
 /// use symbolon::Limits;

@@ -31,7 +31,7 @@ const HANDLERS: usize = 256;
 /// How long a write to a socket may block before the connection looks at its timers.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A handler of this adapter; [`Builder`](super::Builder)'s methods make it of a closure, and programs need not name it.
+/// A handler of this adapter; [`Builder`]'s methods make it of a closure, and programs need not name it.
 #[derive(Clone)]
 pub struct Handler(pub(super) Arc<dyn Fn(Context, Bytes) -> Reply + Send + Sync>);
 
@@ -135,8 +135,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the
-    /// handshake's timeout, once for the socket and once for the handshake.
+    /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the time is up.
     pub fn connect(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
         let handle = self.dial(address, peer)?;
         handle.connected()?;
@@ -161,7 +160,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// That of binding the socket, or of making its thread.
+    /// That of binding the socket.
     pub fn listen(&self, address: impl ToSocketAddrs) -> io::Result<Listener> {
         Listener::bind(self.clone(), address)
     }

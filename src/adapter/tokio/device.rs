@@ -26,7 +26,7 @@ use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishErro
 
 pub(super) type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
-/// A handler of this adapter; [`Builder`](super::Builder)'s methods make it of a closure, and programs need not name it.
+/// A handler of this adapter; [`Builder`]'s methods make it of a closure, and programs need not name it.
 #[derive(Clone)]
 pub struct Handler(pub(super) Arc<dyn Fn(Context, Bytes) -> Handling + Send + Sync>);
 
