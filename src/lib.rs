@@ -47,7 +47,8 @@
 //!   entropy is a [`Seed`].
 //! - Inputs never fail; the connection does: it ends once, with one [`CloseReason`], told last.
 //! - A refused command leaves the connection exactly as it was; [`SendError`] says why.
-//! - Nothing the network sends panics, allocates beyond [`Limits`], or loops.
+//! - Nothing the network sends panics, allocates beyond [`Limits`], or loops; nor does any order of calls, or any jump
+//!   of the clock.
 //! - Every request ends exactly once; nothing published is lost without being counted.
 //! - Who is not let in gets nothing: no event, no method's body decoded.
 //!
