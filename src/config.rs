@@ -77,33 +77,43 @@ impl Config {
 /// How much one connection may hold, whatever the other side does.
 ///
 /// Each is a bound on memory: a connection holds at most one frame received and one to send, the two send
-/// queues, and one small record for each open exchange.
+/// queues, and one small record for each open exchange.  What happens where a limit is reached, and how many bytes it
+/// is about, is in [`guide::limits`](crate::guide::limits).
+///
+/// ```
+/// use symbolon::Limits;
+///
+/// let mut limits = Limits::small();
+/// limits.requests_in = 8;
+/// assert_eq!((limits.max_frame, limits.requests_out), (1_024, 4));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The longest frame taken, in bytes of ciphertext; 256 to 65,535.  SPEC §5.2
+    /// The longest frame taken, in bytes of ciphertext; 256 to 65,535, by default 16,384.  SPEC §5.2
     pub max_frame: u16,
-    /// How many requests the peer may have open here.
+    /// How many requests the peer may have open here; by default 64.  SPEC §10.3
     pub requests_in: u16,
-    /// How many requests may be open there; the peer's own limit holds as well.
+    /// How many requests may be open there; by default 64, and the peer's own limit holds as well.
     pub requests_out: u16,
-    /// How many subscriptions the peer may have open here.
+    /// How many subscriptions the peer may have open here; by default 256.  SPEC §10.3
     pub subscriptions_in: u16,
-    /// How many subscriptions may be open there; the peer's own limit holds as well.
+    /// How many subscriptions may be open there; by default 256, and the peer's own limit holds as well.
     pub subscriptions_out: u16,
-    /// Bytes of requests and answers that wait to be sent.  The buffer behind it, like that of
-    /// `publication_queue`, may reach about twice as much.
+    /// Bytes of requests and answers that wait to be sent; at least 288, by default 128 KiB.  The buffer behind it,
+    /// like that of `publication_queue`, may reach about twice as much.
     pub call_queue: usize,
-    /// Bytes of publications that wait to be sent.
+    /// Bytes of publications that wait to be sent; at least 288, by default 128 KiB.
     pub publication_queue: usize,
-    /// Bytes that the two frame buffers and the two queues keep while idle; they grow from here, and come
+    /// Bytes that the two frame buffers and the two queues keep while idle, by default 512; they grow from here, and come
     /// back to it when the connection has been silent.  Where it is at least the longest frame that either
     /// side takes with its length, and twice each queue, no buffer changes its size after the handshake.
     pub buffer_at_rest: usize,
 }
 
 impl Limits {
-    /// For a microcontroller: frames of 1 KiB, four requests each way.
+    /// For a microcontroller: frames of 1 KiB, four requests and four subscriptions each way, queues of 2 KiB for calls
+    /// and 1 KiB for publications; the buffers of frames are there from the start.
     pub const fn small() -> Self {
         Self {
             max_frame: 1_024,
@@ -151,20 +161,33 @@ impl Default for Limits {
 }
 
 /// How long a connection waits for what.  SPEC §15
+///
+/// Each is between 1 ms and 2³²−1 ms; [`Config::with_timeouts`] checks it.
+///
+/// ```
+/// use std::time::Duration;
+/// use symbolon::Timeouts;
+///
+/// let mut timeouts = Timeouts::default();
+/// assert_eq!(timeouts.silence, Some(Duration::from_secs(30)));
+/// timeouts.silence = Some(Duration::from_secs(3600)); // a sensor that sleeps
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// From the first byte to `accept`, the decision of both applications included.
+    /// From the making of the connection to `accept`, the decision of both applications included; by default 10 s.
+    /// Adapters give the socket as long again when they dial.
     pub handshake: Duration,
-    /// From the first byte of a frame to its last.
+    /// From the first byte of a frame to its last; by default 10 s.
     pub frame: Duration,
-    /// How long this side may be silent; `None` for ever.  It sends a ping after half of it.
+    /// How long this side may be silent, at least 2 ms, by default 30 s; `None` for ever.  It sends a ping after half
+    /// of it, and a peer that hears nothing for all of it probes.
     pub silence: Option<Duration>,
-    /// How long a silent peer has to answer a probe.
+    /// How long a silent peer has to answer a probe; by default 5 s.
     pub probe: Duration,
-    /// How long a handler may work on a request that names no shorter deadline; `None` for ever.
+    /// How long a handler may work on a request that names no shorter deadline, by default 60 s; `None` for ever.
     pub answer: Option<Duration>,
-    /// How long an ending may take: the peer's `close`, and the last bytes.
+    /// How long an ending may take: the peer's `close`, and the last bytes; by default 3 s.
     pub close: Duration,
 }
 

@@ -21,7 +21,7 @@ pub use secret::{ConstantSeed, SecretKey, Seed};
 
 /// A device's own keys: the secret that makes it who it is, and a key for this start of the program.
 ///
-/// Every connection takes a copy of what it needs, so one `Identity` serves all links of a device.
+/// Every connection takes a copy of what it needs, so one `Identity` serves all links of a device. SPEC §5.3
 pub struct Identity {
     secret: SecretKey,
     signing: SigningKey,
@@ -45,6 +45,10 @@ impl Identity {
     /// A new device: a secret that nobody had before.
     ///
     /// It lasts no longer than the program unless [`secret`](Self::secret) is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`EntropyError`]: the operating system gave no randomness.
     #[cfg(feature = "std")]
     pub fn generate() -> Result<Self, EntropyError> {
         Ok(Self::new(&SecretKey::random()?, Seed::random()?))
@@ -58,6 +62,25 @@ impl Identity {
     ///
     /// Where the file system knows no hard links, a crash in the very moment of creation can leave an incomplete file,
     /// which later calls refuse; it holds nothing of worth and may be deleted.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading and writing the file; `InvalidData` where it holds something else; `PermissionDenied` also where
+    /// others can read it; or the operating system gave no randomness.
+    ///
+    /// ```
+    /// use symbolon::{Identity, PeerId};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("symbolon-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let path = folder.join("lamp.key");
+    /// let lamp = Identity::load_or_create(&path)?;
+    /// let written = lamp.peer_id().to_string(); // 64 digits, to be told to others
+    /// let again: PeerId = written.parse()?;
+    /// assert_eq!(again, Identity::load_or_create(&path)?.peer_id()); // the same at each start
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[cfg(feature = "std")]
     pub fn load_or_create(path: impl AsRef<std::path::Path>) -> std::io::Result<Self> {
         let secret = file::load_or_create(path.as_ref())?;

@@ -7,11 +7,17 @@
 //!
 //! # Where to begin
 //!
+//! - **A program without a runtime**: [`blocking`], and `examples/chat.rs`, to be copied.
 //! - **A program on tokio**: the `tokio` module (feature `tokio`), and `examples/home`.
-//! - **A serial line**: [`serial`], which puts a [`Connection`] on it, and another after it.
+//! - **A serial line**: [`blocking::Device::serial`]; below it [`serial`], which puts a [`Connection`] on it, and
+//!   another after it.
 //! - **Anything else**: [`Connection`], the whole protocol without a socket, a clock or a source of randomness,
 //!   and `examples/by_hand.rs`, the loop around it written out.
 //! - **A peer in another language**: [SPEC.md] alone.
+//!
+//! Three pages say what a program may count on: [`guide::outcomes`], what `Ok` of each call means, and whether a
+//! peer may have executed what failed; [`guide::cancellation`], what may be dropped, and what blocks for how long;
+//! [`guide::limits`], what bounds memory, time and threads.
 //!
 //! # The layers
 //!
@@ -20,13 +26,14 @@
 //! ```text
 //!  ┌───────────────────────────────────────────────────────────────┐
 //!  │ your program        messages: Request, Topic, or bare bytes   │
-//!  ├───────────────────────────────────────────────────────────────┤
-//!  │ tokio               Device, Handle, Runner, Listener          │  waits: sockets, tasks, clocks
-//!  ├──────────────────────────────────────────────┬────────────────┤
-//!  │ serial              a line's sessions        │                │
-//!  ├──────────────────────────────────────────────┤                │
-//!  │ Connection          one link to one peer     │ Router, Topics │  never waits, never fails on input
-//!  │   handshake ► session: exchanges, queues     │ one per device │
+//!  ├───────────────────────────────┬───────────────────────────────┤
+//!  │ blocking   Device, Handle,    │ tokio      Device, Handle,    │  waits: sockets, clocks,
+//!  │   Server, SerialLine          │   Listener, Runner            │  threads here, tasks there
+//!  ├───────────────────────────────┴──────────────┬────────────────┤
+//!  │ serial     Line: sessions, one after another │                │  a line has no connections
+//!  ├──────────────────────────────────────────────┤ Router, Topics │
+//!  │ Connection          one link to one peer     │ one per device │  never waits, never fails on input
+//!  │   handshake ► session: exchanges, queues     │                │
 //!  ├──────────────────────┬───────────────────────┴────────────────┤
 //!  │ noise, identity      │ wire: preamble, frame, CBOR messages   │  bytes, keys; no state machine
 //!  ├──────────────────────┴────────────────────────────────────────┤
@@ -40,7 +47,8 @@
 //!   entropy is a [`Seed`].
 //! - Inputs never fail; the connection does: it ends once, with one [`CloseReason`], told last.
 //! - A refused command leaves the connection exactly as it was; [`SendError`] says why.
-//! - Nothing the network sends panics, allocates beyond [`Limits`], or loops.
+//! - Nothing the network sends panics, allocates beyond [`Limits`], or loops; nor does any order of calls, or any jump
+//!   of the clock.
 //! - Every request ends exactly once; nothing published is lost without being counted.
 //! - Who is not let in gets nothing: no event, no method's body decoded.
 //!
@@ -48,7 +56,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `std` (default) | [`Identity::generate`], [`Identity::load_or_create`], [`Seed::random`] |
+//! | `std` (default) | [`blocking`]; [`Identity::generate`], [`Identity::load_or_create`], [`Seed::random`] |
 //! | `tokio` | the adapter for tokio |
 //! | `tracing` | what adapters have to tell, without keys and bodies |
 //! | `test-util` | two devices that meet in memory, for the tests of your program |

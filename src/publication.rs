@@ -22,8 +22,16 @@ pub struct Outgoing<'a> {
 /// ```
 /// use symbolon::Missed;
 ///
-/// let nothing = Missed::default();
-/// assert!(!nothing.is_any());
+/// fn tell(missed: Missed) -> String {
+///     match missed {
+///         Missed::NONE => "all of them".into(),
+///         Missed { count, unknown: false } => format!("all but {count}"),
+///         Missed { count, unknown: true } => format!("all but {count} or more"),
+///     }
+/// }
+/// assert_eq!(tell(Missed::default()), "all of them");
+/// // A publisher that was started anew does not know what came between.
+/// assert_eq!(tell(Missed { count: 0, unknown: true }), "all but 0 or more");
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Missed {

@@ -19,8 +19,10 @@
 //!
 //! # What blocks, and for how long
 //!
-//! Each call that blocks has an end of its own: it is said at each, and in one table in [`guide::cancellation`](crate::guide::cancellation); what
-//! `Ok` means, in [`guide::outcomes`](crate::guide::outcomes); what bounds memory and threads, in [`guide::limits`](crate::guide::limits).
+//! Each call that blocks has an end of its own: it is said at each, and for both adapters in one table in
+//! [`guide::cancellation`](crate::guide::cancellation).  What `Ok` means is in
+//! [`guide::outcomes`](crate::guide::outcomes), what bounds memory and threads in
+//! [`guide::limits`](crate::guide::limits).
 //!
 //! A peer that does not read holds up the thread that writes to it, and nothing else: timers go on, and calls
 //! end by their deadlines.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::link::{Ended, NoAnswer};
 use crate::{BadBody, CloseReason, ConfigError, DeclareError, Failure, RouteError, SendError, Status};
 
-/// Why a call has no reply, and whether the peer may have executed it; see [`guide::outcomes`](crate::guide::outcomes).  SPEC §16.4
+/// Why a call has no reply, and whether the peer may have executed it; see
+/// [`guide::outcomes`](crate::guide::outcomes).  SPEC §16.4
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {

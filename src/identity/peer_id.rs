@@ -38,6 +38,20 @@ impl PeerId {
     }
 
     /// Reads 64 hexadecimal digits, in either case; for constants, otherwise as [`FromStr`].
+    ///
+    /// # Errors
+    ///
+    /// [`ParsePeerIdError`] says what is wrong with the text.
+    ///
+    /// ```
+    /// use symbolon::PeerId;
+    ///
+    /// let id: PeerId = "D75A980182B10AB7D54BFED3C964073A0EE172F3DAA62325AF021A68F707511A".parse()?;
+    /// assert_eq!(id.to_string(), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+    /// assert_eq!(id.short().to_string(), "d75a9801");
+    /// assert!("d75a9801".parse::<PeerId>().is_err());
+    /// # Ok::<(), symbolon::ParsePeerIdError>(())
+    /// ```
     pub const fn parse(text: &str) -> Result<Self, ParsePeerIdError> {
         match decode_hex(text.as_bytes()) {
             Ok(bytes) => Ok(Self(bytes)),

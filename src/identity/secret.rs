@@ -19,6 +19,10 @@ impl SecretKey {
     }
 
     /// A new secret, from the operating system.
+    ///
+    /// # Errors
+    ///
+    /// [`EntropyError`]: it gave no randomness.
     #[cfg(feature = "std")]
     pub fn random() -> Result<Self, EntropyError> {
         random_bytes().map(Self)
@@ -70,6 +74,10 @@ pub struct Seed([u8; KEY_LEN]);
 
 impl Seed {
     /// Takes 32 random bytes; refuses those that are all equal, which is what a generator that never ran returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ConstantSeed`]: they are all equal.
     pub fn new(mut bytes: [u8; KEY_LEN]) -> Result<Self, ConstantSeed> {
         // No early exit: how long this takes must not tell how many leading bytes agree.
         let difference = bytes.iter().fold(0, |all, byte| all | (byte ^ bytes[0]));
@@ -79,6 +87,10 @@ impl Seed {
     }
 
     /// A fresh seed, from the operating system.
+    ///
+    /// # Errors
+    ///
+    /// [`EntropyError`]: it gave no randomness.
     #[cfg(feature = "std")]
     pub fn random() -> Result<Self, EntropyError> {
         random_bytes().map(Self)

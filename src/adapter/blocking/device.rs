@@ -31,7 +31,7 @@ const HANDLERS: usize = 256;
 /// How long a write to a socket may block before the connection looks at its timers.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A handler of this adapter; [`Builder`](super::Builder)'s methods make it of a closure.
+/// A handler of this adapter; [`Builder`]'s methods make it of a closure, and programs need not name it.
 #[derive(Clone)]
 pub struct Handler(pub(super) Arc<dyn Fn(Context, Bytes) -> Reply + Send + Sync>);
 
@@ -42,6 +42,31 @@ impl fmt::Debug for Handler {
 }
 
 /// What a handler knows about the request it serves.
+///
+/// ```
+/// use std::{thread, time::Duration};
+/// use symbolon::{Identity, Status, blocking::Device};
+///
+/// let owner = Identity::generate()?;
+/// let owner_id = owner.peer_id();
+/// let lamp = Device::builder(Identity::generate()?).trust([owner_id]).on_raw("lamp/dim", move |context, _| {
+///     if context.peer() != owner_id {
+///         return Err(Status::DENIED)?; // as `on_for` does, before it decodes the body
+///     }
+///     for _ in 0..100 {
+///         if context.is_cancelled() {
+///             break; // nobody waits: what is returned goes nowhere
+///         }
+///         thread::sleep(Duration::from_millis(1)); // a step of the work
+///     }
+///     Ok("dark".into())
+/// });
+/// # let lamp = lamp.build()?;
+/// # let server = lamp.listen("127.0.0.1:0")?.spawn()?;
+/// # let link = Device::builder(owner).build()?.connect(server.local_addr(), lamp.peer_id())?;
+/// # assert_eq!(link.call_raw("lamp/dim", b"", None)?, b"dark"[..]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Context {
     pub(super) handle: Handle,
@@ -73,7 +98,9 @@ impl Context {
     }
 }
 
-/// A device: cheap to clone, shared by all of its connections.
+/// A device: cheap to clone, shared by all of its connections.  It may dial and listen at the same time.
+///
+/// Dropping it ends nothing: connections that stand go on serving.
 #[derive(Clone)]
 pub struct Device(Arc<Inner>);
 
@@ -86,7 +113,7 @@ struct Inner {
 }
 
 impl Device {
-    /// Begins a device with this identity.
+    /// Begins a device with this identity; [`Builder::build`](super::Builder::build) makes it.
     pub fn builder(identity: Identity) -> Builder {
         Parts::new(identity)
     }
@@ -103,10 +130,12 @@ impl Device {
 
     /// Dials, and waits until both sides have let each other in.  The peer must be exactly this one.
     ///
+    /// It waits at most as long as [`Timeouts::handshake`](crate::Timeouts) says, once for the socket and once for the
+    /// handshake; looking up a host's name takes as long as the operating system takes.
+    ///
     /// # Errors
     ///
-    /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the
-    /// handshake's timeout, once for the socket and once for the handshake.
+    /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the time is up.
     pub fn connect(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
         let handle = self.dial(address, peer)?;
         handle.connected()?;
@@ -131,7 +160,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// That of binding the socket, or of making its thread.
+    /// That of binding the socket.
     pub fn listen(&self, address: impl ToSocketAddrs) -> io::Result<Listener> {
         Listener::bind(self.clone(), address)
     }
@@ -245,7 +274,9 @@ impl Device {
         self.0.base.links_with(peer).map(Handle::new).find(Handle::is_connected)
     }
 
-    /// Publishes to all who have subscribed, on all connections.  Where a topic of the policy
+    /// Publishes to all who have subscribed, on all connections.  SPEC §14
+    ///
+    /// Where a topic of the policy
     /// [`Overflow::Refuse`](crate::Overflow::Refuse) has a subscriber whose queue is full, it waits: at most as
     /// long as [`Builder::call_timeout`](super::Builder::call_timeout) says.
     ///
@@ -255,7 +286,26 @@ impl Device {
     /// # Errors
     ///
     /// [`PublishError`]: the topic was not declared, the body is too long or not encodable, or the queue is
-    /// still full.
+    /// still full.  Nothing was published then, to anybody.
+    ///
+    /// ```
+    /// use minicbor::{Decode, Encode};
+    /// use symbolon::{Identity, Kind, Topic, blocking::Device};
+    ///
+    /// #[derive(Encode, Decode)]
+    /// struct Temperature(#[n(0)] i16);
+    ///
+    /// impl Topic for Temperature {
+    ///     const TOPIC: &'static str = "oven/temperature";
+    ///     const KIND: Kind = Kind::State;
+    /// }
+    ///
+    /// let oven = Device::builder(Identity::generate()?).topic::<Temperature>().build()?;
+    /// let first = oven.publish(&Temperature(180))?;
+    /// let second = oven.publish(&Temperature(181))?; // also where nobody has subscribed: the latest is kept
+    /// assert_eq!(second.sequence, first.sequence + 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
         let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
         self.publish_raw(T::TOPIC, &body)

@@ -45,7 +45,8 @@ impl Handle {
         self.core.stands()
     }
 
-    /// The hash of the handshake: the same at both ends, and at no other connection.
+    /// The hash of the handshake, once there are keys: the same at both ends, and at no other connection.  Good for
+    /// comparing by eye, or for binding another protocol to this connection (Noise, section 11.2).
     pub fn channel_binding(&self) -> Option<[u8; 32]> {
         self.core.look(|state| state.link.connection.channel_binding())
     }
@@ -54,11 +55,37 @@ impl Handle {
     /// [`Builder::call_timeout`](super::Builder::call_timeout) says.
     ///
     /// `Ok` means that the peer's handler has run and given this reply.  Where the queue is full, or as many
-    /// calls are open as the peer takes, it waits for its turn within the same time.
+    /// calls are open as the peer takes, it waits for its turn within the same time.  SPEC §10
     ///
     /// # Errors
     ///
     /// [`CallError`] says whether the peer may have executed it.
+    ///
+    /// ```
+    /// use minicbor::{Decode, Encode};
+    /// use symbolon::{Identity, Request, Status, blocking::{CallError, Device}};
+    ///
+    /// #[derive(Encode, Decode)]
+    /// struct Dim(#[n(0)] u8);
+    ///
+    /// impl Request for Dim {
+    ///     const METHOD: &'static str = "lamp/dim";
+    ///     type Reply = u8; // how bright it is now
+    /// }
+    ///
+    /// # let phone = Device::builder(Identity::generate()?).build()?;
+    /// let lamp = Device::builder(Identity::generate()?).trust([phone.peer_id()]);
+    /// let lamp = lamp.on(|_, Dim(percent)| if percent <= 100 { Ok(percent) } else { Err(Status::new(300))? }).build()?;
+    /// # let server = lamp.listen("127.0.0.1:0")?.spawn()?;
+    /// # let address = server.local_addr();
+    /// let link = phone.connect(address, lamp.peer_id())?;
+    /// assert_eq!(link.call(&Dim(40))?, 40);
+    /// match link.call(&Dim(140)) {
+    ///     Err(CallError::Status(status, _)) => assert_eq!(status.number(), 300), // the lamp's own
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn call<R: Request>(&self, request: &R) -> Result<R::Reply, CallError> {
         self.call_timeout(request, self.device().base().call_timeout)
     }
@@ -74,11 +101,12 @@ impl Handle {
         Ok(crate::from_bytes(&reply)?)
     }
 
-    /// As [`call`](Self::call), with bare bytes; without a timeout it waits for as long as the peer does.
+    /// As [`call`](Self::call), with bare bytes; without a timeout it waits for as long as the peer does.  A reply
+    /// of another status than OK is an error that carries its bytes.
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call).
+    /// As [`call`](Self::call), but for `BadBody`.
     pub fn call_raw(&self, method: &str, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError> {
         let until = timeout.map(|timeout| self.device().now() + timeout);
         let left = |now| until.map(|until| until.saturating_since(now));
@@ -112,20 +140,60 @@ impl Handle {
     /// Subscribes to a topic of the peer, and waits until the peer has accepted: at most as long as
     /// [`Builder::call_timeout`](super::Builder::call_timeout) says.
     ///
-    /// `Ok` means that the subscription stands: what is published from now on arrives, or is counted.
+    /// `Ok` means that the subscription stands: what is published from now on arrives, or is counted.  Of a
+    /// [`State`](crate::Kind::State) the latest value comes first.  The topic need not exist yet.  SPEC §14
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`].
+    /// [`SubscribeError`]: the subscription does not stand.
+    ///
+    /// ```
+    /// use minicbor::{Decode, Encode};
+    /// use symbolon::{Identity, Kind, Topic, blocking::Device};
+    ///
+    /// #[derive(Debug, PartialEq, Encode, Decode)]
+    /// struct Temperature(#[n(0)] i16);
+    ///
+    /// impl Topic for Temperature {
+    ///     const TOPIC: &'static str = "oven/temperature";
+    ///     const KIND: Kind = Kind::State;
+    /// }
+    ///
+    /// # let phone = Device::builder(Identity::generate()?).build()?;
+    /// let oven = Device::builder(Identity::generate()?).trust([phone.peer_id()]).topic::<Temperature>().build()?;
+    /// # let server = oven.listen("127.0.0.1:0")?.spawn()?;
+    /// # let address = server.local_addr();
+    /// oven.publish(&Temperature(180))?;
+    /// let link = phone.connect(address, oven.peer_id())?;
+    /// let mut temperatures = link.subscribe::<Temperature>()?;
+    /// assert_eq!(temperatures.next(), Some(Ok(Temperature(180))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn subscribe<T: Topic>(&self) -> Result<Subscription<T>, SubscribeError> {
         Ok(Subscription::new(self.subscribe_raw(T::TOPIC, SubscribeOptions::default())?))
     }
 
-    /// Subscribes to all topics that `filter` matches, with bare bytes.
+    /// Subscribes to all topics that `filter` matches, with bare bytes: `+` stands for one level, `#` at the end for
+    /// the rest.  SPEC §13
     ///
     /// # Errors
     ///
     /// As [`subscribe`](Self::subscribe).
+    ///
+    /// ```
+    /// # use symbolon::{Identity, Kind, blocking::{Device, SubscribeOptions}};
+    /// # let phone = Device::builder(Identity::generate()?).build()?;
+    /// # let oven = Device::builder(Identity::generate()?).trust([phone.peer_id()]);
+    /// # let oven = oven.topic_raw("oven/door", Kind::State).build()?;
+    /// # let server = oven.listen("127.0.0.1:0")?.spawn()?;
+    /// # let link = phone.connect(server.local_addr(), oven.peer_id())?;
+    /// let mut all = link.subscribe_raw("oven/#", SubscribeOptions::default())?;
+    /// oven.publish_raw("oven/door", b"open")?;
+    /// let delivery = all.next().ok_or("the oven has gone")?;
+    /// assert_eq!(delivery.missed.count, 0);
+    /// assert_eq!(delivery.publication.map(|publication| publication.topic).as_deref(), Some("oven/door"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn subscribe_raw(
         &self,
         filter: &str,
@@ -167,7 +235,10 @@ impl Handle {
 
     /// Ends the connection without losing anything: takes no more requests, waits for those that are open, in
     /// both directions, and closes.  Subscriptions end at once.  What is still open after
-    /// [`Timeouts::close`](crate::Timeouts::close) is given up.  A socket is shut down then.
+    /// [`Timeouts::close`](crate::Timeouts::close) is given up, and the peer's own `close` is waited for as long again.
+    /// A socket is shut down then.  SPEC §16.1, §16.2
+    ///
+    /// `Local(OK)` means that the peer has had all that was sent; with any other reason nobody knows.
     pub fn close(&self) -> CloseReason {
         self.core.retire(Status::OK);
         self.closed()

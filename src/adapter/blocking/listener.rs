@@ -24,9 +24,27 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
 /// Accepts TCP connections for a device; made by [`Device::listen`].
 ///
-/// Each connection has two threads, so there is a limit to how many are served at once.  Handshakes run beside
-/// each other, and have a limit of their own.  Of those that come beyond either, as many as handshakes may be
+/// Each connection has two threads, so there is a limit to how many are served at once: 256.  Handshakes run beside
+/// each other, and have a limit of their own: 64.  Of those that come beyond either, as many as handshakes may be
 /// on their way are told *busy*, and the rest are dropped.
+///
+/// ```
+/// use std::thread;
+/// use symbolon::{Identity, blocking::Device};
+///
+/// let phone = Device::builder(Identity::generate()?).build()?;
+/// let lamp = Device::builder(Identity::generate()?).trust([phone.peer_id()]).build()?;
+/// let server = lamp.listen("127.0.0.1:0")?.with_connections(8).with_handshakes(2).spawn()?;
+/// let address = server.local_addr();
+///
+/// let link = phone.connect(address, lamp.peer_id())?;
+/// let visitor = server.accept().ok_or("the server has ended")?; // served anyway; the handle is to call back
+/// assert_eq!(visitor.peer(), Some(phone.peer_id()));
+///
+/// drop(server); // accepts no more; the connection goes on
+/// assert!(link.is_connected());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Listener {
     device: Device,
     socket: TcpListener,
@@ -70,7 +88,7 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Accepts for ever, in this thread.
+    /// Accepts for ever, in this thread.  It never returns, so it is for programs that do nothing else there.
     pub fn serve(self) {
         self.run(&AtomicBool::new(false), None);
     }

@@ -78,6 +78,33 @@ impl fmt::Debug for RawSubscription {
 /// A subscription: an iterator over values, and gaps between them, that blocks, and ends with the subscription.
 ///
 /// Dropped, it is cancelled.
+///
+/// ```
+/// # use minicbor::{Decode, Encode};
+/// use std::{sync::mpsc::RecvTimeoutError, time::Duration};
+/// use symbolon::{Kind, Overflow, Topic, blocking::{Gap, Subscription}};
+///
+/// #[derive(Encode, Decode)]
+/// struct Knock(#[n(0)] u32);
+///
+/// impl Topic for Knock {
+///     const TOPIC: &'static str = "door/knock";
+///     const KIND: Kind = Kind::Event { depth: 16, overflow: Overflow::DropOldest };
+/// }
+///
+/// fn listen(mut knocks: Subscription<Knock>) {
+///     loop {
+///         match knocks.recv_timeout(Duration::from_secs(60)) {
+///             Ok(Ok(Knock(times))) => println!("{times} times"),
+///             Ok(Err(Gap::Missed(missed))) => println!("and {} that were missed", missed.count),
+///             Ok(Err(gap)) => println!("{gap}"),
+///             Err(RecvTimeoutError::Timeout) => println!("nobody, for a minute"),
+///             Err(RecvTimeoutError::Disconnected) => break,
+///         }
+///     }
+///     println!("it is over: {:?}", knocks.ended());
+/// }
+/// ```
 pub struct Subscription<T> {
     raw: RawSubscription,
     values: Values<T>,

@@ -26,7 +26,7 @@ use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishErro
 
 pub(super) type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
-/// A handler of this adapter; [`Builder`](super::Builder)'s methods make it of a closure.
+/// A handler of this adapter; [`Builder`]'s methods make it of a closure, and programs need not name it.
 #[derive(Clone)]
 pub struct Handler(pub(super) Arc<dyn Fn(Context, Bytes) -> Handling + Send + Sync>);
 
@@ -37,6 +37,30 @@ impl fmt::Debug for Handler {
 }
 
 /// What a handler knows about the request it serves.
+///
+/// ```
+/// use minicbor::{Decode, Encode};
+/// use symbolon::{Identity, Request, Status, tokio::{BuildError, Device}};
+///
+/// #[derive(Encode, Decode)]
+/// struct Ring;
+///
+/// impl Request for Ring {
+///     const METHOD: &'static str = "bell/ring";
+///     type Reply = ();
+/// }
+///
+/// // A handler may call back, on the connection that it serves.
+/// fn bell(identity: Identity) -> Result<Device, BuildError> {
+///     Device::builder(identity)
+///         .on_raw("bell/push", |context, _| async move {
+///             let left = context.time_left().unwrap_or_default();
+///             context.handle().call_timeout(&Ring, left / 2).await.map_err(|_| Status::FAILED)?;
+///             Ok(context.peer().short().to_string().into())
+///         })
+///         .build()
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Context {
     pub(super) handle: Handle,
@@ -62,7 +86,9 @@ impl Context {
     }
 }
 
-/// A device: cheap to clone, shared by all of its connections.
+/// A device: cheap to clone, shared by all of its connections.  It may dial and listen at the same time.
+///
+/// Dropping it ends nothing: connections that stand go on serving.
 #[derive(Clone)]
 pub struct Device(Arc<Inner>);
 
@@ -75,7 +101,7 @@ struct Inner {
 }
 
 impl Device {
-    /// Begins a device with this identity.
+    /// Begins a device with this identity; [`Builder::build`](super::Builder::build) makes it.
     pub fn builder(identity: Identity) -> Builder {
         Parts::new(identity)
     }
@@ -141,11 +167,29 @@ impl Device {
 
     /// A connection over any byte stream.  Nothing happens until the runner runs.
     ///
-    /// As responder use [`Admission::Ask`] to have [`Builder::admit`](super::Builder::admit) or [`Builder::trust`](super::Builder::trust) decide.
+    /// As responder use [`Admission::Ask`] to have [`Builder::admit`](super::Builder::admit) or
+    /// [`Builder::trust`](super::Builder::trust) decide.
     ///
     /// # Errors
     ///
     /// The operating system gives no randomness.
+    ///
+    /// ```
+    /// use symbolon::{Admission, Identity, Role, tokio::Device};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let phone = Device::builder(Identity::generate()?).build()?;
+    /// let lamp = Device::builder(Identity::generate()?).trust([phone.peer_id()]).build()?;
+    /// let (here, there) = tokio::io::duplex(1024); // or a pipe, a serial port, a stream of another protocol
+    /// let (link, runner) = phone.attach(here, Role::Initiator, Admission::expect(lamp.peer_id()))?;
+    /// let (_, other) = lamp.attach(there, Role::Responder, Admission::Ask)?;
+    /// tokio::spawn(runner.run());
+    /// tokio::spawn(other.run());
+    /// link.connected().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn attach<S>(&self, stream: S, role: Role, admission: Admission) -> io::Result<(Handle, Runner)>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -177,18 +221,42 @@ impl Device {
     }
 
     /// Publishes to all who have subscribed, on all connections; waits where a topic of the policy
-    /// [`Overflow::Refuse`](crate::Overflow::Refuse) has a subscriber whose queue is full.
+    /// [`Overflow::Refuse`](crate::Overflow::Refuse) has a subscriber whose queue is full, for as long as that is so.
+    /// SPEC §14
     ///
     /// `Ok` means that it is queued for each subscriber that has room for it and takes frames of its length; the
     /// others are told that they missed it.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]: the topic was not declared, or the body is too long or not encodable.
+    /// [`PublishError`]: the topic was not declared, or the body is too long or not encodable.  Nothing was
+    /// published then, to anybody.
     ///
     /// # Cancel safety
     ///
     /// Dropped while it waits, it has not published.
+    ///
+    /// ```
+    /// use minicbor::{Decode, Encode};
+    /// use symbolon::{Identity, Kind, Topic, tokio::Device};
+    ///
+    /// #[derive(Encode, Decode)]
+    /// struct Temperature(#[n(0)] i16);
+    ///
+    /// impl Topic for Temperature {
+    ///     const TOPIC: &'static str = "oven/temperature";
+    ///     const KIND: Kind = Kind::State;
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let oven = Device::builder(Identity::generate()?).topic::<Temperature>().build()?;
+    /// let first = oven.publish(&Temperature(180)).await?;
+    /// let second = oven.publish(&Temperature(181)).await?; // also where nobody has subscribed: the latest is kept
+    /// assert_eq!(second.sequence, first.sequence + 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
         let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
         self.publish_raw(T::TOPIC, &body).await

@@ -48,7 +48,8 @@ impl Handle {
         self.core.look(|state| state.link.connection.is_connected())
     }
 
-    /// The hash of the handshake: the same at both ends, and at no other connection.
+    /// The hash of the handshake, once there are keys: the same at both ends, and at no other connection.  Good for
+    /// comparing by eye, or for binding another protocol to this connection (Noise, section 11.2).
     pub fn channel_binding(&self) -> Option<[u8; 32]> {
         self.core.look(|state| state.link.connection.channel_binding())
     }
@@ -57,7 +58,7 @@ impl Handle {
     /// [`Builder::call_timeout`](super::Builder::call_timeout) says.
     ///
     /// `Ok` means that the peer's handler has run and given this reply.  Where the queue is full, or as many
-    /// calls are open as the peer takes, it waits for its turn within the same time.
+    /// calls are open as the peer takes, it waits for its turn within the same time.  SPEC §10
     ///
     /// # Errors
     ///
@@ -66,6 +67,39 @@ impl Handle {
     /// # Cancel safety
     ///
     /// Dropped, it is cancelled on the wire; the peer may have executed it.
+    ///
+    /// ```
+    /// use minicbor::{Decode, Encode};
+    /// use symbolon::{Identity, Request, Status, tokio::{CallError, Device}};
+    ///
+    /// #[derive(Encode, Decode)]
+    /// struct Dim(#[n(0)] u8);
+    ///
+    /// impl Request for Dim {
+    ///     const METHOD: &'static str = "lamp/dim";
+    ///     type Reply = u8; // how bright it is now
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let phone = Device::builder(Identity::generate()?).build()?;
+    /// let lamp = Device::builder(Identity::generate()?).trust([phone.peer_id()]);
+    /// let lamp = lamp.on(|_, Dim(percent)| async move {
+    ///     if percent <= 100 { Ok(percent) } else { Err(Status::new(300))? }
+    /// });
+    /// # let lamp = lamp.build()?;
+    /// # let listener = lamp.listen("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(listener.serve());
+    /// let link = phone.connect(address, lamp.peer_id()).await?;
+    /// assert_eq!(link.call(&Dim(40)).await?, 40);
+    /// match link.call(&Dim(140)).await {
+    ///     Err(CallError::Status(status, _)) => assert_eq!(status.number(), 300), // the lamp's own
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn call<R: Request>(&self, request: &R) -> Result<R::Reply, CallError> {
         self.call_timeout(request, self.device().base().call_timeout).await
     }
@@ -89,11 +123,12 @@ impl Handle {
         Ok(crate::from_bytes(&reply)?)
     }
 
-    /// As [`call`](Self::call), with bare bytes; without a timeout it waits for as long as the peer does.
+    /// As [`call`](Self::call), with bare bytes; without a timeout it waits for as long as the peer does.  A reply
+    /// of another status than OK is an error that carries its bytes.
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call).
+    /// As [`call`](Self::call), but for `BadBody`.
     ///
     /// # Cancel safety
     ///
@@ -147,20 +182,49 @@ impl Handle {
     /// Subscribes to a topic of the peer, and waits until the peer has accepted: at most as long as
     /// [`Builder::call_timeout`](super::Builder::call_timeout) says.
     ///
-    /// `Ok` means that the subscription stands: what is published from now on arrives, or is counted.
+    /// `Ok` means that the subscription stands: what is published from now on arrives, or is counted.  Of a
+    /// [`State`](crate::Kind::State) the latest value comes first.  The topic need not exist yet.  SPEC §14
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`].
+    /// [`SubscribeError`]: the subscription does not stand.
     ///
     /// # Cancel safety
     ///
     /// Dropped, the subscription is cancelled.
+    ///
+    /// ```
+    /// use minicbor::{Decode, Encode};
+    /// use symbolon::{Identity, Kind, Topic, tokio::Device};
+    ///
+    /// #[derive(Debug, PartialEq, Encode, Decode)]
+    /// struct Temperature(#[n(0)] i16);
+    ///
+    /// impl Topic for Temperature {
+    ///     const TOPIC: &'static str = "oven/temperature";
+    ///     const KIND: Kind = Kind::State;
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let phone = Device::builder(Identity::generate()?).build()?;
+    /// let oven = Device::builder(Identity::generate()?).trust([phone.peer_id()]).topic::<Temperature>().build()?;
+    /// # let listener = oven.listen("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(listener.serve());
+    /// oven.publish(&Temperature(180)).await?;
+    /// let link = phone.connect(address, oven.peer_id()).await?;
+    /// let mut temperatures = link.subscribe::<Temperature>().await?; // a stream as well
+    /// assert_eq!(temperatures.next().await, Some(Ok(Temperature(180))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn subscribe<T: Topic>(&self) -> Result<Subscription<T>, SubscribeError> {
         Ok(Subscription::new(self.subscribe_raw(T::TOPIC, SubscribeOptions::default()).await?))
     }
 
-    /// Subscribes to all topics that `filter` matches, with bare bytes.
+    /// Subscribes to all topics that `filter` matches, with bare bytes: `+` stands for one level, `#` at the end for
+    /// the rest.  SPEC §13
     ///
     /// # Errors
     ///
@@ -185,7 +249,7 @@ impl Handle {
         time::timeout(within, standing).await.unwrap_or(Err(SubscribeError::TimedOut))
     }
 
-    /// Waits until both sides have let each other in.
+    /// Waits until both sides have let each other in; the handshake's timeout bounds it while the runner runs.
     ///
     /// # Errors
     ///
@@ -218,7 +282,10 @@ impl Handle {
 
     /// Ends the connection without losing anything: takes no more requests, waits for those that are open, in
     /// both directions, and closes.  Subscriptions end at once.  What is still open after
-    /// [`Timeouts::close`](crate::Timeouts::close) is given up.
+    /// [`Timeouts::close`](crate::Timeouts::close) is given up, and the peer's own `close` is waited for as long again.
+    /// SPEC §16.1, §16.2
+    ///
+    /// `Local(OK)` means that the peer has had all that was sent; with any other reason nobody knows.
     ///
     /// # Cancel safety
     ///

@@ -27,8 +27,27 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 /// Accepts TCP connections for a device; made by [`Device::listen`].
 ///
 /// It works while [`accept`](Self::accept) or [`serve`](Self::serve) is awaited.  Handshakes run beside each
-/// other; of those that come while as many are on their way as may be, as many again are told *busy*, and the
-/// rest are dropped.
+/// other, 64 at most; of those that come while as many are on their way as may be, as many again are told *busy*, and
+/// the rest are dropped.  There is no limit to how many connections are served: whoever is let in is trusted that far.
+///
+/// ```
+/// use symbolon::{Identity, tokio::Device};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let phone = Device::builder(Identity::generate()?).build()?;
+/// let lamp = Device::builder(Identity::generate()?).trust([phone.peer_id()]).build()?;
+/// let mut listener = lamp.listen("127.0.0.1:0").await?.with_handshakes(2);
+/// let address = listener.local_addr()?;
+///
+/// let dialling = phone.connect(address, lamp.peer_id());
+/// let (link, visitor) = tokio::join!(dialling, listener.accept());
+/// assert_eq!(visitor?.peer(), Some(phone.peer_id()));
+/// drop(listener); // accepts no more; the connection goes on
+/// assert!(link?.is_connected());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Listener {
     device: Device,
     socket: TcpListener,

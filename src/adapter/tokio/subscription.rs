@@ -84,6 +84,34 @@ impl fmt::Debug for RawSubscription {
 /// A subscription: a stream of values, and of gaps between them, that ends with the subscription.
 ///
 /// Dropped, it is cancelled.
+///
+/// ```
+/// # use minicbor::{Decode, Encode};
+/// use std::time::Duration;
+/// use symbolon::{Kind, Overflow, Topic, tokio::{Gap, Subscription}};
+///
+/// #[derive(Encode, Decode)]
+/// struct Knock(#[n(0)] u32);
+///
+/// impl Topic for Knock {
+///     const TOPIC: &'static str = "door/knock";
+///     const KIND: Kind = Kind::Event { depth: 16, overflow: Overflow::DropOldest };
+/// }
+///
+/// async fn listen(mut knocks: Subscription<Knock>) {
+///     loop {
+///         // Dropping the wait for the next item loses nothing.
+///         match tokio::time::timeout(Duration::from_secs(60), knocks.next()).await {
+///             Ok(Some(Ok(Knock(times)))) => println!("{times} times"),
+///             Ok(Some(Err(Gap::Missed(missed)))) => println!("and {} that were missed", missed.count),
+///             Ok(Some(Err(gap))) => println!("{gap}"),
+///             Err(_) => println!("nobody, for a minute"),
+///             Ok(None) => break,
+///         }
+///     }
+///     println!("it is over: {:?}", knocks.ended());
+/// }
+/// ```
 pub struct Subscription<T> {
     raw: RawSubscription,
     values: Values<T>,

@@ -28,6 +28,20 @@ pub struct Meeting {
 /// # Cancel safety
 ///
 /// Dropped, the connection may come about, and is served.
+///
+/// ```
+/// use symbolon::{Identity, tokio::{Device, Meeting, meet}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let phone = Device::builder(Identity::generate()?).build()?;
+/// let lamp = Device::builder(Identity::generate()?).trust([phone.peer_id()]);
+/// let lamp = lamp.on_raw("lamp/set", |_, state| async move { Ok(state) }).build()?;
+/// let Meeting { initiator, .. } = meet(&phone, &lamp, 64 * 1024).await?;
+/// assert_eq!(initiator.call_raw("lamp/set", b"on", None).await?, b"on"[..]);
+/// # Ok(())
+/// # }
+/// ```
 pub async fn meet(initiator: &Device, responder: &Device, capacity: usize) -> Result<Meeting, ConnectError> {
     if capacity == 0 {
         return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
