@@ -120,6 +120,8 @@ pub(crate) struct Link<H> {
     pub(crate) connected: bool,
     retiring: Option<Retiring>,
     pub(crate) closed: Option<CloseReason>,
+    /// Its last bytes have been written, or given up.
+    finished: bool,
 }
 
 impl<H: Clone> Link<H> {
@@ -141,6 +143,7 @@ impl<H: Clone> Link<H> {
             connected: false,
             retiring: None,
             closed: None,
+            finished: false,
         }
     }
 

@@ -286,3 +286,26 @@ async fn a_stream_that_ends_in_the_handshake_fails_it() {
     assert_eq!(soon(handle.connected()).await, Err(CloseReason::Truncated));
     assert_eq!(soon(runner).await.unwrap(), CloseReason::Truncated);
 }
+
+/// Whoever waits for the end may leave then: the answer to the peer's `close` is on its way.
+#[test]
+fn a_program_that_leaves_behind_closed_cuts_nothing_off() {
+    let caller = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    for _ in 0..20 {
+        let leaver = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dialled = leaver.block_on(async { device(2) });
+        let listener = leaver.block_on(dialled.listen("127.0.0.1:0")).unwrap();
+        let (address, id) = (listener.local_addr().unwrap(), dialled.peer_id());
+        let closing = caller.spawn(async move {
+            let handle = device(1).connect(address, id).await.unwrap();
+            handle.close().await
+        });
+        leaver.block_on(async {
+            let mut listener = listener;
+            let handle = listener.accept().await.unwrap();
+            assert_eq!(soon(handle.closed()).await, CloseReason::Remote(Status::OK));
+        });
+        drop(leaver);
+        assert_eq!(caller.block_on(soon(closing)).unwrap(), CloseReason::Local(Status::OK));
+    }
+}

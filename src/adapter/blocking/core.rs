@@ -16,7 +16,7 @@ use super::handling;
 use super::permit::Door;
 use super::signal::{Parker, Signal};
 use crate::adapter::base::Accepted;
-use crate::adapter::guard::Locked;
+use crate::adapter::guard::{Locked, Place};
 use crate::adapter::link::{Incoming, Link, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, Status, TimedOut};
@@ -60,10 +60,6 @@ pub(super) struct State {
     door: Door,
     /// The reader has met the end of the stream.
     pub(super) drained: bool,
-    /// The writer has met the end of the connection.
-    finished: bool,
-    /// Who waits for that.
-    watcher: Option<Waker>,
 }
 
 /// Where in the stream the writer is; there it may be held up by a peer that does not read.
@@ -91,8 +87,6 @@ impl Core {
             told: false,
             door,
             drained: false,
-            finished: false,
-            watcher: None,
         };
         Self { device, state: Mutex::new(state), writer, carrier }
     }
@@ -262,16 +256,16 @@ impl Core {
 
     /// Waits until the writer is done, and lets time pass for it: it may be held up in its last bytes.
     pub(super) fn watch_writer(self: &Arc<Self>) {
-        self.wait(None, |state, _, waker| {
-            state.watcher = Some(waker.clone());
-            state.finished.then_some(())
-        });
+        let mut place = Place::beside(&**self);
+        self.wait(None, |state, _, waker| state.link.poll_finished(&mut place.number, waker));
     }
 
     /// Lets time pass, in a thread that waits for something else.
     pub(super) fn tick(self: &Arc<Self>) {
         if self.turn(|state, now| state.is_writer_stuck(now)) {
             self.hang_up(Shutdown::Both);
+            // Where that does not free the writer, nobody need wait for it.
+            self.look(|state| state.link.finish());
         }
         if matches!(self.carrier, Carrier::Line) {
             self.writer.give();
@@ -313,15 +307,14 @@ impl Core {
     /// Once the connection has ended: nothing of it stays with the device, and its handlers are told.
     pub(super) fn finish(self: &Arc<Self>, reason: CloseReason) {
         let (id, peer, running) = self.look(|state| {
-            state.finished = true;
-            let link = &mut state.link;
-            link.woken.extend(state.watcher.take());
+            let link = &state.link;
             (link.id, link.connection.peer(), mem::take(&mut state.running))
         });
         running.into_values().for_each(|stop| stop.store(true, Ordering::Relaxed));
         self.device.base().on_closed(peer, id, Arc::as_ptr(self));
         self.device.on_drained();
         trace::closed(peer, reason);
+        self.look(|state| state.link.finish());
     }
 
     /// Ends a connection whose threads could not be made.

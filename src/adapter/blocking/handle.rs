@@ -224,13 +224,13 @@ impl Handle {
         self.wait_for(|link| link.connection.is_open())
     }
 
-    /// Waits until the connection has ended, and says why.
+    /// Waits until the connection has ended and its last bytes are written or given up, and says why.
     pub fn closed(&self) -> CloseReason {
-        match self.wait_for(|_| false) {
-            Err(reason) => reason,
-            // Cannot be: nothing else is waited for.
-            Ok(()) => CloseReason::Truncated,
-        }
+        let mut place = Place::beside(&*self.core);
+        let waited =
+            self.core.wait(None, |state, _, waker| state.link.poll_finished(&mut place.number, waker));
+        // Without a limit it ends only by having something.
+        waited.unwrap_or(CloseReason::Truncated)
     }
 
     /// Ends the connection without losing anything: takes no more requests, waits for those that are open, in

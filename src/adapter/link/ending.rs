@@ -1,5 +1,6 @@
 //! How a link ends: at once, or once nothing is open any more.
 
+use std::task::Waker;
 use std::time::Duration;
 
 use super::{Link, Owed, Shared, lock};
@@ -55,6 +56,22 @@ impl<H: Clone> Link<H> {
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let until = self.retiring.map(|retiring| retiring.until);
         self.connection.poll_timeout().into_iter().chain(until).min()
+    }
+
+    /// Once the last bytes have been written, or given up: whoever waits for the end may go now, and the program
+    /// with it.
+    pub(crate) fn finish(&mut self) {
+        self.finished = true;
+        self.watchers.wake_all(&mut self.woken);
+    }
+
+    /// Why the link has ended, once it is finished; until then `waker` is kept.
+    pub(crate) fn poll_finished(&mut self, place: &mut Option<u64>, waker: &Waker) -> Option<CloseReason> {
+        let ended = self.closed.filter(|_| self.finished);
+        if ended.is_none() {
+            self.watchers.wait(place, waker);
+        }
+        ended
     }
 
     pub(super) fn end_served(&mut self, shared: &Shared<H>, id: ExchangeId, status: Status) {

@@ -267,17 +267,20 @@ impl Handle {
         self.wait_for(|link| link.connection.is_open()).await
     }
 
-    /// Waits until the connection has ended, and says why.
+    /// Waits until the connection has ended and its last bytes are written or given up, and says why.
     ///
     /// # Cancel safety
     ///
     /// Dropped, nothing happens.
     pub async fn closed(&self) -> CloseReason {
-        match self.wait_for(|_| false).await {
-            Err(reason) => reason,
-            // Cannot be: nothing else is waited for.
-            Ok(()) => CloseReason::Truncated,
-        }
+        let mut place = Place::beside(&*self.core);
+        poll_fn(|task| {
+            self.core.look(|state| {
+                let ended = state.link.poll_finished(&mut place.number, task.waker());
+                ended.map_or(Poll::Pending, Poll::Ready)
+            })
+        })
+        .await
     }
 
     /// Ends the connection without losing anything: takes no more requests, waits for those that are open, in

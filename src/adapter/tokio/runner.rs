@@ -432,6 +432,7 @@ impl Runner {
         if let Some(reason) = reason {
             trace::closed(peer, reason);
         }
+        self.core.look(|state| state.link.finish());
     }
 }
 
