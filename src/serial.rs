@@ -122,6 +122,8 @@ struct Slot<S> {
     message_1: Option<[u8; 32]>,
     /// Initiator: the other side's offer, whose message 1 is still to come.  SER-5
     rival: Option<[u8; PREAMBLE_LEN]>,
+    /// Initiator: the other side dials as well, and is to answer this one.  SER-5
+    contested: bool,
     /// When it was begun, or last took a packet.
     heard: Instant,
 }
@@ -347,7 +349,10 @@ impl<S: Session> Line<S> {
         }
         let Some(slot) = &mut self.candidate else { return Routed::Dropped };
         match slot.session.with(|connection| connection.handle_frame(now, packet)) {
-            Fate::Taken => return slot.note(Fate::Taken, now),
+            Fate::Taken => {
+                slot.rival = None;
+                return slot.note(Fate::Taken, now);
+            }
             // While it decides nothing that matters is for it, SER-12.
             Fate::Blocked | Fate::Foreign => {}
         }
@@ -357,8 +362,12 @@ impl<S: Session> Line<S> {
             return Routed::Dropped;
         };
         slot.rival = None;
-        // SER-5: where both are equal, this is what this side sent itself.
-        if packet[frame::LENGTH_PREFIX..] >= own[..] {
+        let rivals = &packet[frame::LENGTH_PREFIX..];
+        // SER-5: where both are equal, this is what this side sent itself.  An offer behind message 2 says that the
+        // other side has given this handshake up.
+        let stays = slot.session.with(|connection| connection.awaits_message(2)) && *rivals > own[..];
+        slot.contested |= stays;
+        if stays || *rivals == own[..] {
             return Routed::Dropped;
         }
         let packet = *packet;
@@ -386,7 +395,8 @@ impl<S: Session> Line<S> {
 
     /// Puts a session into the candidate's place.
     fn nominate(&mut self, session: S, message_1: Option<[u8; 32]>) {
-        let slot = Slot { session, introduced: false, message_1, rival: None, heard: self.clock };
+        let slot =
+            Slot { session, introduced: false, message_1, rival: None, contested: false, heard: self.clock };
         if let Some(earlier) = self.candidate.replace(slot) {
             self.retire(earlier);
         }
@@ -404,6 +414,13 @@ impl<S: Session> Line<S> {
         if let Some(slot) = self.candidate.take_if(admitted)
             && let Some(earlier) = self.running.replace(slot)
         {
+            self.retire(earlier);
+        }
+        let lost = |slot: &mut Slot<S>| slot.session.with(|connection| connection.has_lost_frames());
+        if self.candidate.as_mut().is_some_and(lost)
+            && let Some(earlier) = self.running.take()
+        {
+            // SER-4: the other side has accepted the candidate, and dropped this one.
             self.retire(earlier);
         }
         let finished = |slot: &mut Slot<S>| slot.session.with(|connection| connection.is_finished());

@@ -330,6 +330,17 @@ impl Handshake {
         matches!(self.step, Step::Preamble | Step::Message2) && self.magic_matches(preamble)
     }
 
+    /// On a line: whether this Noise message, by its number, is the one that is awaited.
+    pub(crate) fn awaits_message(&self, number: u8) -> bool {
+        match self.step {
+            Step::Preamble => number == if self.role.is_initiator() { 2 } else { 1 },
+            Step::Message1 => number == 1,
+            Step::Message2 => number == 2,
+            Step::Message3 => number == 3,
+            Step::Deciding => false,
+        }
+    }
+
     /// On a line: whether a Noise message of this length can be the one that is awaited.  SPEC §19.2 SER-9
     pub(crate) fn takes_length(&self, len: usize) -> bool {
         let least = match self.step {

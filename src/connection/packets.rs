@@ -100,6 +100,16 @@ impl Connection {
         self.is_deciding() || self.has_keys()
     }
 
+    /// Whether this message of the handshake, by its number, is awaited.
+    pub(crate) fn awaits_message(&self, number: u8) -> bool {
+        matches!(&self.state, State::Handshake(handshake) if handshake.awaits_message(number))
+    }
+
+    /// Whether it ended because frames were lost.  SER-4
+    pub(crate) fn has_lost_frames(&self) -> bool {
+        matches!(self.ending, Some(CloseReason::FramesLost(_)))
+    }
+
     /// Initiator, before message 2: its message 1.
     pub(crate) fn message_1(&self) -> Option<[u8; 32]> {
         let State::Handshake(handshake) = &self.state else { return None };

@@ -39,14 +39,23 @@ impl Redial {
             return false;
         }
         let mut since = self.dialled;
+        let mut least = Duration::ZERO;
         if let Some(slot) = &mut line.candidate {
             if slot.session.with(|connection| connection.awaits_decision()) {
                 return false;
             }
+            if slot.contested {
+                // Whoever is to answer is there: the packets were lost.
+                self.tries = self.tries.min(1);
+            }
+            if slot.session.with(|connection| connection.awaits_message(3)) {
+                // It is the other side that repeats.
+                least = Self::LONGEST;
+            }
             since = since.max(Some(slot.heard));
         }
         // Also where a session ended at once, so that two sides that do not agree do not dial without end.
-        let due = since.map_or(now, |since| since + self.wait());
+        let due = since.map_or(now, |since| since + self.wait().max(least));
         if due > now {
             self.due = Some(due);
             return false;

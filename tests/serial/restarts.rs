@@ -91,3 +91,19 @@ fn over_and_over() {
     recovers(&mut world, Duration::from_secs(20));
     assert!(world.a.line.buffered() < 8_192);
 }
+
+/// SER-5: an offer behind message 2 says that the other side has given that handshake up.
+#[test]
+fn between_message_2_and_accept() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        world.a.dial(world.now);
+        let has_keys =
+            |world: &mut World| world.a.line.candidate().is_some_and(|talk| talk.connection.is_open());
+        assert!(world.pass_until(Duration::from_secs(1), has_keys));
+        world.b.restart();
+        world.b.dial(world.now);
+        assert!(world.pass_until(Duration::from_secs(1), World::both_connected), "seed {seed}");
+        world.echo();
+    }
+}
