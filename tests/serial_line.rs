@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -10,8 +11,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use symbolon::blocking::{Builder, CallError, Device, Handle, SerialLine};
-use symbolon::{CloseReason, Identity, Kind, Overflow, PeerId, SecretKey, Seed, Status, TimedOut, Timeouts};
+use symbolon::{
+    CloseReason, Identity, Kind, Limits, Overflow, PeerId, SecretKey, Seed, Status, TimedOut, Timeouts,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -109,7 +114,7 @@ fn line(device: &Device, end: &UnixStream, dial: Option<PeerId>) -> SerialLine {
 }
 
 fn link(line: &SerialLine) -> Handle {
-    line.link(SOON).expect("a session")
+    line.session(SOON).expect("a session")
 }
 
 /// Calls until it succeeds: what a program does on a line that may lose its session at any time.
@@ -117,7 +122,7 @@ fn echo_until_answered(line: &SerialLine, body: &[u8]) {
     let begun = Instant::now();
     loop {
         assert!(begun.elapsed() < 2 * SOON, "no answer");
-        let Some(link) = line.link(Duration::from_secs(1)) else { continue };
+        let Some(link) = line.session(Duration::from_secs(1)) else { continue };
         match link.call_raw("echo", body, Some(Duration::from_secs(2))) {
             Ok(reply) => return assert_eq!(reply, body),
             Err(CallError::Status(status, _)) => panic!("answered {status}"),
@@ -169,8 +174,8 @@ fn who_is_not_let_in_gets_no_session() {
         .build()
         .unwrap();
     let (a_line, b_line) = (line(&a, &a_end, Some(b.peer_id())), line(&b_closed, &b_end, None));
-    assert!(a_line.link(Duration::from_secs(2)).is_none());
-    assert!(b_line.link(Duration::ZERO).is_none());
+    assert!(a_line.session(Duration::from_secs(2)).is_none());
+    assert!(b_line.session(Duration::ZERO).is_none());
 }
 
 #[test]
@@ -271,16 +276,96 @@ fn either_side_restarts() {
     }
 }
 
-/// A port that spews random bytes: no session, no end, and what it costs is bounded.
+/// Whoever waits for a free slot gets it as soon as another call has ended.
 #[test]
-fn a_line_that_spews_random_bytes() {
-    let (end, mut far) = UnixStream::pair().unwrap();
+fn calls_wait_for_a_slot_no_longer_than_they_must() {
+    let Wires { ends: [a_end, b_end], .. } = wires();
+    let mut limits = Limits::default();
+    limits.requests_in = 1;
+    // Without pings, which would wake them as well.
+    let mut quiet = Timeouts::default();
+    quiet.silence = None;
+    let serving = builder(2).limits(limits).timeouts(quiet).on_raw("slow", |_, body| {
+        thread::sleep(Duration::from_millis(20));
+        Ok(body)
+    });
+    let (a, b) = (builder(1).timeouts(quiet).build().unwrap(), serving.build().unwrap());
+    let (a_line, _b_line) = (line(&a, &a_end, Some(b.peer_id())), line(&b, &b_end, None));
+    let at_a = link(&a_line);
+    let callers: Vec<_> = (0..8_u8)
+        .map(|number| {
+            let at_a = at_a.clone();
+            thread::spawn(move || (number, at_a.call_raw("slow", &[number], Some(SOON))))
+        })
+        .collect();
+    for caller in callers {
+        let (number, reply) = caller.join().unwrap();
+        assert_eq!(reply.unwrap(), [number][..]);
+    }
+}
+
+/// A port that takes nothing any more, with a dead device behind it.
+#[test]
+fn closing_does_not_wait_for_a_port_that_is_held_up() {
+    struct HeldUp(Port, Arc<AtomicBool>);
+    impl Write for HeldUp {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            while self.1.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(5));
+            }
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let Wires { ends: [a_end, b_end], .. } = wires();
+    let mut timeouts = Timeouts::default();
+    timeouts.close = Duration::from_millis(300);
+    let (a, b) = (builder(1).timeouts(timeouts).build().unwrap(), device(2));
+    let (a_port, b_port) = (Port::new(&a_end), Port::new(&b_end));
+    let held_up = Arc::new(AtomicBool::new(false));
+    let output = HeldUp(a_port.clone(), held_up.clone());
+    let a_line = a.serial(a_port, output, |_| {}, Some(b.peer_id())).unwrap();
+    let b_line = b_port.line(&b, None);
+    echo_until_answered(&a_line, b"before");
+    b_port.kill();
+    held_up.store(true, Ordering::SeqCst);
+    let (told, hear) = std::sync::mpsc::channel();
+    let closing = a_line.clone();
+    thread::spawn(move || told.send(closing.close()));
+    let reason = hear.recv_timeout(SOON).expect("an end");
+    assert_eq!(reason, Some(CloseReason::TimedOut(TimedOut::Close)));
+    assert!(!a_line.is_open() && b_line.dropped() == 0);
+    held_up.store(false, Ordering::SeqCst);
+}
+
+/// What this process holds in memory, in bytes, where the system tells.
+fn resident() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.split_whitespace().next()?.parse::<usize>().ok()? * 1024)
+}
+
+/// A pseudo-terminal that spews random bytes: no session, no end, and what it costs is bounded.
+#[test]
+fn a_terminal_that_spews_random_bytes() {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let path = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let port = File::options().read(true).write(true).open(path).unwrap();
+    let mut settings = tcgetattr(&port).unwrap();
+    settings.make_raw();
+    tcsetattr(&port, OptionalActions::Now, &settings).unwrap();
+    let mut far = File::from(master);
     let a = device(1);
-    let a_line = line(&a, &end, Some(device(2).peer_id()));
+    let a_line = a.serial(port.try_clone().unwrap(), port, |_| {}, Some(device(2).peer_id())).unwrap();
+    let before = resident();
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let mut discard = far.try_clone().unwrap();
     thread::spawn(move || while discard.read(&mut [0; 4096]).is_ok_and(|len| len > 0) {});
-    for _ in 0..200 {
+    for _ in 0..400 {
         let bytes: Vec<u8> = (0..4096)
             .map(|_| {
                 random ^= random << 13;
@@ -291,8 +376,11 @@ fn a_line_that_spews_random_bytes() {
             .collect();
         far.write_all(&bytes).unwrap();
     }
-    assert!(a_line.link(Duration::ZERO).is_none());
+    assert!(a_line.session(Duration::ZERO).is_none());
     assert!(a_line.is_open() && a_line.dropped() > 100);
+    if let (Some(before), Some(after)) = (before, resident()) {
+        assert!(after.saturating_sub(before) < 16 << 20, "{before} to {after} bytes");
+    }
     a_line.close();
     assert!(!a_line.is_open());
 }
@@ -320,5 +408,5 @@ fn a_line_that_is_gone_ends_what_waits() {
     thread::sleep(Duration::from_millis(100));
     a_end.shutdown(Shutdown::Both).unwrap();
     assert!(matches!(waiting.join().unwrap(), Err(CallError::Disconnected | CallError::NotExecuted)));
-    assert!(!a_line.is_open() && a_line.link(SOON).is_none());
+    assert!(!a_line.is_open() && a_line.session(SOON).is_none());
 }

@@ -67,7 +67,7 @@ fn read(line: &SerialLine, wanted: usize, occasion: &str) -> Result<u32, Failure
     let begun = Instant::now();
     let mut got = 0;
     while begun.elapsed() < PATIENCE {
-        let Some(link) = line.link(Duration::from_secs(1)) else { continue };
+        let Some(link) = line.session(Duration::from_secs(1)) else { continue };
         let Ok(mut temperatures) = listen(&link) else { continue };
         while let Ok(Ok(Temperature { millidegrees, number })) = temperatures.recv_timeout(PATIENCE) {
             let (degrees, rest) = (millidegrees / 1000, millidegrees % 1000);

@@ -34,7 +34,7 @@ pub fn run(path: &str) -> Result<(), Failure> {
     let begun = Instant::now();
     for number in 0.. {
         if state.started.load(Ordering::Relaxed) == 0
-            && let Some(link) = line.link(Duration::ZERO)
+            && let Some(link) = line.session(Duration::ZERO)
             && let Ok(time) = link.call_timeout(&AskTime, Duration::from_secs(1))
         {
             state.started.store(time.seconds, Ordering::Relaxed);

@@ -268,8 +268,19 @@ impl Core {
             self.look(|state| state.link.finish());
         }
         if matches!(self.carrier, Carrier::Line) {
+            self.finish_on_line();
             self.writer.give();
         }
+    }
+
+    /// On a line whose writer is held up: nobody need wait for bytes that were given up.
+    fn finish_on_line(&self) {
+        let now = self.device.now();
+        self.look(|state| {
+            if state.link.closed.is_some() && state.link.connection.poll_transmit(now).is_none() {
+                state.link.finish();
+            }
+        });
     }
 
     /// Ends the stream's directions; what is being read or written returns.

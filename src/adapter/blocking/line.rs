@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::ToString;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -25,8 +26,9 @@ const BETWEEN_OFFERS: Duration = Duration::from_millis(50);
 /// A serial line of a [`Device`], at work in two threads; made by [`Device::serial`].
 ///
 /// A line outlives what is said over it: noise, or a restart of either side, ends a session, and a new one takes
-/// its place.  [`link`](Self::link) gives the one that stands.  Dropped, the line goes on; [`close`](Self::close)
-/// ends it.
+/// its place.  [`session`](Self::session) gives the one that stands.  Cheap to clone; dropped, the line goes on, and
+/// [`close`](Self::close) ends it.
+#[derive(Clone)]
 pub struct SerialLine {
     inner: Arc<Inner>,
 }
@@ -49,6 +51,8 @@ struct State {
     redial: Redial,
     /// When the other side's last offer was taken.
     offered: Option<Instant>,
+    /// No session is to come any more.
+    closing: bool,
     /// The line is of no more use, or is not to be used any more.
     over: bool,
 }
@@ -74,16 +78,26 @@ pub(super) fn spawn(
     let inner = Arc::new(Inner {
         device,
         dial,
-        state: Mutex::new(State { line, redial: Redial::default(), offered: None, over: false }),
+        state: Mutex::new(State {
+            line,
+            redial: Redial::default(),
+            offered: None,
+            closing: false,
+            over: false,
+        }),
         writer: Arc::default(),
         changed: Condvar::new(),
         hang_up,
     });
     let reader = inner.clone();
-    thread::Builder::new().name("symbolon-read".to_string()).spawn(move || reader.read(input))?;
+    // A port's panic is the end of it, like its error.
+    thread::Builder::new().name("symbolon-read".to_string()).spawn(move || {
+        let _panicked = catch_unwind(AssertUnwindSafe(|| reader.read(input)));
+        reader.end();
+    })?;
     let writer = inner.clone();
     let spawned = thread::Builder::new().name("symbolon-write".to_string()).spawn(move || {
-        writer.write(output);
+        let _panicked = catch_unwind(AssertUnwindSafe(|| writer.write(output)));
         writer.end();
     });
     if let Err(error) = spawned {
@@ -94,8 +108,8 @@ pub(super) fn spawn(
 }
 
 impl SerialLine {
-    /// The session that stands; waits for one, at most as long as said.
-    pub fn link(&self, within: Duration) -> Option<Handle> {
+    /// The session that stands; waits for one, at most as long as said.  `None` also once the line is over.
+    pub fn session(&self, within: Duration) -> Option<Handle> {
         let begun = Clock::now();
         let mut state = lock(&self.inner.state);
         loop {
@@ -119,9 +133,11 @@ impl SerialLine {
         !lock(&self.inner.state).over
     }
 
-    /// Ends the session that stands without losing anything, as [`Handle::close`] does, and then the line.
+    /// Ends the session that stands without losing anything, as [`Handle::close`] does, and then the line.  Says
+    /// why the session has ended, where there was one.
     pub fn close(&self) -> Option<CloseReason> {
-        let reason = self.link(Duration::ZERO).map(|link| link.close());
+        lock(&self.inner.state).closing = true;
+        let reason = self.session(Duration::ZERO).map(|session| session.close());
         self.inner.end();
         reason
     }
@@ -134,18 +150,26 @@ impl Inner {
             match input.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(len) => self.feed(&chunk[..len]),
-                Err(error) if is_passing(&error) => thread::sleep(WOULD_BLOCK),
+                Err(error) if is_passing(&error) => {
+                    // The writer, which does this otherwise, may be held up.
+                    self.pass_time();
+                    thread::sleep(WOULD_BLOCK);
+                }
                 Err(_) => break,
             }
         }
-        self.end();
+    }
+
+    fn pass_time(self: &Arc<Self>) {
+        let ((), sessions) = self.enter(|state, now| state.line.handle_timeout(now));
+        sessions.serve(self);
     }
 
     fn feed(self: &Arc<Self>, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let (taken, sessions) = self.enter(|State { line, offered, .. }, now| {
+            let (taken, sessions) = self.enter(|State { line, offered, closing, .. }, now| {
                 line.handle_input(now, bytes, || {
-                    if offered.is_some_and(|last| now.saturating_since(last) < BETWEEN_OFFERS) {
+                    if *closing || offered.is_some_and(|last| now.saturating_since(last) < BETWEEN_OFFERS) {
                         return None;
                     }
                     *offered = Some(now);
@@ -163,8 +187,7 @@ impl Inner {
         let mut bytes = Vec::new();
         let mut unflushed = false;
         loop {
-            let ((), sessions) = self.enter(|state, now| state.line.handle_timeout(now));
-            sessions.serve(self);
+            self.pass_time();
             let done = match self.next(&mut bytes) {
                 Next::Over => return,
                 Next::Write => output.write(&bytes).map(|written| {
@@ -195,7 +218,7 @@ impl Inner {
         if state.over {
             return Next::Over;
         }
-        let dials = self.dial.is_some() && state.redial.poll_dial(now, &mut state.line);
+        let dials = self.dial.is_some() && !state.closing && state.redial.poll_dial(now, &mut state.line);
         if dials && let Ok(session) = self.session(Role::Initiator) {
             state.line.dial(now, session);
         }
@@ -205,7 +228,10 @@ impl Inner {
             return Next::Write;
         }
         let redial = self.dial.and_then(|_| state.redial.poll_timeout());
-        let wakes_at = state.line.poll_timeout().into_iter().chain(redial).min();
+        // Each session's own, which is more than the line knows: one may wait for its calls to end.
+        let session = |session: &mut Shared| session.0.look(|state| state.link.next_timeout());
+        let sessions = [state.line.running().and_then(session), state.line.candidate().and_then(session)];
+        let wakes_at = sessions.into_iter().flatten().chain(redial).min();
         Next::Wait(wakes_at.map(|at| at.saturating_since(now)))
     }
 
@@ -266,7 +292,8 @@ impl Sessions {
     /// Lets each take its events, and act on them.
     fn serve(self, line: &Inner) {
         for core in self.standing.iter().flatten().chain(&self.ended) {
-            core.turn(|_, _| ());
+            // A packet may have come or gone, and with it a slot, or room.
+            core.turn(|state, _| state.link.on_moved());
         }
         for core in self.ended {
             let reason = core.look(|state| state.link.closed);
