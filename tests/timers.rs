@@ -398,6 +398,59 @@ fn sleep_within_a_probe_is_not_the_peers() {
     }
 }
 
+/// TIM-4: a probe is begun anew where it fires more than half of its 5 s late, and not at half; a complete frame allows
+/// that once more.
+#[test]
+fn a_probe_that_fires_late_is_begun_anew() {
+    let mut peer = peer_of_silence(1_000);
+    for round in 0..3 {
+        peer.victim.pass(SECOND);
+        assert_eq!(peer.heard(), message::ping(2 * round + 1), "probed");
+        let late = peer.victim.now + 5 * SECOND + 5 * SECOND / 2 + MS;
+        peer.victim.now = late;
+        peer.victim.connection.handle_timeout(late);
+        assert_eq!(peer.heard(), message::ping(2 * round + 2), "probed once more");
+        assert_eq!(peer.tell(&message::pong(2 * round + 2)), []);
+    }
+    peer.victim.pass(SECOND);
+    peer.heard();
+    let half_late = peer.victim.now + 5 * SECOND + 5 * SECOND / 2;
+    peer.victim.now = half_late;
+    peer.victim.connection.handle_timeout(half_late);
+    assert_eq!(peer.victim.events(), [Happened::Closed(CloseReason::TimedOut(TimedOut::Silence))]);
+}
+
+/// TIM-4: so is the frame timer, where it fires more than half of its 10 s late: once between two complete frames.
+#[test]
+fn a_frame_timer_that_fires_late_is_begun_anew() {
+    let late = 10 * SECOND + 5 * SECOND + MS;
+    for (first, second, ends) in [
+        (late, late, [false, true]),
+        (late, 10 * SECOND, [false, true]),
+        (late, 10 * SECOND - MS, [false, false]),
+        (late - MS, SECOND, [true, true]),
+    ] {
+        let mut peer = peer_of_silence(0);
+        // A complete frame in between makes the next one a first again.
+        for _ in 0..2 {
+            let frame = peer.attacker.seal(&message::ping(7));
+            peer.victim.feed(&frame[..5]);
+            for (after, end) in [(first, ends[0]), (second, ends[1])] {
+                let now = peer.victim.now + after;
+                peer.victim.now = now;
+                peer.victim.connection.handle_timeout(now);
+                assert_eq!(!peer.victim.connection.is_connected(), end, "{first:?}, {second:?}");
+            }
+            if ends[1] {
+                assert_eq!(peer.victim.closed(), CloseReason::TimedOut(TimedOut::Frame));
+                break;
+            }
+            peer.victim.feed(&frame[5..]);
+            assert_eq!(peer.heard(), message::pong(7));
+        }
+    }
+}
+
 /// SPEC §15: a side that may be silent for ever sends no keepalive, and gives memory back all the same.
 #[test]
 fn memory_comes_back_without_a_keepalive() {

@@ -130,6 +130,23 @@ pub fn the_newer_of_two_connections_stays(pair: Pair) {
     }
 }
 
+/// DUP-2: a peer with the smaller id that has forgotten its connections leaves them to the other side, which asks on
+/// the one it saw accepted last.
+pub fn of_several_that_stand_the_last_is_asked_on(pair: Pair) {
+    let (smaller, larger) = if peer_id(1) < peer_id(2) { (1, 2) } else { (2, 1) };
+    let dialled = pair.dialled.build(plan(larger));
+    let address = dialled.listen();
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        let dialler = pair.dialler.build(plan(smaller));
+        let near = dialler.connect(address, dialled.peer_id()).unwrap();
+        let far = dialled.link(dialler.peer_id()).unwrap();
+        assert_eq!(far.channel_binding(), near.channel_binding());
+        kept.push((dialler, near));
+    }
+    assert!(kept.iter().all(|(_, near)| near.is_connected()));
+}
+
 pub fn both_ends_share_a_binding(pair: Pair) {
     let met = pair.meet(plan(1), plan(2));
     let binding = met.near.channel_binding().unwrap();

@@ -133,6 +133,7 @@ mod conversations {
             a_close_lets_open_calls_end,
             whoever_closes_is_seen_by_both,
             the_newer_of_two_connections_stays,
+            of_several_that_stand_the_last_is_asked_on,
             both_ends_share_a_binding;
     }
 }

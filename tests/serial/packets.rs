@@ -109,6 +109,8 @@ fn what_is_no_packet_is_dropped() {
             // Breaks off within a block.
             vec![9, 1, 2, 3, 0],
             [vec![255], vec![1; 253], vec![0]].concat(),
+            // The same, with all bytes of an offer there.
+            b"\x06symb\x01\x01\x03\x01\x00".to_vec(),
             on_the_line(&[]),
             on_the_line(&[0]),
             on_the_line(&OFFER[..7]),

@@ -80,6 +80,41 @@ fn a_handshake_survives_bogus_packets_in_each_phase() {
     }
 }
 
+/// SER-9: a handshake frame of the wrong length is not awaited, and so no failure, however often it comes.
+#[test]
+fn frames_of_the_wrong_length_are_no_failures() {
+    /// More than the failures that a candidate bears, of these lengths.
+    fn say_often(on_line: &mut OnLine, lengths: &[usize]) {
+        let before = on_line.side.line.dropped();
+        for round in 0..40 {
+            on_line.say(&framed(&vec![round; lengths[usize::from(round) % lengths.len()]]));
+        }
+        assert_eq!(on_line.side.line.dropped(), before + 40);
+        assert!(on_line.side.line.candidate().is_some());
+    }
+    let mut answered = OnLine::new(Role::Initiator, Knobs::default());
+    let first = answered.attacker.begin();
+    answered.say(&first[..8]);
+    say_often(&mut answered, &[31, 33, 213]);
+    answered.say(&first[8..]);
+    assert!(answered.hear_handshake());
+    say_often(&mut answered, &[32, 180]);
+    let message_3 = answered.attacker.say();
+    answered.say(&message_3);
+    assert_eq!(answered.heard(), [message::accept()]);
+
+    let mut dialled = OnLine::new(Role::Responder, Knobs::default());
+    dialled.side.dial(dialled.now);
+    let answer = dialled.attacker.begin();
+    dialled.hear_handshake();
+    say_often(&mut dialled, &[32, 213, 512]);
+    dialled.say(&answer);
+    say_often(&mut dialled, &[32, 212]);
+    let message_2 = dialled.attacker.say();
+    dialled.say(&message_2);
+    assert!(dialled.hear_handshake());
+}
+
 /// SER-10: another answer than the genuine one before message 2, for a suite or version that leads nowhere.
 #[test]
 fn a_second_answer_replaces_the_first() {
@@ -100,13 +135,16 @@ fn a_second_answer_replaces_the_first() {
     assert!(on_line.side.is_connected());
 }
 
-/// SER-10: a proof that does not hold is dropped like a frame that does not authenticate.
+/// SER-10: a proof that does not hold, or a payload that does not decode, is dropped like a frame that does not
+/// authenticate.
 #[test]
-fn a_wrong_proof_is_dropped() {
-    for role in [Role::Initiator, Role::Responder] {
+fn a_wrong_proof_or_payload_is_dropped() {
+    let wrong_proof = || Knobs { proof: Some(vec![1; 64]), ..Knobs::default() };
+    let wrong_payload = || Knobs { max_frame: 255, ..Knobs::default() };
+    let both = [Role::Initiator, Role::Responder];
+    for (role, wrong) in both.into_iter().flat_map(|role| [(role, wrong_proof()), (role, wrong_payload())]) {
         let mut on_line = OnLine::new(role, Knobs::default());
-        let knobs = Knobs { proof: Some(vec![1; 64]), ..Knobs::default() };
-        let mut forger = Attacker::new(role, knobs);
+        let mut forger = Attacker::new(role, wrong);
         if role.is_initiator() {
             let first = on_line.attacker.begin();
             forger.begin();
@@ -489,6 +527,10 @@ fn a_line_that_loops_back() {
             }
         }
         assert!(world.a.dials.len() > 5);
+        // An echo that comes later may meet a newer candidate, as SPEC §19.3 says.
+        if delay < 1_000 {
+            assert_eq!(world.a.offers, 0, "{delay}");
+        }
         assert!(world.a.line.running().is_none());
         let connected =
             |talk: &crate::world::Talk| talk.log.iter().any(|event| matches!(event, Happened::Connected(_)));
@@ -528,6 +570,23 @@ fn tries_that_get_no_answer() {
     assert!(world.pass_until(Duration::from_secs(1), |world| world.a.dials.len() > dials));
     world.pass(Duration::from_secs(1));
     world.echo();
+}
+
+/// SPEC §19.3: while either side decides, nobody tries again.
+#[test]
+fn no_try_while_somebody_decides() {
+    for dialler_decides in [true, false] {
+        let mut world = World::new(24);
+        world.a.redial = Some(Redial::default());
+        (world.a.asks, world.b.asks) = (dialler_decides, !dialler_decides);
+        world.pass(Duration::from_secs(9));
+        assert_eq!(world.a.dials.len(), 1, "{dialler_decides}");
+        let (asked, peer) = if dialler_decides { (&mut world.a, 2) } else { (&mut world.b, 1) };
+        let peer = crate::common::device(peer).identity().peer_id();
+        assert_eq!(asked.line.candidate().expect("it decides").log, [Happened::Admission(peer)]);
+        // Once the handshake's time is up, the next is tried.
+        assert!(world.pass_until(Duration::from_secs(10), |world| world.a.dials.len() > 1));
+    }
 }
 
 /// A refusal is not repeated faster than the tries allow.
