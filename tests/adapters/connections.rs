@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use symbolon::tokio::{CallError, ConnectError, SubscribeError, SubscribeOptions};
-use symbolon::{CloseReason, Kind, SendError, Status};
+use symbolon::{CloseReason, Kind, SendError, Status, Timeouts};
 
 use super::peers::{Asked, Plan, io_kind, peer_id, plan};
 use super::{Double, Doubled, Pair, until};
@@ -56,12 +56,17 @@ impl Gate {
     }
 }
 
+/// Nothing but what happens wakes a connection within the time of a test.
+fn no_timer(timeouts: &mut Timeouts) {
+    timeouts.close = 10 * super::PATIENCE;
+    timeouts.silence = None;
+}
+
 /// SPEC §16.2: whoever closes, calls of both ends are answered first, and new ones are not taken.
 pub fn a_close_lets_open_calls_end(pair: Pair) {
     for closer in 0..2 {
         let gate = Gate::default();
-        let serve =
-            |number: u8| gate.serve(plan(number)).timeouts(|timeouts| timeouts.close = super::PATIENCE);
+        let serve = |number: u8| gate.serve(plan(number)).timeouts(no_timer);
         let met = pair.meet(serve(1), serve(2));
         let [closing, other] = if closer == 0 { [0, 1] } else { [1, 0] }.map(|end| met.ends()[end]);
         thread::scope(|scope| {
@@ -103,8 +108,7 @@ pub fn whoever_closes_is_seen_by_both(pair: Pair) {
 pub fn the_newer_of_two_connections_stays(pair: Pair) {
     for numbers in [[1, 2], [2, 1]] {
         let gate = Gate::default();
-        let serve =
-            |number: u8| gate.serve(plan(number)).timeouts(|timeouts| timeouts.close = super::PATIENCE);
+        let serve = |number: u8| gate.serve(plan(number)).timeouts(no_timer);
         let (a, b) = (pair.dialler.build(serve(numbers[0])), pair.dialled.build(serve(numbers[1])));
         let address = b.listen();
         let old = a.connect(address, b.peer_id()).unwrap();
@@ -145,6 +149,23 @@ pub fn of_several_that_stand_the_last_is_asked_on(pair: Pair) {
         kept.push((dialler, near));
     }
     assert!(kept.iter().all(|(_, near)| near.is_connected()));
+}
+
+/// A connection that has ended takes none of the eight places of its peer, also where its handles are kept.
+pub fn a_connection_that_ended_gives_its_place_back(pair: Pair) {
+    let (smaller, larger) = if peer_id(1) < peer_id(2) { (1, 2) } else { (2, 1) };
+    let (a, b) = (pair.dialler.build(plan(smaller)), pair.dialled.build(plan(larger)));
+    let address = b.listen();
+    let mut kept = Vec::new();
+    for _ in 0..10 {
+        let near = a.connect(address, b.peer_id()).unwrap();
+        assert_eq!(near.call(&Double(1)), Ok(Doubled(2)));
+        let far = b.link(a.peer_id()).unwrap();
+        assert_eq!(near.close(), CloseReason::Local(Status::OK));
+        assert_eq!(far.closed(), CloseReason::Remote(Status::OK));
+        until(|| b.link(a.peer_id()).is_none());
+        kept.push((near, far));
+    }
 }
 
 pub fn both_ends_share_a_binding(pair: Pair) {

@@ -134,6 +134,7 @@ mod conversations {
             whoever_closes_is_seen_by_both,
             the_newer_of_two_connections_stays,
             of_several_that_stand_the_last_is_asked_on,
+            a_connection_that_ended_gives_its_place_back,
             both_ends_share_a_binding;
     }
 }

@@ -11,7 +11,8 @@ use symbolon::{Admission, Event, Role, Status};
 
 use super::by_hand::ByHand;
 use super::{
-    Double, Doubled, PATIENCE, Room, builder, device, limits, millis, over_tcp, sockets, soon, until,
+    Double, Doubled, PATIENCE, Room, builder, device, limits, millis, over_tcp, sockets, soon, timeouts,
+    until,
 };
 
 fn call(handle: &Handle, method: &'static str, timeout: Duration) -> Result<Bytes, CallError> {
@@ -165,6 +166,27 @@ fn no_time_and_all_time_are_times() {
     assert_eq!(a.call_timeout(&Double(1), Duration::MAX), Ok(Doubled(2)));
     room.let_go(2);
     assert_eq!(forever.join().unwrap(), Ok(Bytes::new()));
+}
+
+/// What the socket takes makes room in the queue, also where no answer comes and no timer fires.
+#[test]
+fn calls_that_are_not_answered_make_room_for_others() {
+    let quiet = || timeouts(|timeouts| timeouts.silence = None);
+    let room = Room::default();
+    let caller = builder(1).limits(limits(|limits| limits.call_queue = 2_000)).timeouts(quiet());
+    let served = room.serve(builder(2)).timeouts(quiet()).build().unwrap();
+    let (a, _b) = over_tcp(&caller.build().unwrap(), &served);
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let a = a.clone();
+            thread::spawn(move || a.call_raw("stay", &[7; 900], None))
+        })
+        .collect();
+    until(|| room.inside() == 20);
+    room.let_go(20);
+    for call in calls {
+        assert_eq!(soon(move || call.join().unwrap()).as_deref(), Ok(&[7; 900][..]));
+    }
 }
 
 /// More at once than the peer takes: the rest waits its turn, and each is answered.

@@ -51,6 +51,18 @@ fn there_are_so_many_places_and_an_end_gives_one_back() {
     assert_eq!(third.call(&Double(1)), Ok(Doubled(2)));
 }
 
+/// A handshake counts until both sides have let each other in, and no longer.
+#[test]
+fn who_was_let_in_is_no_handshake_any_more() {
+    let dialled = device(1);
+    let server = dialled.listen("127.0.0.1:0").unwrap().with_handshakes(1).spawn().unwrap();
+    let address = server.local_addr();
+    let friends: Vec<_> = (2..6).map(|number| connect_in_time(&device(number), address, &dialled)).collect();
+    for friend in friends {
+        assert_eq!(friend.call(&Double(1)), Ok(Doubled(2)));
+    }
+}
+
 /// Those who connect and say nothing fill the handshakes, and leave when their time is up.
 #[test]
 fn silent_strangers_are_turned_out() {
@@ -127,6 +139,8 @@ fn accept_gives_those_that_stand_in_their_order() {
     let first = device(2).connect(address, dialled.peer_id()).unwrap();
     let gone = device(3).connect(address, dialled.peer_id()).unwrap();
     let last = device(4).connect(address, dialled.peer_id()).unwrap();
+    // Kept, so that it has ended and yet is there.
+    let _kept = dialled.link(gone.device().peer_id()).unwrap();
     gone.close();
     until(|| dialled.link(gone.device().peer_id()).is_none());
     let (server, one) = accept(server);

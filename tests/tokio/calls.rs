@@ -9,7 +9,8 @@ use symbolon::{Role, SendError, Status};
 use tokio::task::JoinSet;
 
 use super::{
-    Double, Doubled, Room, SECOND, builder, device, in_memory, limits, over_tcp, settle, soon, until,
+    Double, Doubled, Room, SECOND, builder, device, in_memory, limits, over_tcp, settle, soon, timeouts,
+    until,
 };
 
 #[tokio::test]
@@ -243,6 +244,26 @@ async fn answers_beyond_the_queue_follow_by_themselves() {
         assert_eq!(done.unwrap(), 16_000);
     }
     assert!(begun.elapsed() < Duration::from_millis(10), "{:?}", begun.elapsed());
+}
+
+/// What the socket takes makes room in the queue, also where no answer comes and no timer fires.
+#[tokio::test]
+async fn calls_that_are_not_answered_make_room_for_others() {
+    let caller = builder(1).limits(limits(|limits| limits.call_queue = 2_000));
+    let caller = caller.timeouts(timeouts(|timeouts| timeouts.silence = None)).build().unwrap();
+    let room = Room::new();
+    let served = room.serve(builder(2)).timeouts(timeouts(|timeouts| timeouts.silence = None));
+    let (a, _b) = in_memory(&caller, &served.build().unwrap(), 100).await;
+    let mut calls = JoinSet::new();
+    for _ in 0..20 {
+        let a = a.clone();
+        calls.spawn(async move { a.call_raw("stay", &[7; 900], None).await });
+    }
+    until(|| room.inside() == 20).await;
+    room.let_go(20);
+    while let Some(done) = soon(calls.join_next()).await {
+        assert_eq!(done.unwrap().as_deref(), Ok(&[7; 900][..]));
+    }
 }
 
 /// Both kinds of waiting, for room in the queue as well: a socket that takes one byte at a time.
