@@ -1,25 +1,23 @@
 //! One connection, shared by its two threads, its handles and its handlers.
 
 use std::boxed::Box;
-use std::collections::HashMap;
 use std::fmt;
 use std::mem;
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 use std::vec::Vec;
 
 use super::device::{Device, Handler};
-use super::handling;
+use super::handling::Requests;
 use super::permit::Door;
 use super::signal::{Parker, Signal};
 use crate::adapter::base::Accepted;
 use crate::adapter::guard::{Locked, Place};
-use crate::adapter::link::{Incoming, Link, lock};
+use crate::adapter::link::{Link, lock};
 use crate::adapter::trace;
-use crate::{CloseReason, ExchangeId, Instant, Status, TimedOut};
+use crate::{CloseReason, Instant, Status, TimedOut};
 
 /// How a stream is ended while one of the threads may be reading or writing.
 pub(super) type HangUp = Box<dyn Fn(Shutdown) + Send + Sync>;
@@ -48,8 +46,7 @@ pub(super) enum Carrier {
 /// decisions about peers.
 pub(super) struct State {
     pub(super) link: Link<Handler>,
-    /// Handlers at work, and whether each should stop.
-    pub(super) running: HashMap<ExchangeId, Arc<AtomicBool>>,
+    pub(super) requests: Requests,
     /// When the writer wakes by itself; `None` while it is at work.
     wakes_at: Option<Instant>,
     busy: Busy,
@@ -80,7 +77,7 @@ impl Core {
     ) -> Self {
         let state = State {
             link,
-            running: HashMap::new(),
+            requests: Requests::default(),
             wakes_at: None,
             busy: Busy::No,
             moved: false,
@@ -144,20 +141,23 @@ impl Core {
     /// but the writing.
     pub(super) fn turn<R>(self: &Arc<Self>, work: impl FnOnce(&mut State, Instant) -> R) -> R {
         let shared = self.device.shared();
-        let (result, requests, accepted) = self.enter(|state, now| {
+        let most = usize::from(self.device.base().config.limits().requests_in);
+        let (result, asked, accepted) = self.enter(|state, now| {
             state.link.connection.handle_timeout(now);
             state.link.absorb(shared, now);
             let result = work(state, now);
             state.link.absorb(shared, now);
-            let requests = state.take_requests();
-            state.stop_handlers();
+            let State { link, requests, .. } = state;
+            // A request may come with its cancel.
+            let tell = requests.take(link, most);
+            requests.stop(link);
             // Under the lock: whoever is told that it is connected finds it with the device.
             let peer = state.link.connection.peer().filter(|_| state.has_just_connected());
             let accepted = peer.map(|peer| (peer, self.device.base().on_connected(peer, self)));
-            (result, requests, accepted)
+            (result, state.link.connection.peer().filter(|_| tell), accepted)
         });
-        for (request, stop) in requests {
-            handling::start(self, request, stop);
+        if let Some(peer) = asked {
+            self.device.pool().run(peer, self.clone());
         }
         if let Some((peer, accepted)) = accepted {
             trace::connected(peer);
@@ -306,11 +306,11 @@ impl Core {
 
     /// Once the connection has ended: nothing of it stays with the device, and its handlers are told.
     pub(super) fn finish(self: &Arc<Self>, reason: CloseReason) {
-        let (id, peer, running) = self.look(|state| {
+        let (id, peer, requests) = self.look(|state| {
             let link = &state.link;
-            (link.id, link.connection.peer(), mem::take(&mut state.running))
+            (link.id, link.connection.peer(), mem::take(&mut state.requests))
         });
-        running.into_values().for_each(|stop| stop.store(true, Ordering::Relaxed));
+        requests.end();
         self.device.base().on_closed(peer, id, Arc::as_ptr(self));
         self.device.on_drained();
         trace::closed(peer, reason);
@@ -375,27 +375,6 @@ impl State {
         let timed_out = |what| self.link.closed == Some(CloseReason::TimedOut(what));
         let gone = timed_out(TimedOut::Silence) || timed_out(TimedOut::Close);
         gone || (given_up && self.busy == Busy::Writing)
-    }
-
-    /// The requests for handlers, each with how to tell its handler to stop: noted before the lock is given
-    /// back, since the caller may be gone before the handler begins.
-    fn take_requests(&mut self) -> Vec<(Incoming<Handler>, Arc<AtomicBool>)> {
-        let Self { link, running, .. } = self;
-        let noted = link.requests.drain(..).map(|request| {
-            let stop = Arc::new(AtomicBool::new(false));
-            running.insert(request.id, stop.clone());
-            (request, stop)
-        });
-        noted.collect()
-    }
-
-    /// Tells the handlers whose callers have gone.
-    fn stop_handlers(&mut self) {
-        for (id, _) in self.link.stops.drain(..) {
-            if let Some(stop) = self.running.get(&id) {
-                stop.store(true, Ordering::Relaxed);
-            }
-        }
     }
 
     /// Whether both sides have let each other in since this was asked last.
