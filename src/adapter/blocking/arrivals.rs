@@ -9,13 +9,13 @@ use crate::adapter::link::lock;
 
 /// Accepted connections, oldest first.  Those that have ended make way for others, so that nobody need ask.
 pub(super) struct Arrivals {
-    line: Mutex<Line>,
+    queue: Mutex<Queue>,
     changed: Condvar,
     most: usize,
 }
 
 #[derive(Default)]
-struct Line {
+struct Queue {
     waiting: VecDeque<Weak<Core>>,
     over: bool,
 }
@@ -23,39 +23,39 @@ struct Line {
 impl Arrivals {
     /// For a server with at most so many connections at once.
     pub(super) fn new(most: usize) -> Self {
-        Self { line: Mutex::default(), changed: Condvar::new(), most }
+        Self { queue: Mutex::default(), changed: Condvar::new(), most }
     }
 
     pub(super) fn add(&self, core: &Arc<Core>) {
-        let mut line = lock(&self.line);
-        if line.waiting.len() >= self.most {
+        let mut queue = lock(&self.queue);
+        if queue.waiting.len() >= self.most {
             // Of those that stand, this one included, there are never more.
-            line.waiting.retain(|core| core.upgrade().is_some_and(|core| core.stands()));
+            queue.waiting.retain(|core| core.upgrade().is_some_and(|core| core.stands()));
         }
-        line.waiting.push_back(Arc::downgrade(core));
-        drop(line);
+        queue.waiting.push_back(Arc::downgrade(core));
+        drop(queue);
         self.changed.notify_one();
     }
 
     /// The next that still stands; blocks until there is one.  `None` once no more can come.
     pub(super) fn next(&self) -> Option<Arc<Core>> {
-        let mut line = lock(&self.line);
+        let mut queue = lock(&self.queue);
         loop {
-            while let Some(core) = line.waiting.pop_front() {
+            while let Some(core) = queue.waiting.pop_front() {
                 if let Some(core) = core.upgrade().filter(|core| core.stands()) {
                     return Some(core);
                 }
             }
-            if line.over {
+            if queue.over {
                 return None;
             }
-            line = self.changed.wait(line).unwrap_or_else(PoisonError::into_inner);
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// No more will come.
     pub(super) fn end(&self) {
-        lock(&self.line).over = true;
+        lock(&self.queue).over = true;
         self.changed.notify_all();
     }
 }

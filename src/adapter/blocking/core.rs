@@ -49,7 +49,7 @@ pub(super) struct State {
     pub(super) requests: Requests,
     /// When the writer wakes by itself; `None` while it is at work.
     wakes_at: Option<Instant>,
-    busy: Busy,
+    stage: Stage,
     /// The stream has taken something, and nobody has been told yet that there is room.
     moved: bool,
     /// The device was told that both sides have let each other in.
@@ -61,8 +61,8 @@ pub(super) struct State {
 
 /// Where in the stream the writer is; there it may be held up by a peer that does not read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Busy {
-    No,
+enum Stage {
+    Idle,
     Flushing,
     Writing,
 }
@@ -79,7 +79,7 @@ impl Core {
             link,
             requests: Requests::default(),
             wakes_at: None,
-            busy: Busy::No,
+            stage: Stage::Idle,
             moved: false,
             told: false,
             door,
@@ -194,18 +194,18 @@ impl Core {
     pub(super) fn poll_bytes(self: &Arc<Self>, bytes: &mut Vec<u8>, unflushed: bool) -> Next {
         bytes.clear();
         self.turn(|state, now| {
-            state.busy = Busy::No;
+            state.stage = Stage::Idle;
             bytes.extend_from_slice(state.link.connection.poll_transmit(now).unwrap_or_default());
             // Behind sealing, which is what makes room: who is woken before finds none, and is not woken again.
             if mem::take(&mut state.moved) {
                 state.link.on_moved();
             }
             if !bytes.is_empty() {
-                (state.busy, state.wakes_at) = (Busy::Writing, None);
+                (state.stage, state.wakes_at) = (Stage::Writing, None);
                 return Next::Write;
             }
             if unflushed {
-                (state.busy, state.wakes_at) = (Busy::Flushing, None);
+                (state.stage, state.wakes_at) = (Stage::Flushing, None);
                 return Next::Flush(state.link.closed);
             }
             if let Some(reason) = state.link.closed {
@@ -354,7 +354,7 @@ impl State {
     /// Whether there is something that only the writer does.
     fn needs_writer(&self, sendable: bool) -> bool {
         // While it writes, it looks again by itself.
-        if self.busy != Busy::No {
+        if self.stage != Stage::Idle {
             return false;
         }
         let link = &self.link;
@@ -366,7 +366,7 @@ impl State {
 
     /// Whether the connection has ended and the writer is held up by a peer that will not read.
     fn is_writer_stuck(&mut self, now: Instant) -> bool {
-        if self.busy == Busy::No {
+        if self.stage == Stage::Idle {
             return false;
         }
         let connection = &mut self.link.connection;
@@ -374,7 +374,7 @@ impl State {
         let given_up = connection.is_closed() && connection.poll_transmit(now).is_none();
         let timed_out = |what| self.link.closed == Some(CloseReason::TimedOut(what));
         let gone = timed_out(TimedOut::Silence) || timed_out(TimedOut::Close);
-        gone || (given_up && self.busy == Busy::Writing)
+        gone || (given_up && self.stage == Stage::Writing)
     }
 
     /// Whether both sides have let each other in since this was asked last.
