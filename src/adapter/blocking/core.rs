@@ -13,6 +13,7 @@ use super::device::{Device, Handler};
 use super::handling::Requests;
 use super::permit::Door;
 use super::signal::{Parker, Signal};
+use super::stream::LINGER;
 use crate::adapter::base::Accepted;
 use crate::adapter::guard::{Locked, Place};
 use crate::adapter::link::{Link, lock};
@@ -57,6 +58,10 @@ pub(super) struct State {
     door: Door,
     /// The reader has met the end of the stream.
     pub(super) drained: bool,
+    /// When the connection ended.
+    ended: Option<Instant>,
+    /// The writer has gone, or nothing frees it.
+    pub(super) writer_gone: bool,
 }
 
 /// Where in the stream the writer is; there it may be held up by a peer that does not read.
@@ -84,6 +89,8 @@ impl Core {
             told: false,
             door,
             drained: false,
+            ended: None,
+            writer_gone: false,
         };
         Self { device, state: Mutex::new(state), writer, carrier }
     }
@@ -113,6 +120,9 @@ impl Core {
                 false
             }
         };
+        if state.link.closed.is_some() {
+            state.ended.get_or_insert(now);
+        }
         let woken = mem::take(&mut state.link.woken);
         drop(state);
         if signal {
@@ -233,8 +243,7 @@ impl Core {
         let parker = Parker::of_this_thread();
         loop {
             let polled = self.with(|state, now| {
-                let timeout = state.link.next_timeout().map(|at| at + BACKUP);
-                let wakes_at = timeout.into_iter().chain(until).min();
+                let wakes_at = state.next_look(now).into_iter().chain(until).min();
                 let ready = poll(state, now, &parker.waker);
                 ready.ok_or_else(|| wakes_at.map(|at| at.saturating_since(now)))
             });
@@ -265,7 +274,10 @@ impl Core {
         if self.turn(|state, now| state.is_writer_stuck(now)) {
             self.hang_up(Shutdown::Both);
             // Where that does not free the writer, nobody need wait for it.
-            self.look(|state| state.link.finish());
+            self.look(|state| {
+                state.writer_gone = true;
+                state.link.finish();
+            });
         }
         if matches!(self.carrier, Carrier::Line) {
             self.writer.give();
@@ -327,7 +339,10 @@ impl Core {
 
     /// Once its threads end as well: others may come.
     pub(super) fn leave(&self) {
-        let door = self.look(|state| mem::take(&mut state.door));
+        let door = self.look(|state| {
+            state.writer_gone = true;
+            mem::take(&mut state.door)
+        });
         drop(door);
     }
 }
@@ -364,17 +379,32 @@ impl State {
         sendable || earlier || handlers || link.has_retired() || link.connection.is_closed()
     }
 
+    /// When a thread that waits looks for itself: at timers that the writer did not fire, and at a writer that has
+    /// last bytes to write.
+    fn next_look(&self, now: Instant) -> Option<Instant> {
+        let timeout = self.link.next_timeout().map(|at| at + BACKUP);
+        let ended = self.ended.map(|ended| (ended + LINGER).max(now + BACKUP));
+        timeout.into_iter().chain(ended).min()
+    }
+
     /// Whether the connection has ended and the writer is held up by a peer that will not read.
     fn is_writer_stuck(&mut self, now: Instant) -> bool {
         if self.stage == Stage::Idle {
             return false;
         }
-        let connection = &mut self.link.connection;
-        // The bytes at which it is are given up.
-        let given_up = connection.is_closed() && connection.poll_transmit(now).is_none();
         let timed_out = |what| self.link.closed == Some(CloseReason::TimedOut(what));
         let gone = timed_out(TimedOut::Silence) || timed_out(TimedOut::Close);
-        gone || (given_up && self.stage == Stage::Writing)
+        match self.stage {
+            Stage::Idle => false,
+            _ if gone => true,
+            // What it flushes may be the last bytes, which have their time.  SPEC §16.3
+            Stage::Flushing => self.ended.is_some_and(|ended| now.saturating_since(ended) >= LINGER),
+            // The bytes at which it is are given up, unless it has just written them.
+            Stage::Writing => {
+                let connection = &mut self.link.connection;
+                !self.moved && connection.is_closed() && connection.poll_transmit(now).is_none()
+            }
+        }
     }
 
     /// Whether both sides have let each other in since this was asked last.
@@ -392,5 +422,46 @@ impl State {
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Admission, Identity, Role};
+
+    /// A connection whose stream has ended while its writer was at work.
+    fn ended() -> Arc<Core> {
+        let identity = Identity::generate().expect("randomness");
+        let device = Device::builder(identity).build().expect("it is complete");
+        let base = device.base();
+        let connection = base.connection(Role::Responder, Admission::Ask, device.now()).expect("randomness");
+        let link = Link::new(connection, base.next_link());
+        let carrier = Carrier::Stream(Box::new(|_| {}));
+        let core = Arc::new(Core::new(device, link, Arc::default(), carrier, Door::default()));
+        core.lose_stream();
+        core
+    }
+
+    #[test]
+    fn a_writer_that_has_just_written_is_not_stuck() {
+        let core = ended();
+        core.look(|state| state.stage = Stage::Writing);
+        core.wrote(0);
+        core.tick();
+        assert!(!core.look(|state| state.writer_gone), "it looks again by itself");
+        core.look(|state| state.moved = false);
+        core.tick();
+        assert!(core.look(|state| state.writer_gone));
+    }
+
+    #[test]
+    fn a_flush_has_its_time_and_no_more() {
+        let core = ended();
+        core.look(|state| state.stage = Stage::Flushing);
+        let ended = core.look(|state| state.ended).expect("the stream has");
+        let stuck = |at| core.look(|state| state.is_writer_stuck(at));
+        assert!(!stuck(ended));
+        assert!(stuck(ended + LINGER));
     }
 }
