@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use super::core::Core;
 use crate::adapter::link::lock;
@@ -37,23 +39,30 @@ impl Arrivals {
         self.changed.notify_one();
     }
 
-    /// The next that still stands; blocks until there is one.  `None` once no more can come.
-    pub(super) fn next(&self) -> Option<Arc<Core>> {
+    /// The next that still stands; blocks until there is one or, where there is a limit, for so long.
+    pub(super) fn next(&self, within: Option<Duration>) -> Result<Arc<Core>, RecvTimeoutError> {
+        let begun = Instant::now();
         let mut queue = lock(&self.queue);
         loop {
             while let Some(core) = queue.waiting.pop_front() {
                 if let Some(core) = core.upgrade().filter(|core| core.stands()) {
-                    return Some(core);
+                    return Ok(core);
                 }
             }
             if queue.over {
-                return None;
+                return Err(RecvTimeoutError::Disconnected);
             }
-            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = match within.map(|within| within.saturating_sub(begun.elapsed())) {
+                Some(Duration::ZERO) => return Err(RecvTimeoutError::Timeout),
+                Some(left) => {
+                    self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 
-    /// No more will come.
+    /// No more will come: who waits is told.
     pub(super) fn end(&self) {
         lock(&self.queue).over = true;
         self.changed.notify_all();
