@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use symbolon::blocking::{Builder, CallError, Context, Handle};
-use symbolon::{Admission, Event, Role, Status};
+use symbolon::{Admission, CloseReason, Event, Role, Status};
 
 use super::by_hand::ByHand;
 use super::{
-    Double, Doubled, PATIENCE, Room, builder, device, limits, millis, over_tcp, sockets, soon, until,
+    Double, Doubled, PATIENCE, Room, builder, device, limits, millis, over_tcp, sockets, soon, timeouts,
+    until,
 };
 
 fn call(handle: &Handle, method: &'static str, timeout: Duration) -> Result<Bytes, CallError> {
@@ -241,4 +242,18 @@ fn one_peer_does_not_take_all_threads() {
             "{answer:?}"
         );
     }
+}
+
+/// A handler ends its own connection, and its caller is answered first.
+#[test]
+fn a_handler_begins_the_close_of_its_connection() {
+    let leaving = builder(2).timeouts(timeouts(|timeouts| timeouts.close = PATIENCE * 4));
+    let leaving = leaving.on_raw("leave", |context: Context, body| {
+        context.handle().begin_close();
+        Ok(body)
+    });
+    let (a, b) = over_tcp(&device(1), &leaving.build().unwrap());
+    assert_eq!(call(&a, "leave", PATIENCE), Ok(Bytes::new()));
+    assert_eq!(soon(move || a.closed()), CloseReason::Remote(Status::OK));
+    assert_eq!(soon(move || b.closed()), CloseReason::Local(Status::OK));
 }
