@@ -43,6 +43,7 @@ mod handling;
 mod line;
 mod listener;
 mod permit;
+mod pool;
 mod signal;
 mod stream;
 mod subscription;

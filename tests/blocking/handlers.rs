@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use symbolon::blocking::{Builder, CallError, Context, Handle};
-use symbolon::{Admission, Event, Role, Status};
+use symbolon::{Admission, CloseReason, Event, Role, Status};
 
 use super::by_hand::ByHand;
 use super::{
@@ -210,4 +210,72 @@ fn calls_beyond_the_limit_wait_for_their_turn() {
     for call in calls {
         assert_eq!(soon(move || call.join().unwrap()), Ok(Bytes::new()));
     }
+}
+
+/// A handler that nobody waits for any more counts until it is done: deadlines that pass make no room for more, and
+/// leave threads to others.
+#[test]
+fn short_deadlines_pile_up_no_handlers() {
+    let room = Room::default();
+    let served = room.serve(builder(2)).limits(limits(|limits| limits.requests_in = 3)).build().unwrap();
+    let (a, _b) = over_tcp(&device(1), &served);
+    until(|| {
+        let answer = call(&a, "stay", millis(20));
+        assert!(matches!(answer, Err(CallError::DeadlinePassed | CallError::Busy(_))), "{answer:?}");
+        room.inside() >= 3
+    });
+    for _ in 0..20 {
+        assert_eq!(call(&a, "stay", PATIENCE), Err(CallError::Busy(Duration::ZERO)));
+    }
+    assert_eq!(room.entered(), 3);
+    let (other, _b) = over_tcp(&device(3), &served);
+    assert_eq!(other.call(&Double(1)), Ok(Doubled(2)));
+    room.let_go(3);
+    until(|| room.inside() == 0);
+    until(|| a.call(&Double(1)) == Ok(Doubled(2)));
+}
+
+/// Nor do many connections of one peer, which leaves them behind: it has half of the threads.
+#[test]
+fn one_peer_does_not_take_all_threads() {
+    let room = Room::default();
+    let served = room.serve(builder(2)).build().unwrap();
+    let greedy = device(1);
+    let mut calls = Vec::new();
+    for inside in [60, 120, 128] {
+        // An older connection makes way for a newer one; its handlers stay.
+        let (end, _far) = over_tcp(&greedy, &served);
+        for _ in 0..60 {
+            let end = end.clone();
+            calls.push(thread::spawn(move || end.call_raw("stay", b"", Some(PATIENCE))));
+        }
+        until(|| room.inside() == inside);
+    }
+    let (other, _far) = over_tcp(&device(3), &served);
+    for round in 0..5 {
+        assert_eq!(other.call(&Double(round)), Ok(Doubled(round * 2)));
+    }
+    assert_eq!(room.entered(), 128);
+    room.let_go(calls.len());
+    for call in calls {
+        let answer = soon(move || call.join().unwrap());
+        assert!(
+            matches!(answer, Ok(_) | Err(CallError::Disconnected | CallError::NotExecuted)),
+            "{answer:?}"
+        );
+    }
+}
+
+/// A handler ends its own connection, and its caller is answered first.
+#[test]
+fn a_handler_begins_the_close_of_its_connection() {
+    let leaving = builder(2).timeouts(timeouts(|timeouts| timeouts.close = PATIENCE * 4));
+    let leaving = leaving.on_raw("leave", |context: Context, body| {
+        context.handle().begin_close();
+        Ok(body)
+    });
+    let (a, b) = over_tcp(&device(1), &leaving.build().unwrap());
+    assert_eq!(call(&a, "leave", PATIENCE), Ok(Bytes::new()));
+    assert_eq!(soon(move || a.closed()), CloseReason::Remote(Status::OK));
+    assert_eq!(soon(move || b.closed()), CloseReason::Local(Status::OK));
 }

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::Instant;
 
@@ -198,4 +200,28 @@ fn who_is_connected_is_found() {
         near.close();
         until(|| !far.is_connected());
     }
+}
+
+/// A server can be stopped while somebody waits for arrivals; those that have come are still given.
+#[test]
+fn a_closed_server_tells_who_waits() {
+    let dialled = device(1);
+    let server = Arc::new(dialled.listen("127.0.0.1:0").unwrap().spawn().unwrap());
+    let address = server.local_addr();
+    assert_eq!(server.accept_timeout(millis(20)).unwrap_err(), RecvTimeoutError::Timeout);
+    let handle = device(2).connect(address, dialled.peer_id()).unwrap();
+    let accepted = server.accept_timeout(PATIENCE).unwrap();
+    assert_eq!(accepted.channel_binding(), handle.channel_binding());
+    let waiting = server.clone();
+    let waits = thread::spawn(move || waiting.accept().is_none());
+    thread::sleep(millis(20));
+    assert!(!waits.is_finished());
+    let closing = server.clone();
+    soon(move || closing.close());
+    assert!(soon(move || waits.join().unwrap()));
+    assert_eq!(server.accept_timeout(PATIENCE).unwrap_err(), RecvTimeoutError::Disconnected);
+    assert!(matches!(device(3).connect(address, dialled.peer_id()), Err(ConnectError::Io(_))));
+    // A second time changes nothing, and connections go on.
+    server.close();
+    assert_eq!(handle.call(&Double(1)), Ok(Doubled(2)));
 }

@@ -1,10 +1,11 @@
 //! Streams that are no sockets of this adapter's own, and streams that misbehave.
 
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use symbolon::blocking::{CallError, Device, Handle};
 use symbolon::{Admission, CloseReason, Role, Status, TimedOut};
@@ -143,6 +144,32 @@ fn a_reader_with_a_time_out_of_its_own_needs_no_hanging_up() {
     peer.write();
     assert_eq!(soon(move || handle.closed()), CloseReason::Remote(Status::OK));
     until(|| has_ended(&writer) && has_ended(&reader));
+    drop(peer);
+}
+
+/// SPEC §16.3: what still comes is discarded for a while, so that what was sent last arrives; a reader whose `read`
+/// returns without anything is no reason to hang up at once.
+#[test]
+fn a_reader_with_a_time_out_of_its_own_lingers_as_well() {
+    let device = device(2);
+    let (socket, far) = sockets();
+    far.set_read_timeout(Some(millis(5))).unwrap();
+    let (told, ends) = mpsc::channel();
+    let hung_up = hang_up(&far);
+    let hang_up = move |how| {
+        let _heard = told.send((how, Instant::now()));
+        hung_up(how);
+    };
+    let (input, output) = (far.try_clone().unwrap(), far);
+    let handle = device.attach(input, output, hang_up, Role::Responder, Admission::Ask).unwrap();
+    let mut peer = ByHand::new(1, socket, Role::Initiator, device.peer_id()).connected();
+    let now = peer.now();
+    peer.connection.close(now, Status::OK);
+    peer.write();
+    assert_eq!(soon(move || handle.closed()), CloseReason::Remote(Status::OK));
+    let [(first, begun), (last, ended)] = [(); 2].map(|()| ends.recv_timeout(PATIENCE).unwrap());
+    assert_eq!((first, last), (Shutdown::Write, Shutdown::Both));
+    assert!(ended - begun >= millis(300), "{:?}", ended - begun);
     drop(peer);
 }
 
@@ -370,4 +397,33 @@ fn a_silent_peer_is_noticed_while_the_writer_is_held_up() {
     assert_eq!(soon(move || handle.closed()), CloseReason::TimedOut(TimedOut::Silence));
     gate.set_open(true);
     drop(peer);
+}
+
+/// A flush that blocks ends with its stream, and whoever waits for the end is told.
+#[test]
+fn a_flush_held_up_for_ever_is_hung_up_on() {
+    let (a, b) = (device(1), device(2));
+    let (near, far) = sockets();
+    let gate = Gate::new();
+    // Takes all at once, and passes it on when it is flushed.
+    let buffered = BufWriter::with_capacity(1 << 20, Gated(near.try_clone().unwrap(), gate.clone()));
+    let (output, writer) = watched(buffered);
+    let (freed, hung_up) = (gate.clone(), hang_up(&near));
+    let hang_up = move |how| {
+        freed.set_open(true);
+        hung_up(how);
+    };
+    let (input, admission) = (near.try_clone().unwrap(), Admission::expect(b.peer_id()));
+    let near = a.attach(input, output, hang_up, Role::Initiator, admission).unwrap();
+    let _far = b.attach_tcp(far.try_clone().unwrap(), Role::Responder, Admission::Ask).unwrap();
+    near.connected().unwrap();
+    assert_eq!(near.call(&Double(1)), Ok(Doubled(2)));
+    gate.set_open(false);
+    let asker = near.clone();
+    let open = thread::spawn(move || asker.call_raw("echo", b"", None));
+    thread::sleep(millis(50));
+    far.shutdown(Shutdown::Write).unwrap();
+    assert!(soon(move || open.join().unwrap()).is_err());
+    assert_eq!(soon(move || near.closed()), CloseReason::Truncated);
+    until(|| has_ended(&writer));
 }

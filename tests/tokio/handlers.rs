@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use symbolon::tokio::{CallError, Context, Refusal, SubscribeOptions};
-use symbolon::{Allow, Kind, Overflow, Status};
+use symbolon::{Allow, CloseReason, Kind, Overflow, Status};
 
 use super::{
     Double, Doubled, Room, SECOND, builder, device, in_memory, limits, over_tcp, settle, soon, until,
@@ -184,4 +184,17 @@ async fn a_reply_that_does_not_fit_is_too_large() {
     assert_eq!(a.call_raw("much", b"", None).await, status(Status::TOO_LARGE));
     assert_eq!(a.call_raw("much/later", b"", None).await, status(Status::TOO_LARGE));
     assert_eq!(a.call(&Double(1)).await, Ok(Doubled(2)));
+}
+
+/// A handler ends its own connection, and its caller is answered first.
+#[tokio::test]
+async fn a_handler_begins_the_close_of_its_connection() {
+    let leaving = builder(2).on_raw("leave", |context: Context, body| async move {
+        context.handle().begin_close();
+        Ok(body)
+    });
+    let (a, b) = over_tcp(&device(1), &leaving.build().unwrap()).await;
+    assert_eq!(soon(a.call_raw("leave", b"", None)).await, Ok(Bytes::new()));
+    assert_eq!(soon(a.closed()).await, CloseReason::Remote(Status::OK));
+    assert_eq!(soon(b.closed()).await, CloseReason::Local(Status::OK));
 }

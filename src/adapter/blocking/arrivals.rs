@@ -2,20 +2,22 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use super::core::Core;
 use crate::adapter::link::lock;
 
 /// Accepted connections, oldest first.  Those that have ended make way for others, so that nobody need ask.
 pub(super) struct Arrivals {
-    line: Mutex<Line>,
+    queue: Mutex<Queue>,
     changed: Condvar,
     most: usize,
 }
 
 #[derive(Default)]
-struct Line {
+struct Queue {
     waiting: VecDeque<Weak<Core>>,
     over: bool,
 }
@@ -23,39 +25,46 @@ struct Line {
 impl Arrivals {
     /// For a server with at most so many connections at once.
     pub(super) fn new(most: usize) -> Self {
-        Self { line: Mutex::default(), changed: Condvar::new(), most }
+        Self { queue: Mutex::default(), changed: Condvar::new(), most }
     }
 
     pub(super) fn add(&self, core: &Arc<Core>) {
-        let mut line = lock(&self.line);
-        if line.waiting.len() >= self.most {
+        let mut queue = lock(&self.queue);
+        if queue.waiting.len() >= self.most {
             // Of those that stand, this one included, there are never more.
-            line.waiting.retain(|core| core.upgrade().is_some_and(|core| core.stands()));
+            queue.waiting.retain(|core| core.upgrade().is_some_and(|core| core.stands()));
         }
-        line.waiting.push_back(Arc::downgrade(core));
-        drop(line);
+        queue.waiting.push_back(Arc::downgrade(core));
+        drop(queue);
         self.changed.notify_one();
     }
 
-    /// The next that still stands; blocks until there is one.  `None` once no more can come.
-    pub(super) fn next(&self) -> Option<Arc<Core>> {
-        let mut line = lock(&self.line);
+    /// The next that still stands; blocks until there is one or, where there is a limit, for so long.
+    pub(super) fn next(&self, within: Option<Duration>) -> Result<Arc<Core>, RecvTimeoutError> {
+        let begun = Instant::now();
+        let mut queue = lock(&self.queue);
         loop {
-            while let Some(core) = line.waiting.pop_front() {
+            while let Some(core) = queue.waiting.pop_front() {
                 if let Some(core) = core.upgrade().filter(|core| core.stands()) {
-                    return Some(core);
+                    return Ok(core);
                 }
             }
-            if line.over {
-                return None;
+            if queue.over {
+                return Err(RecvTimeoutError::Disconnected);
             }
-            line = self.changed.wait(line).unwrap_or_else(PoisonError::into_inner);
+            queue = match within.map(|within| within.saturating_sub(begun.elapsed())) {
+                Some(Duration::ZERO) => return Err(RecvTimeoutError::Timeout),
+                Some(left) => {
+                    self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 
-    /// No more will come.
+    /// No more will come: who waits is told.
     pub(super) fn end(&self) {
-        lock(&self.line).over = true;
+        lock(&self.queue).over = true;
         self.changed.notify_all();
     }
 }

@@ -1,25 +1,24 @@
 //! One connection, shared by its two threads, its handles and its handlers.
 
 use std::boxed::Box;
-use std::collections::HashMap;
 use std::fmt;
 use std::mem;
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 use std::vec::Vec;
 
 use super::device::{Device, Handler};
-use super::handling;
+use super::handling::Requests;
 use super::permit::Door;
 use super::signal::{Parker, Signal};
+use super::stream::LINGER;
 use crate::adapter::base::Accepted;
 use crate::adapter::guard::{Locked, Place};
-use crate::adapter::link::{Incoming, Link, lock};
+use crate::adapter::link::{Link, lock};
 use crate::adapter::trace;
-use crate::{CloseReason, ExchangeId, Instant, Status, TimedOut};
+use crate::{CloseReason, Instant, Status, TimedOut};
 
 /// How a stream is ended while one of the threads may be reading or writing.
 pub(super) type HangUp = Box<dyn Fn(Shutdown) + Send + Sync>;
@@ -48,11 +47,10 @@ pub(super) enum Carrier {
 /// decisions about peers.
 pub(super) struct State {
     pub(super) link: Link<Handler>,
-    /// Handlers at work, and whether each should stop.
-    pub(super) running: HashMap<ExchangeId, Arc<AtomicBool>>,
+    pub(super) requests: Requests,
     /// When the writer wakes by itself; `None` while it is at work.
     wakes_at: Option<Instant>,
-    busy: Busy,
+    stage: Stage,
     /// The stream has taken something, and nobody has been told yet that there is room.
     moved: bool,
     /// The device was told that both sides have let each other in.
@@ -60,12 +58,16 @@ pub(super) struct State {
     door: Door,
     /// The reader has met the end of the stream.
     pub(super) drained: bool,
+    /// When the connection ended.
+    ended: Option<Instant>,
+    /// The writer has gone, or nothing frees it.
+    pub(super) writer_gone: bool,
 }
 
 /// Where in the stream the writer is; there it may be held up by a peer that does not read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Busy {
-    No,
+enum Stage {
+    Idle,
     Flushing,
     Writing,
 }
@@ -80,13 +82,15 @@ impl Core {
     ) -> Self {
         let state = State {
             link,
-            running: HashMap::new(),
+            requests: Requests::default(),
             wakes_at: None,
-            busy: Busy::No,
+            stage: Stage::Idle,
             moved: false,
             told: false,
             door,
             drained: false,
+            ended: None,
+            writer_gone: false,
         };
         Self { device, state: Mutex::new(state), writer, carrier }
     }
@@ -116,6 +120,9 @@ impl Core {
                 false
             }
         };
+        if state.link.closed.is_some() {
+            state.ended.get_or_insert(now);
+        }
         let woken = mem::take(&mut state.link.woken);
         drop(state);
         if signal {
@@ -144,20 +151,23 @@ impl Core {
     /// but the writing.
     pub(super) fn turn<R>(self: &Arc<Self>, work: impl FnOnce(&mut State, Instant) -> R) -> R {
         let shared = self.device.shared();
-        let (result, requests, accepted) = self.enter(|state, now| {
+        let most = usize::from(self.device.base().config.limits().requests_in);
+        let (result, asked, accepted) = self.enter(|state, now| {
             state.link.connection.handle_timeout(now);
             state.link.absorb(shared, now);
             let result = work(state, now);
             state.link.absorb(shared, now);
-            let requests = state.take_requests();
-            state.stop_handlers();
+            let State { link, requests, .. } = state;
+            // A request may come with its cancel.
+            let tell = requests.take(link, most);
+            requests.stop(link);
             // Under the lock: whoever is told that it is connected finds it with the device.
             let peer = state.link.connection.peer().filter(|_| state.has_just_connected());
             let accepted = peer.map(|peer| (peer, self.device.base().on_connected(peer, self)));
-            (result, requests, accepted)
+            (result, state.link.connection.peer().filter(|_| tell), accepted)
         });
-        for (request, stop) in requests {
-            handling::start(self, request, stop);
+        if let Some(peer) = asked {
+            self.device.pool().run(peer, self.clone());
         }
         if let Some((peer, accepted)) = accepted {
             trace::connected(peer);
@@ -194,18 +204,18 @@ impl Core {
     pub(super) fn poll_bytes(self: &Arc<Self>, bytes: &mut Vec<u8>, unflushed: bool) -> Next {
         bytes.clear();
         self.turn(|state, now| {
-            state.busy = Busy::No;
+            state.stage = Stage::Idle;
             bytes.extend_from_slice(state.link.connection.poll_transmit(now).unwrap_or_default());
             // Behind sealing, which is what makes room: who is woken before finds none, and is not woken again.
             if mem::take(&mut state.moved) {
                 state.link.on_moved();
             }
             if !bytes.is_empty() {
-                (state.busy, state.wakes_at) = (Busy::Writing, None);
+                (state.stage, state.wakes_at) = (Stage::Writing, None);
                 return Next::Write;
             }
             if unflushed {
-                (state.busy, state.wakes_at) = (Busy::Flushing, None);
+                (state.stage, state.wakes_at) = (Stage::Flushing, None);
                 return Next::Flush(state.link.closed);
             }
             if let Some(reason) = state.link.closed {
@@ -233,8 +243,7 @@ impl Core {
         let parker = Parker::of_this_thread();
         loop {
             let polled = self.with(|state, now| {
-                let timeout = state.link.next_timeout().map(|at| at + BACKUP);
-                let wakes_at = timeout.into_iter().chain(until).min();
+                let wakes_at = state.next_look(now).into_iter().chain(until).min();
                 let ready = poll(state, now, &parker.waker);
                 ready.ok_or_else(|| wakes_at.map(|at| at.saturating_since(now)))
             });
@@ -265,7 +274,10 @@ impl Core {
         if self.turn(|state, now| state.is_writer_stuck(now)) {
             self.hang_up(Shutdown::Both);
             // Where that does not free the writer, nobody need wait for it.
-            self.look(|state| state.link.finish());
+            self.look(|state| {
+                state.writer_gone = true;
+                state.link.finish();
+            });
         }
         if matches!(self.carrier, Carrier::Line) {
             self.finish_on_line();
@@ -317,11 +329,11 @@ impl Core {
 
     /// Once the connection has ended: nothing of it stays with the device, and its handlers are told.
     pub(super) fn finish(self: &Arc<Self>, reason: CloseReason) {
-        let (id, peer, running) = self.look(|state| {
+        let (id, peer, requests) = self.look(|state| {
             let link = &state.link;
-            (link.id, link.connection.peer(), mem::take(&mut state.running))
+            (link.id, link.connection.peer(), mem::take(&mut state.requests))
         });
-        running.into_values().for_each(|stop| stop.store(true, Ordering::Relaxed));
+        requests.end();
         self.device.base().on_closed(peer, id, Arc::as_ptr(self));
         self.device.on_drained();
         trace::closed(peer, reason);
@@ -338,7 +350,10 @@ impl Core {
 
     /// Once its threads end as well: others may come.
     pub(super) fn leave(&self) {
-        let door = self.look(|state| mem::take(&mut state.door));
+        let door = self.look(|state| {
+            state.writer_gone = true;
+            mem::take(&mut state.door)
+        });
         drop(door);
     }
 }
@@ -365,7 +380,7 @@ impl State {
     /// Whether there is something that only the writer does.
     fn needs_writer(&self, sendable: bool) -> bool {
         // While it writes, it looks again by itself.
-        if self.busy != Busy::No {
+        if self.stage != Stage::Idle {
             return false;
         }
         let link = &self.link;
@@ -375,36 +390,30 @@ impl State {
         sendable || earlier || handlers || link.has_retired() || link.connection.is_closed()
     }
 
+    /// When a thread that waits looks for itself: at timers that the writer did not fire, and at a writer that has
+    /// last bytes to write.
+    fn next_look(&self, now: Instant) -> Option<Instant> {
+        let timeout = self.link.next_timeout().map(|at| at + BACKUP);
+        let ended = self.ended.map(|ended| (ended + LINGER).max(now + BACKUP));
+        timeout.into_iter().chain(ended).min()
+    }
+
     /// Whether the connection has ended and the writer is held up by a peer that will not read.
     fn is_writer_stuck(&mut self, now: Instant) -> bool {
-        if self.busy == Busy::No {
+        if self.stage == Stage::Idle {
             return false;
         }
-        let connection = &mut self.link.connection;
-        // The bytes at which it is are given up.
-        let given_up = connection.is_closed() && connection.poll_transmit(now).is_none();
         let timed_out = |what| self.link.closed == Some(CloseReason::TimedOut(what));
         let gone = timed_out(TimedOut::Silence) || timed_out(TimedOut::Close);
-        gone || (given_up && self.busy == Busy::Writing)
-    }
-
-    /// The requests for handlers, each with how to tell its handler to stop: noted before the lock is given
-    /// back, since the caller may be gone before the handler begins.
-    fn take_requests(&mut self) -> Vec<(Incoming<Handler>, Arc<AtomicBool>)> {
-        let Self { link, running, .. } = self;
-        let noted = link.requests.drain(..).map(|request| {
-            let stop = Arc::new(AtomicBool::new(false));
-            running.insert(request.id, stop.clone());
-            (request, stop)
-        });
-        noted.collect()
-    }
-
-    /// Tells the handlers whose callers have gone.
-    fn stop_handlers(&mut self) {
-        for (id, _) in self.link.stops.drain(..) {
-            if let Some(stop) = self.running.get(&id) {
-                stop.store(true, Ordering::Relaxed);
+        match self.stage {
+            Stage::Idle => false,
+            _ if gone => true,
+            // What it flushes may be the last bytes, which have their time.  SPEC §16.3
+            Stage::Flushing => self.ended.is_some_and(|ended| now.saturating_since(ended) >= LINGER),
+            // The bytes at which it is are given up, unless it has just written them.
+            Stage::Writing => {
+                let connection = &mut self.link.connection;
+                !self.moved && connection.is_closed() && connection.poll_transmit(now).is_none()
             }
         }
     }
@@ -424,5 +433,46 @@ impl State {
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Admission, Identity, Role};
+
+    /// A connection whose stream has ended while its writer was at work.
+    fn ended() -> Arc<Core> {
+        let identity = Identity::generate().expect("randomness");
+        let device = Device::builder(identity).build().expect("it is complete");
+        let base = device.base();
+        let connection = base.connection(Role::Responder, Admission::Ask, device.now()).expect("randomness");
+        let link = Link::new(connection, base.next_link());
+        let carrier = Carrier::Stream(Box::new(|_| {}));
+        let core = Arc::new(Core::new(device, link, Arc::default(), carrier, Door::default()));
+        core.lose_stream();
+        core
+    }
+
+    #[test]
+    fn a_writer_that_has_just_written_is_not_stuck() {
+        let core = ended();
+        core.look(|state| state.stage = Stage::Writing);
+        core.wrote(0);
+        core.tick();
+        assert!(!core.look(|state| state.writer_gone), "it looks again by itself");
+        core.look(|state| state.moved = false);
+        core.tick();
+        assert!(core.look(|state| state.writer_gone));
+    }
+
+    #[test]
+    fn a_flush_has_its_time_and_no_more() {
+        let core = ended();
+        core.look(|state| state.stage = Stage::Flushing);
+        let ended = core.look(|state| state.ended).expect("the stream has");
+        let stuck = |at| core.look(|state| state.is_writer_stuck(at));
+        assert!(!stuck(ended));
+        assert!(stuck(ended + LINGER));
     }
 }

@@ -14,10 +14,10 @@ use super::Builder;
 use super::core::{Carrier, Core};
 use super::drained::Drained;
 use super::handle::Handle;
-use super::handling::Pool;
 use super::line::{self, SerialLine};
 use super::listener::Listener;
 use super::permit::Door;
+use super::pool::Pool;
 use super::signal::Signal;
 use super::stream;
 use crate::adapter::base::Base;
@@ -26,7 +26,8 @@ use crate::adapter::error::ConnectError;
 use crate::adapter::link::{Link, Reply, Shared};
 use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Topic};
 
-/// How many handlers may be at work at once in a device; further requests wait for one to finish.
+/// How many handlers may be at work at once in a device, half of them for one peer; further requests wait for one to
+/// finish.
 const HANDLERS: usize = 256;
 /// How long a write to a socket may block before the connection looks at its timers.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -108,7 +109,7 @@ struct Inner {
     base: Base<Handler, Core>,
     /// The moment that [`Instant`]s are counted from.
     origin: Clock,
-    pool: Pool,
+    pool: Pool<Core>,
     drained: Drained,
 }
 
@@ -354,7 +355,7 @@ impl Device {
         &self.0.base.shared
     }
 
-    pub(super) fn pool(&self) -> &Pool {
+    pub(super) fn pool(&self) -> &Pool<Core> {
         &self.0.pool
     }
 

@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::string::ToString;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::arrivals::Arrivals;
 use super::device::Device;
 use super::handle::Handle;
 use super::permit::{Door, Permits};
+use crate::adapter::link::lock;
 use crate::{Admission, Role};
 
 /// How many connections a listener serves at once, unless [`Listener::with_connections`] says otherwise.
@@ -104,10 +106,11 @@ impl Listener {
         let arrivals = Arc::new(Arrivals::new(self.connections.most()));
         let (stopped, accepted) = (stop.clone(), arrivals.clone());
         let thread = thread::Builder::new().name("symbolon-accept".to_string()).spawn(move || {
+            // However it ends: who waits for an arrival waits no longer.
+            let _ended = Ended(&accepted);
             self.run(&stopped, Some(&accepted));
-            accepted.end();
         })?;
-        Ok(Server { address, stop, arrivals, thread: Some(thread) })
+        Ok(Server { address, stop, arrivals, thread: Mutex::new(Some(thread)) })
     }
 
     fn run(&self, stop: &AtomicBool, arrivals: Option<&Arc<Arrivals>>) {
@@ -144,12 +147,21 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// A listener at work in a thread of its own; dropped, it stops accepting, and connections go on.
+/// Tells who waits for an arrival, when the thread that listens ends.
+struct Ended<'a>(&'a Arrivals);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// A listener at work in a thread of its own; closed or dropped, it stops accepting, and connections go on.
 pub struct Server {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     arrivals: Arc<Arrivals>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Server {
@@ -161,15 +173,42 @@ impl Server {
     /// The next connection that both sides have accepted and that still stands; blocks until there is one.  It
     /// is served whether it is asked for here or not.
     ///
-    /// `None` only where the listening thread has ended by itself.
+    /// `None` once the server is [closed](Self::close), or where its thread has ended by itself.
     pub fn accept(&self) -> Option<Handle> {
-        self.arrivals.next().map(Handle::new)
+        self.arrivals.next(None).map(Handle::new).ok()
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
+    /// As [`accept`](Self::accept), for at most so long.
+    ///
+    /// # Errors
+    ///
+    /// `Timeout`: nobody has come; `Disconnected`: nobody will, as `None` of [`accept`](Self::accept).
+    pub fn accept_timeout(&self, within: Duration) -> Result<Handle, RecvTimeoutError> {
+        self.arrivals.next(Some(within)).map(Handle::new)
+    }
+
+    /// Stops listening, as dropping it does, from any thread: who waits in [`accept`](Self::accept) is given those that
+    /// have come, and then `None`.  Connections and handshakes go on.
+    ///
+    /// It returns as soon as the socket is closed, or after a second where its own address cannot be reached.
+    ///
+    /// ```
+    /// use std::thread;
+    /// use symbolon::{Identity, blocking::Device};
+    ///
+    /// let lamp = Device::builder(Identity::generate()?).build()?;
+    /// let server = lamp.listen("127.0.0.1:0")?.spawn()?;
+    /// thread::scope(|scope| {
+    ///     let visitors = scope.spawn(|| std::iter::from_fn(|| server.accept()).count());
+    ///     server.close();
+    ///     assert_eq!(visitors.join().ok(), Some(0));
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close(&self) {
         self.stop.store(true, Ordering::Release);
+        self.arrivals.end();
+        let Some(thread) = lock(&self.thread).take() else { return };
         // The thread sits in `accept`, which nothing but a connection ends.
         let mut address = self.address;
         match address.ip() {
@@ -178,9 +217,15 @@ impl Drop for Server {
             _ => {}
         }
         let woken = TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok();
-        if let Some(thread) = self.thread.take().filter(|_| woken) {
+        if woken {
             let _ended = thread.join();
         }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -17,7 +17,7 @@ use crate::CloseReason;
 /// How much is read at once.
 pub(super) const READ_CHUNK: usize = 16 * 1024;
 /// How long a stream is kept to let the last bytes arrive.  SPEC §16.3
-const LINGER: Duration = Duration::from_millis(500);
+pub(super) const LINGER: Duration = Duration::from_millis(500);
 /// How long to wait where a stream says that it would block, though it should.
 pub(super) const WOULD_BLOCK: Duration = Duration::from_millis(5);
 
@@ -57,7 +57,8 @@ fn read(core: &Arc<Core>, mut input: impl Read) {
             Err(error) if is_passing(&error) => {
                 // The writer, which does this otherwise, may be held up.
                 core.tick();
-                if core.look(|state| state.link.closed.is_some()) {
+                // Not before the last bytes are written and have had their time.
+                if core.look(|state| state.link.closed.is_some() && state.writer_gone) {
                     break;
                 }
                 thread::sleep(WOULD_BLOCK);

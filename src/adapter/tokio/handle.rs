@@ -288,14 +288,22 @@ impl Handle {
     /// [`Timeouts::close`](crate::Timeouts::close) is given up, and the peer's own `close` is waited for as long again.
     /// SPEC §16.1, §16.2
     ///
+    /// A handler that waits for this is itself one that is waited for: it uses [`begin_close`](Self::begin_close).
+    ///
     /// `Local(OK)` means that the peer has had all that was sent; with any other reason nobody knows.
     ///
     /// # Cancel safety
     ///
     /// Dropped, the closing goes on.
     pub async fn close(&self) -> CloseReason {
-        self.core.retire(Status::OK);
+        self.begin_close();
         self.closed().await
+    }
+
+    /// Begins what [`close`](Self::close) does, and returns at once; [`closed`](Self::closed) tells the end.  In a
+    /// handler: its own request is answered first.
+    pub fn begin_close(&self) {
+        self.core.retire(Status::OK);
     }
 
     /// Opens an exchange; waits for its turn, and for room or a free slot where there is none.
