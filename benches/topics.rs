@@ -24,6 +24,8 @@ use symbolon::{
 const MATCHING_BOUND: f64 = 20.0;
 /// One of 10,000 subscriptions of a link, all with something that waits, costs at most this much of one of ten.
 const LEAVING_BOUND: f64 = 5.0;
+/// A turn of a link whose 10,000 subscriptions have something but no credit costs at most this much of one with ten.
+const STALLED_BOUND: f64 = 5.0;
 /// A publication costs each of 1,000 subscribers at most this much of what it costs one alone.
 const PUBLISHING_BOUND: f64 = 1.25;
 
@@ -92,6 +94,29 @@ impl Visitors {
             assert!(self.topics.unsubscribe(LinkId(1), id).is_some());
         }
     }
+}
+
+/// So many subscriptions of one link, all of which wait for credit.
+fn stalled(count: u64) -> Topics {
+    let Visitors { mut topics, topic, .. } = Visitors::new(count);
+    for number in 0..count {
+        topics.subscribe(LinkId(1), ExchangeId::from_number(number), TOPIC, None).expect("room");
+    }
+    topics.publish(topic, &BODY).expect("room");
+    topics.pump(LinkId(1), |_| Verdict::NoCredit);
+    topics
+}
+
+/// What each turn of a link does; then one of its subscriptions gets credit, but not enough.
+fn take_a_turn(topics: &mut Topics) {
+    topics.pump(black_box(LinkId(1)), |offer| panic!("nothing new: {offer:?}"));
+    topics.credited(LinkId(1), black_box(ExchangeId::from_number(5)));
+    let mut asked = 0;
+    topics.pump(LinkId(1), |_| {
+        asked += 1;
+        Verdict::NoCredit
+    });
+    assert_eq!(asked, 1);
 }
 
 /// A topic that so many links subscribed to, each once.
@@ -209,6 +234,10 @@ fn main() {
     let (mut few, mut many) = (Visitors::new(10), Visitors::new(10_000));
     let leaving = ratio(1, || many.come_and_leave(), || (0..1_000).for_each(|_| few.come_and_leave()));
     println!("ratio leaving {leaving:.2} (bound {LEAVING_BOUND})");
+
+    let (mut few, mut many) = (stalled(10), stalled(10_000));
+    let turn = ratio(200, || take_a_turn(&mut many), || take_a_turn(&mut few));
+    println!("ratio stalled {turn:.2} (bound {STALLED_BOUND})");
 
     let (mut one, mut all) = (FanOut::new(1), FanOut::new(LINKS));
     let alone = || (0..LINKS).for_each(|_| one.run_alone());

@@ -298,8 +298,8 @@ impl<H: Clone> Link<H> {
             }
         }
         let mut topics = lock(&shared.topics);
-        if !topics.has_backlog(self.id) {
-            return;
+        while let Some(id) = self.connection.poll_credited() {
+            topics.credited(self.id, id);
         }
         let (connection, crowded) = (&mut self.connection, &mut self.crowded);
         topics.pump(self.id, |offer| {
@@ -381,7 +381,7 @@ fn send_offer(connection: &mut Connection, offer: Offer<'_>) -> Result<(), SendE
 fn verdict(sent: Result<(), SendError>) -> Verdict {
     match sent {
         Ok(()) => Verdict::Sent,
-        // Not accepted yet: the acceptance is owed, and goes first.
+        // Not accepted yet: the acceptance is owed, goes first, and counts as credit.
         Err(SendError::NoCredit | SendError::UnknownExchange) => Verdict::NoCredit,
         Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
         Err(_) => Verdict::Full,
