@@ -35,7 +35,9 @@ const LINKS: u64 = 1_000;
 
 /// As many as needed, so that the table is what is measured and not its limits.
 fn limits() -> TopicLimits {
-    TopicLimits { subscriptions: 20_000, subscriptions_per_link: 20_000, ..TopicLimits::default() }
+    let mut limits = TopicLimits::default();
+    (limits.subscriptions, limits.subscriptions_per_link) = (20_000, 20_000);
+    limits
 }
 
 /// A table with so many subscriptions of a hundred links, four of which match [`TOPIC`].
@@ -43,7 +45,9 @@ fn limits() -> TopicLimits {
 /// It has no room for a match, so that declaring that topic is refused once its subscriptions were found, and can be
 /// measured again and again.
 fn subscribed(count: u64) -> Topics {
-    let mut topics = Topics::new(1, TopicLimits { matches: 0, ..limits() });
+    let mut limits = limits();
+    limits.matches = 0;
+    let mut topics = Topics::new(1, limits);
     for number in 0..count {
         let filter = match number {
             0 => "#".to_owned(),
@@ -76,8 +80,9 @@ struct Visitors {
 
 impl Visitors {
     fn new(count: u64) -> Self {
-        let all = u32::MAX;
-        let mut topics = Topics::new(1, TopicLimits { matches_per_link: all, matches: all, ..limits() });
+        let mut limits = limits();
+        (limits.matches, limits.matches_per_link) = (u32::MAX, u32::MAX);
+        let mut topics = Topics::new(1, limits);
         let topic = topics.declare(TOPIC, Kind::State).expect("room");
         Self { topics, topic, count }
     }
