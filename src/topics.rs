@@ -26,8 +26,9 @@ use subscriptions::{Entry, SubscriptionKey, Subscriptions};
 
 /// The topics of a device and who subscribed to them: one table for all links, so that each body is stored once.  SPEC §14
 ///
-/// It reads no clock and does no I/O. An adapter calls [`subscribe`](Self::subscribe) when a peer does, asks
-/// [`wake`](Self::wake) after publishing which links have something new, and lets [`pump`](Self::pump) hand it out.
+/// It reads no clock and does no I/O. An adapter calls [`subscribe`](Self::subscribe) when a peer does,
+/// [`credited`](Self::credited) when a subscription got credit, asks [`wake`](Self::wake) after publishing which links
+/// have something new, and lets [`pump`](Self::pump) hand it out.
 /// A subscription that does not keep up loses publications of its own, by the topic's [`Kind`], and is told how many;
 /// it takes nothing from others, unless the topic was declared with [`Overflow::Refuse`].
 ///
