@@ -24,6 +24,8 @@ use symbolon::{
 const MATCHING_BOUND: f64 = 20.0;
 /// One of 10,000 subscriptions of a link, all with something that waits, costs at most this much of one of ten.
 const LEAVING_BOUND: f64 = 5.0;
+/// A turn of a link whose 10,000 subscriptions have something but no credit costs at most this much of one with ten.
+const STALLED_BOUND: f64 = 5.0;
 /// A publication costs each of 1,000 subscribers at most this much of what it costs one alone.
 const PUBLISHING_BOUND: f64 = 1.25;
 
@@ -33,7 +35,9 @@ const LINKS: u64 = 1_000;
 
 /// As many as needed, so that the table is what is measured and not its limits.
 fn limits() -> TopicLimits {
-    TopicLimits { subscriptions: 20_000, subscriptions_per_link: 20_000, ..TopicLimits::default() }
+    let mut limits = TopicLimits::default();
+    (limits.subscriptions, limits.subscriptions_per_link) = (20_000, 20_000);
+    limits
 }
 
 /// A table with so many subscriptions of a hundred links, four of which match [`TOPIC`].
@@ -41,7 +45,9 @@ fn limits() -> TopicLimits {
 /// It has no room for a match, so that declaring that topic is refused once its subscriptions were found, and can be
 /// measured again and again.
 fn subscribed(count: u64) -> Topics {
-    let mut topics = Topics::new(1, TopicLimits { matches: 0, ..limits() });
+    let mut limits = limits();
+    limits.matches = 0;
+    let mut topics = Topics::new(1, limits);
     for number in 0..count {
         let filter = match number {
             0 => "#".to_owned(),
@@ -74,8 +80,9 @@ struct Visitors {
 
 impl Visitors {
     fn new(count: u64) -> Self {
-        let all = u32::MAX;
-        let mut topics = Topics::new(1, TopicLimits { matches_per_link: all, matches: all, ..limits() });
+        let mut limits = limits();
+        (limits.matches, limits.matches_per_link) = (u32::MAX, u32::MAX);
+        let mut topics = Topics::new(1, limits);
         let topic = topics.declare(TOPIC, Kind::State).expect("room");
         Self { topics, topic, count }
     }
@@ -92,6 +99,29 @@ impl Visitors {
             assert!(self.topics.unsubscribe(LinkId(1), id).is_some());
         }
     }
+}
+
+/// So many subscriptions of one link, all of which wait for credit.
+fn stalled(count: u64) -> Topics {
+    let Visitors { mut topics, topic, .. } = Visitors::new(count);
+    for number in 0..count {
+        topics.subscribe(LinkId(1), ExchangeId::from_number(number), TOPIC, None).expect("room");
+    }
+    topics.publish(topic, &BODY).expect("room");
+    topics.pump(LinkId(1), |_| Verdict::NoCredit);
+    topics
+}
+
+/// What each turn of a link does; then one of its subscriptions gets credit, but not enough.
+fn take_a_turn(topics: &mut Topics) {
+    topics.pump(black_box(LinkId(1)), |offer| panic!("nothing new: {offer:?}"));
+    topics.credited(LinkId(1), black_box(ExchangeId::from_number(5)));
+    let mut asked = 0;
+    topics.pump(LinkId(1), |_| {
+        asked += 1;
+        Verdict::NoCredit
+    });
+    assert_eq!(asked, 1);
 }
 
 /// A topic that so many links subscribed to, each once.
@@ -209,6 +239,10 @@ fn main() {
     let (mut few, mut many) = (Visitors::new(10), Visitors::new(10_000));
     let leaving = ratio(1, || many.come_and_leave(), || (0..1_000).for_each(|_| few.come_and_leave()));
     println!("ratio leaving {leaving:.2} (bound {LEAVING_BOUND})");
+
+    let (mut few, mut many) = (stalled(10), stalled(10_000));
+    let turn = ratio(200, || take_a_turn(&mut many), || take_a_turn(&mut few));
+    println!("ratio stalled {turn:.2} (bound {STALLED_BOUND})");
 
     let (mut one, mut all) = (FanOut::new(1), FanOut::new(LINKS));
     let alone = || (0..LINKS).for_each(|_| one.run_alone());

@@ -257,8 +257,11 @@ impl Publisher {
         Ok(connection.end_subscription(id, Status::CANCELLED)?)
     }
 
-    /// Sends what the subscribers have credit for; the rest waits for another turn.
+    /// Sends what the subscribers have credit for; the rest waits for more.
     fn pump(&mut self, connection: &mut Connection) {
+        while let Some(id) = connection.poll_credited() {
+            self.topics.credited(LINK, id);
+        }
         self.topics.pump(LINK, |offer| {
             let sent = match offer {
                 Offer::Publication { subscription, publication } => {

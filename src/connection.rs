@@ -13,7 +13,6 @@ mod timer;
 mod wire_out;
 
 use alloc::boxed::Box;
-use core::fmt;
 use core::time::Duration;
 
 pub use event::{Event, Failure, Publication, StopCause};
@@ -464,6 +463,14 @@ impl Connection {
         Some(Event::Closed { reason })
     }
 
+    /// A subscription of theirs that was accepted or got credit since it was last named here, each once: what
+    /// [`publish`](Self::publish) refused of it may pass now.  `None` until something else happens.
+    #[must_use]
+    pub fn poll_credited(&mut self) -> Option<ExchangeId> {
+        let State::Session(session) = &mut self.state else { return None };
+        session.poll_credited().map(ExchangeId::from_number)
+    }
+
     /// Bytes for the peer, if any; tell by [`advance_transmit`](Self::advance_transmit) how many were written.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<&[u8]> {
@@ -485,16 +492,5 @@ impl Connection {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
-    }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("role", &self.role())
-            .field("peer", &self.peer())
-            .field("connected", &self.is_connected())
-            .field("ending", &self.ending)
-            .finish_non_exhaustive()
     }
 }

@@ -26,8 +26,9 @@ use subscriptions::{Entry, SubscriptionKey, Subscriptions};
 
 /// The topics of a device and who subscribed to them: one table for all links, so that each body is stored once.  SPEC §14
 ///
-/// It reads no clock and does no I/O. An adapter calls [`subscribe`](Self::subscribe) when a peer does, asks
-/// [`wake`](Self::wake) after publishing which links have something new, and lets [`pump`](Self::pump) hand it out.
+/// It reads no clock and does no I/O. An adapter calls [`subscribe`](Self::subscribe) when a peer does,
+/// [`credited`](Self::credited) when a subscription got credit, asks [`wake`](Self::wake) after publishing which links
+/// have something new, and lets [`pump`](Self::pump) hand it out.
 /// A subscription that does not keep up loses publications of its own, by the topic's [`Kind`], and is told how many;
 /// it takes nothing from others, unless the topic was declared with [`Overflow::Refuse`].
 ///
@@ -311,7 +312,7 @@ impl Topics {
         self.subscriptions.remove_link(link, &mut self.bodies);
     }
 
-    /// Whether anything waits to be sent or told on this link, with credit for it or not.
+    /// Whether [`pump`](Self::pump) has anything to offer for this link.
     pub fn has_backlog(&self, link: LinkId) -> bool {
         self.subscriptions.has_backlog(link)
     }
@@ -319,11 +320,18 @@ impl Topics {
     /// Offers what waits for a link, until nothing does or `send` takes no more. Subscriptions take turns, and so do
     /// the topics within one.
     ///
-    /// A call continues where the last one stopped. What `send` refused is offered again by the next call, so an
-    /// adapter calls it when a link was named by [`wake`](Self::wake), when a full connection has room again, and
-    /// when a subscription got credit.
+    /// A call continues where the last one stopped: an adapter calls it when a link was named by [`wake`](Self::wake),
+    /// when a full connection has room again, and after [`credited`](Self::credited). A subscription refused with
+    /// [`Verdict::NoCredit`] is passed over until then, or until there is something new for it, so that as many as
+    /// like may stand still and cost the others nothing.
     pub fn pump(&mut self, link: LinkId, send: impl FnMut(Offer<'_>) -> Verdict) {
         self.subscriptions.pump(link, self.epoch, &self.topics, &mut self.bodies, send);
+    }
+
+    /// Notes that a subscription may have got credit, as [`Connection::poll_credited`](crate::Connection::poll_credited)
+    /// says, so that the next [`pump`](Self::pump) offers again what it has; one that is not there is ignored.
+    pub fn credited(&mut self, link: LinkId, subscription: ExchangeId) {
+        self.subscriptions.credited(link, subscription);
     }
 
     /// The links for which something was queued since they were last named here, each once, in no order. Those not

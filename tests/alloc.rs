@@ -399,13 +399,9 @@ fn nothing_is_allocated_per_publication() {
 #[test]
 fn subscriptions_cost_little_and_give_it_back() {
     let many = 10_000;
-    let limits = TopicLimits {
-        subscriptions: many,
-        subscriptions_per_link: many,
-        matches: many,
-        matches_per_link: many,
-        ..TopicLimits::default()
-    };
+    let mut limits = TopicLimits::default();
+    (limits.subscriptions, limits.subscriptions_per_link) = (many, many);
+    (limits.matches, limits.matches_per_link) = (many, many);
     USAGE.with(|cell| cell.set(Usage::default()));
     let mut topics = metered(|| Topics::new(1, limits));
     let topic = metered(|| topics.declare("t", Kind::State)).expect("room");

@@ -57,6 +57,32 @@ fn a_publication_costs_its_encoded_length() {
     }
 }
 
+/// CRD-1, sentence 5: who waits with a publication need not try, but is told which subscription may take it: each once,
+/// however often credit came, and none that has ended.
+#[test]
+fn subscriptions_that_got_credit_are_named_once() {
+    let (mut peer, first) = publishing(2);
+    let second = peer.subscribe(&message::subscribe(4, 2, "t", None));
+    assert_eq!(peer.victim.connection.poll_credited(), Some(first));
+    assert_eq!(peer.victim.connection.poll_credited(), None);
+    peer.victim.connection.accept_subscription(second).unwrap();
+    peer.heard();
+    assert_eq!(peer.victim.connection.poll_credited(), Some(second));
+    assert_eq!(peer.victim.connection.publish(second, &outgoing(b"")), Err(SendError::NoCredit));
+    for limit in [2, 1] {
+        peer.say(&message::credit(4, limit));
+        assert_eq!(peer.victim.connection.poll_credited(), None);
+    }
+    for (id, limit) in [(4, 3), (2, 3), (4, 1_000), (2, 1_000)] {
+        peer.say(&message::credit(id, limit));
+    }
+    peer.victim.connection.end_subscription(first, Status::OK).unwrap();
+    peer.heard();
+    assert_eq!(peer.victim.connection.poll_credited(), Some(second));
+    assert_eq!(peer.victim.connection.poll_credited(), None);
+    peer.victim.connection.publish(second, &outgoing(b"")).unwrap();
+}
+
 /// CRD-1: a lower or equal limit is ignored, a higher one counts from the start and not from now.
 #[test]
 fn credit_only_rises() {

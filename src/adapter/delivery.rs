@@ -15,10 +15,12 @@ use crate::{Missed, Point, Topic};
 ///
 /// // What came last, from before the connection broke: only what is newer is sent again, where it is kept.
 /// let last = Point { epoch: 0x5eed_1234, sequence: 17 };
-/// let options = SubscribeOptions { from: Some(last), ..SubscribeOptions::default() };
+/// let mut options = SubscribeOptions::default();
+/// options.from = Some(last);
 /// assert_eq!(options.window, 64 * 1024);
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct SubscribeOptions {
     /// How many bytes of publications may be on their way or wait here; 64 KiB by default.  A publication that is longer
     /// never arrives, and is counted as missed at the latest when the subscription ends.  SPEC §11
@@ -53,6 +55,7 @@ pub struct Publication {
 
 /// What a subscription delivers: a publication, what was missed before it, or both.  SPEC §14.3
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Delivery {
     /// What was dropped since the last delivery.
     pub missed: Missed,
@@ -104,19 +107,26 @@ pub enum Gap {
 pub(super) struct Values<T> {
     /// A publication whose gap has just been told.
     behind_gap: Option<Publication>,
+    /// Where whoever resumes goes on.
+    last: Option<Point>,
     value: PhantomData<fn() -> T>,
 }
 
-impl<T> Default for Values<T> {
-    fn default() -> Self {
-        Self { behind_gap: None, value: PhantomData }
-    }
-}
-
 impl<T: Topic> Values<T> {
+    /// Those behind this point, if any.
+    pub(super) fn new(from: Option<Point>) -> Self {
+        Self { behind_gap: None, last: from, value: PhantomData }
+    }
+
+    /// The point of the last publication given; until there is one, that from which it went on.
+    pub(super) fn last(&self) -> Option<Point> {
+        self.last
+    }
+
     /// What is to be given before anything else is read.
     pub(super) fn take_waiting(&mut self) -> Option<Result<T, Gap>> {
-        self.behind_gap.take().map(|publication| decode(&publication))
+        let publication = self.behind_gap.take()?;
+        Some(self.give(&publication))
     }
 
     /// What a delivery gives first.
@@ -126,10 +136,12 @@ impl<T: Topic> Values<T> {
             self.behind_gap = publication;
             return Err(Gap::Missed(missed));
         }
-        publication.as_ref().map_or(Err(Gap::Missed(missed)), decode)
+        publication.map_or(Err(Gap::Missed(missed)), |publication| self.give(&publication))
     }
-}
 
-fn decode<T: Topic>(publication: &Publication) -> Result<T, Gap> {
-    crate::from_bytes(&publication.body).map_err(|_| Gap::BadBody)
+    /// One that is not of the type counts as given: sent again on resuming, it would be no other.
+    fn give(&mut self, publication: &Publication) -> Result<T, Gap> {
+        self.last = Some(publication.point);
+        crate::from_bytes(&publication.body).map_err(|_| Gap::BadBody)
+    }
 }

@@ -4,6 +4,7 @@
 //! whoever waits for them.
 
 mod asks;
+mod debts;
 mod ending;
 mod waiters;
 
@@ -19,10 +20,11 @@ use bytes::Bytes;
 use super::delivery::Delivery;
 use super::error::Refusal;
 use crate::{
-    CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, Missed, Offer, PeerId, Point,
-    Router, SendError, Status, StopCause, Topics, Verdict,
+    CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, Offer, PeerId, Point, Router,
+    SendError, Status, StopCause, Topics, Verdict,
 };
 pub(crate) use asks::Opening;
+use debts::{Debts, Owed};
 use ending::Retiring;
 use waiters::Waiters;
 
@@ -39,7 +41,8 @@ pub(crate) type Admit = std::boxed::Box<dyn Fn(PeerId) -> bool + Send + Sync>;
 /// Whether a peer may subscribe to a filter.
 pub(crate) type AllowSubscribe = std::boxed::Box<dyn Fn(PeerId, &str) -> bool + Send + Sync>;
 
-/// Takes a lock; a panic elsewhere does not spoil what it guards, since no code of applications runs inside.
+/// Takes a lock; a panic elsewhere does not spoil what it guards, since no code of applications runs inside, but for
+/// the decisions about peers, `admit` and `allow_subscribe`, whose panics are caught (see `decide`).
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -87,22 +90,13 @@ pub(crate) struct Incoming<H> {
     pub(crate) deadline: Option<Instant>,
 }
 
-/// What is owed to the peer and found no room in the connection's queue yet; at most one for an exchange.
-#[derive(Debug)]
-enum Owed {
-    Accept(ExchangeId),
-    End(ExchangeId, Missed, Status),
-    Response(ExchangeId, Status, Bytes),
-    Busy(ExchangeId, Duration),
-}
-
 /// A connection and all who wait for it.
 pub(crate) struct Link<H> {
     pub(crate) connection: Connection,
     pub(crate) id: LinkId,
     calls: HashMap<ExchangeId, Call>,
     inboxes: HashMap<ExchangeId, Inbox>,
-    owed: VecDeque<Owed>,
+    owed: Debts,
     /// The peer's subscriptions that stand.
     served: Vec<ExchangeId>,
     /// Requests for handlers, and requests whose handlers should stop.
@@ -131,7 +125,7 @@ impl<H: Clone> Link<H> {
             id,
             calls: HashMap::new(),
             inboxes: HashMap::new(),
-            owed: VecDeque::new(),
+            owed: Debts::default(),
             served: Vec::new(),
             requests: VecDeque::new(),
             stops: VecDeque::new(),
@@ -199,7 +193,7 @@ impl<H: Clone> Link<H> {
                             deadline,
                         });
                     }
-                    Err(status) => self.owed.push_back(Owed::Response(id, status, Bytes::new())),
+                    Err(status) => self.owed.push(Owed::Response(id, status, Bytes::new())),
                 }
             }
             Event::Response { id, status, body } => {
@@ -209,7 +203,7 @@ impl<H: Clone> Link<H> {
             Event::Stop { id, cause } => self.stops.push_back((id, cause)),
             Event::Subscribe { id, filter, from } => {
                 let subscribed = subscribe(shared, peer, (self.id, id), filter, from);
-                self.owed.push_back(match subscribed {
+                self.owed.push(match subscribed {
                     Ok(()) => {
                         self.served.push(id);
                         Owed::Accept(id)
@@ -289,17 +283,10 @@ impl<H: Clone> Link<H> {
 
     /// Moves what is owed and what topics hold into the connection, as far as there is room and credit.
     pub(crate) fn settle(&mut self, shared: &Shared<H>) {
-        self.crowded = false;
-        while let Some(owed) = self.owed.pop_front() {
-            if let Some(left) = self.pay(owed) {
-                self.owed.push_front(left);
-                self.crowded = true;
-                break;
-            }
-        }
+        self.crowded = !self.owed.pay(&mut self.connection);
         let mut topics = lock(&shared.topics);
-        if !topics.has_backlog(self.id) {
-            return;
+        while let Some(id) = self.connection.poll_credited() {
+            topics.credited(self.id, id);
         }
         let (connection, crowded) = (&mut self.connection, &mut self.crowded);
         topics.pump(self.id, |offer| {
@@ -307,35 +294,6 @@ impl<H: Clone> Link<H> {
             *crowded |= verdict == Verdict::Full;
             verdict
         });
-    }
-
-    /// Gives the debt back where there is no room for it yet.
-    fn pay(&mut self, owed: Owed) -> Option<Owed> {
-        let paid = match &owed {
-            Owed::Accept(id) => self.connection.accept_subscription(*id),
-            Owed::End(id, missed, status) => {
-                if missed.is_any()
-                    && let Err(SendError::Full) = self.connection.publish_missed(*id, *missed)
-                {
-                    return Some(owed);
-                }
-                let ended = self.connection.end_subscription(*id, *status);
-                if ended == Err(SendError::Full) {
-                    return Some(Owed::End(*id, Missed::NONE, *status));
-                }
-                ended
-            }
-            Owed::Response(id, status, body) => match self.connection.respond(*id, *status, body) {
-                Err(SendError::TooLarge { .. }) => self.connection.respond(*id, Status::TOO_LARGE, &[]),
-                other => other,
-            },
-            Owed::Busy(id, retry) => self.connection.respond_busy(*id, *retry),
-        };
-        match paid {
-            Err(SendError::Full) => Some(owed),
-            // Nobody waits any more, or the connection is closing: the debt is void.
-            Ok(()) | Err(_) => None,
-        }
     }
 
     /// Answers a request of the peer's; never waits.
@@ -347,13 +305,9 @@ impl<H: Clone> Link<H> {
         });
     }
 
-    /// Pays at once where nobody waits to be paid before.
     fn owe(&mut self, owed: Owed) {
-        let left = if self.owed.is_empty() { self.pay(owed) } else { Some(owed) };
-        if let Some(left) = left {
-            self.owed.push_back(left);
-            self.crowded = true;
-        }
+        self.owed.push(owed);
+        self.crowded |= !self.owed.pay(&mut self.connection);
     }
 }
 
@@ -381,7 +335,7 @@ fn send_offer(connection: &mut Connection, offer: Offer<'_>) -> Result<(), SendE
 fn verdict(sent: Result<(), SendError>) -> Verdict {
     match sent {
         Ok(()) => Verdict::Sent,
-        // Not accepted yet: the acceptance is owed, and goes first.
+        // Not accepted yet: the acceptance is owed, goes first, and counts as credit.
         Err(SendError::NoCredit | SendError::UnknownExchange) => Verdict::NoCredit,
         Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
         Err(_) => Verdict::Full,

@@ -1,8 +1,8 @@
 //! What moves a connection on: units that are complete, timers that fire, and the ways to end.
 
 use alloc::boxed::Box;
-use core::mem;
 use core::time::Duration;
+use core::{fmt, mem};
 
 use super::handshake::{Failed, Progress};
 use super::pending::Pending;
@@ -378,5 +378,16 @@ impl Connection {
         {
             self.timers.advance_to(Timer::Deadline, deadline);
         }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("role", &self.role())
+            .field("peer", &self.peer())
+            .field("connected", &self.is_connected())
+            .field("ending", &self.ending)
+            .finish_non_exhaustive()
     }
 }

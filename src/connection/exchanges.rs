@@ -5,6 +5,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use core::mem;
 
 use crate::error::PeerMisbehaved;
 use crate::role::Role;
@@ -76,6 +77,8 @@ pub(crate) enum TakenKind {
         /// Credit so far, and what was spent of it.
         limit: u64,
         spent: u64,
+        /// Whether `credited` has it.
+        credited: bool,
     },
 }
 
@@ -97,6 +100,9 @@ pub(crate) enum Answer {
 pub(crate) struct Exchanges {
     ours: VecDeque<Opened>,
     theirs: VecDeque<Taken>,
+    /// Subscriptions of theirs into which more can be published than when last asked, each once; those that have
+    /// ended may linger.
+    credited: VecDeque<u64>,
     our_requests: u16,
     our_subscriptions: u16,
     their_requests: u16,
@@ -120,6 +126,7 @@ impl Exchanges {
         Self {
             ours: VecDeque::new(),
             theirs: VecDeque::new(),
+            credited: VecDeque::new(),
             our_requests: 0,
             our_subscriptions: 0,
             their_requests: 0,
@@ -253,6 +260,39 @@ impl Exchanges {
         match self.theirs.binary_search_by_key(&id, |taken| taken.id) {
             Ok(at) => Ok(self.theirs.get_mut(at)),
             Err(_) => self.stray().map(|()| None),
+        }
+    }
+
+    /// Notes that a subscription of theirs was accepted, or got credit.
+    pub(crate) fn on_credited(&mut self, id: u64) {
+        let Some(flag) = self.credited_flag(id) else { return };
+        if mem::replace(flag, true) {
+            return;
+        }
+        // Before it grows: whoever never asks keeps no more than there are subscriptions.
+        if self.credited.len() == self.credited.capacity() {
+            let mut credited = mem::take(&mut self.credited);
+            credited.retain(|id| self.credited_flag(*id).is_some());
+            self.credited = credited;
+        }
+        self.credited.push_back(id);
+    }
+
+    /// One of those, once.
+    pub(crate) fn poll_credited(&mut self) -> Option<u64> {
+        while let Some(id) = self.credited.pop_front() {
+            if let Some(flag) = self.credited_flag(id) {
+                *flag = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn credited_flag(&mut self, id: u64) -> Option<&mut bool> {
+        match &mut self.theirs(id)?.kind {
+            TakenKind::Subscription { credited, .. } => Some(credited),
+            TakenKind::Request => None,
         }
     }
 

@@ -165,6 +165,11 @@ impl Session {
         self.local.pop_front()
     }
 
+    /// The next subscription of theirs that was accepted or got credit.
+    pub(crate) fn poll_credited(&mut self) -> Option<u64> {
+        self.exchanges.poll_credited()
+    }
+
     /// At the end of the connection: what became of the oldest exchange of ours that nobody was told of.
     /// SPEC §16.4
     pub(crate) fn poll_ending(&mut self) -> Option<Pending> {

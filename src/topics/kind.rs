@@ -50,7 +50,15 @@ pub enum Overflow {
 /// How much a [`Topics`](crate::Topics) may hold. What would exceed it is refused, and changes nothing.
 ///
 /// A limit of 0 refuses all. The defaults are for a host; a microcontroller sets them much lower.
+///
+/// ```
+/// use symbolon::TopicLimits;
+///
+/// let mut limits = TopicLimits::default();
+/// limits.bytes = 64 << 10;
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub struct TopicLimits {
     /// Topics declared. Default 256.
     pub topics: u32,

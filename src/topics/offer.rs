@@ -27,7 +27,8 @@ pub enum Offer<'a> {
 pub enum Verdict {
     /// The connection took it, all of it.
     Sent,
-    /// The subscription has no credit for it: it stays, and this pump offers nothing more of the subscription.
+    /// The subscription has no credit for it: it stays, and nothing of the subscription is offered until
+    /// [`Topics::credited`](crate::Topics::credited), or until something is published for it.
     NoCredit,
     /// The connection takes nothing now: it stays, and the pump ends.
     Full,

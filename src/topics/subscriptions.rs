@@ -65,7 +65,7 @@ struct Link {
     subscriptions: BTreeMap<ExchangeId, SubscriptionKey>,
     /// How many pairs they have together.
     pairs: usize,
-    /// Subscriptions with something to send or to tell.
+    /// Subscriptions with something to send or to tell, but for those that wait for credit.
     line: Line,
     /// Whether it is in `woken`.
     woken: bool,
@@ -178,14 +178,17 @@ impl Subscriptions {
     /// Drops, oldest first, what only queues of this topic hold, until there is room for a body of `len` bytes.
     pub(super) fn drop_unkept(&mut self, topic: TopicId, len: usize, bodies: &mut Bodies) -> bool {
         // What a topic keeps is its newest, so the rest is at the front of each queue.
-        for &key in &self.of_topic[topic.index()] {
-            let pair = &mut self.pairs[key];
-            while let Some(&oldest) = pair.queue.front()
+        for place in 0..self.of_topic[topic.index()].len() {
+            let key = self.of_topic[topic.index()][place];
+            while let Some(&oldest) = self.pairs[key].queue.front()
                 && !bodies.is_kept(oldest.body)
             {
-                pair.queue.pop_front();
+                self.pairs[key].queue.pop_front();
                 bodies.release(oldest.body);
-                self.all[pair.subscription].missed.add(1);
+                let subscription = self.pairs[key].subscription;
+                self.all[subscription].missed.add(1);
+                // What it has now may need less credit than what was refused, or none.
+                self.line_up(subscription);
                 if bodies.make_room(len) {
                     return true;
                 }

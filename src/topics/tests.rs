@@ -196,6 +196,7 @@ fn a_stalled_subscription_takes_nothing_from_a_live_one() {
         });
         assert_eq!(got, [format!("4 a@{number}=x missed 0")]);
     }
+    topics.credited(LINK, ExchangeId::from_number(2));
     assert_eq!(drain(&mut topics, LINK), ["2 a@98=x missed 98", "2 a@99=x missed 0"]);
 }
 
@@ -224,7 +225,8 @@ fn subscriptions_take_turns_and_a_full_link_goes_on_where_it_stopped() {
     assert_eq!(got, expected);
 }
 
-/// One that has no credit goes behind those that were not asked yet; one that leaves takes no other's place.
+/// One without credit is not asked again until some came, and then behind the others; one that leaves takes no
+/// other's place.
 #[test]
 fn the_line_of_a_link_keeps_its_order() {
     let mut topics = table();
@@ -246,12 +248,46 @@ fn the_line_of_a_link_keeps_its_order() {
         asked.clone()
     };
     assert_eq!(ask(&mut topics, &[NoCredit, Sent, NoCredit, Full]), [2, 4, 6, 8]);
-    // Now 8, 10, 4, 2, 6; the first leaves, and one in between.
+    // Now 8, 10, 4; with credit 6 and 2 as well, each once.
+    for id in [6, 2, 6, 12] {
+        topics.credited(LINK, ExchangeId::from_number(id));
+    }
+    // 8, 10, 4, 6, 2; the first leaves, and one in between.
     assert!(topics.unsubscribe(LINK, ExchangeId::from_number(8)).is_some());
-    assert!(topics.unsubscribe(LINK, ExchangeId::from_number(2)).is_some());
-    assert_eq!(ask(&mut topics, &[NoCredit, NoCredit, Gone]), [10, 4, 6]);
+    assert!(topics.unsubscribe(LINK, ExchangeId::from_number(6)).is_some());
+    assert_eq!(ask(&mut topics, &[NoCredit, NoCredit, Gone]), [10, 4, 2]);
+    assert!(!topics.has_backlog(LINK));
+    assert!(ask(&mut topics, &[]).is_empty());
+    for id in [10, 4] {
+        topics.credited(LINK, ExchangeId::from_number(id));
+    }
     assert_eq!(ask(&mut topics, &[Sent, Sent, Sent]), [10, 4, 10]);
     assert!(!topics.has_backlog(LINK));
+    topics.credited(LINK, ExchangeId::from_number(4));
+    assert!(!topics.has_backlog(LINK));
+}
+
+/// Sentence 10: what takes the place of a publication that found no credit may be sent with the credit there is, and
+/// to tell of a gap needs none.
+#[test]
+fn one_without_credit_is_asked_again_once_what_it_waited_with_is_replaced() {
+    let limits = TopicLimits { bytes: 100, ..TopicLimits::default() };
+    let mut topics = Topics::new(EPOCH, limits);
+    let old = declare(&mut topics, "old", event(1, Overflow::DropNewest));
+    let state = declare(&mut topics, "state", Kind::State);
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "old", None), Ok(()));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(4), "state", None), Ok(()));
+    let long = "x".repeat(64);
+    publish(&mut topics, old, &[&long]);
+    publish(&mut topics, state, &["long"]);
+    topics.pump(LINK, |_| Verdict::NoCredit);
+    assert!(!topics.has_backlog(LINK));
+    publish(&mut topics, state, &["s"]);
+    assert_eq!(drain(&mut topics, LINK), ["4 state@1=s missed 1"]);
+    // The topic keeps this one instead; there is room for another as long where the first is dropped.
+    publish(&mut topics, old, &[""]);
+    publish(&mut topics, state, &[&long]);
+    assert_eq!(drain(&mut topics, LINK), ["2 missed 2".into(), format!("4 state@2={long} missed 0")]);
 }
 
 /// PUB-2

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use minicbor::{Decode, Encode};
 use peers::{Adapter, Device, Handle, PATIENCE, Plan};
-use symbolon::Request;
+use symbolon::{Kind, Overflow, Request, Topic};
 
 /// A request with a type, and its reply.
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
@@ -30,6 +30,15 @@ pub struct Secret(#[n(0)] pub u32);
 impl Request for Secret {
     const METHOD: &'static str = "secret";
     type Reply = Doubled;
+}
+
+/// A topic with a type.
+#[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
+pub struct Count(#[n(0)] pub u32);
+
+impl Topic for Count {
+    const TOPIC: &'static str = "count";
+    const KIND: Kind = Kind::Event { depth: 4, overflow: Overflow::DropOldest };
 }
 
 /// Which adapters meet: who dials, and who is dialled.
@@ -124,6 +133,7 @@ mod conversations {
             a_publisher_that_refuses_waits,
             wildcards_match_levels,
             a_subscriber_goes_on_where_it_was,
+            a_typed_subscriber_goes_on_where_it_was,
             a_publisher_that_restarted_cannot_tell,
             a_subscription_is_dropped_and_opened_again,
             subscribing_is_refused;

@@ -10,14 +10,14 @@ use std::time::Duration;
 use ::tokio::runtime::Runtime;
 use bytes::Bytes;
 use symbolon::tokio::{
-    CallError, ConnectError, Delivery, Refusal, SubscribeError, SubscribeOptions, {self},
+    CallError, ConnectError, Delivery, Gap, Refusal, SubscribeError, SubscribeOptions, {self},
 };
 use symbolon::{
     Allow, CloseReason, Identity, Kind, Limits, PeerId, Point, PublishError, SecretKey, Seed, Timeouts,
     blocking,
 };
 
-use super::{Double, Doubled, Secret};
+use super::{Count, Double, Doubled, Secret};
 
 /// How long anything may take before a test counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +39,7 @@ pub trait Handle: Send + Sync {
     fn call_secret(&self) -> Result<Doubled, CallError>;
     fn call_raw(&self, method: &str, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError>;
     fn subscribe(&self, filter: &str, options: SubscribeOptions) -> Result<Box<dyn Feed>, SubscribeError>;
+    fn subscribe_counts(&self, options: SubscribeOptions) -> Result<Box<dyn Counts>, SubscribeError>;
     fn close(&self) -> CloseReason;
     fn closed(&self) -> CloseReason;
     fn is_connected(&self) -> bool;
@@ -52,6 +53,13 @@ pub trait Feed: Send {
     /// `None` at its end; fails a test that hangs.
     fn next(&mut self) -> Option<Delivery>;
     fn ended(&self) -> Option<SubscribeError>;
+}
+
+/// A subscription to [`Count`].
+pub trait Counts: Send {
+    /// `None` at its end; fails a test that hangs.
+    fn next(&mut self) -> Option<Result<Count, Gap>>;
+    fn last(&self) -> Option<Point>;
 }
 
 /// What a handler is told.
@@ -260,6 +268,10 @@ impl Handle for blocking::Handle {
         Ok(Box::new(self.subscribe_raw(filter, options)?))
     }
 
+    fn subscribe_counts(&self, options: SubscribeOptions) -> Result<Box<dyn Counts>, SubscribeError> {
+        Ok(Box::new(self.subscribe_with(options)?))
+    }
+
     fn close(&self) -> CloseReason {
         self.close()
     }
@@ -296,6 +308,20 @@ impl Feed for blocking::RawSubscription {
 
     fn ended(&self) -> Option<SubscribeError> {
         self.ended()
+    }
+}
+
+impl Counts for blocking::Subscription<Count> {
+    fn next(&mut self) -> Option<Result<Count, Gap>> {
+        match self.recv_timeout(PATIENCE) {
+            Ok(next) => Some(next),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
+        }
+    }
+
+    fn last(&self) -> Option<Point> {
+        self.last()
     }
 }
 
@@ -395,6 +421,10 @@ impl Handle for tokio::Handle {
         Ok(Box::new(wait(self.subscribe_raw(filter, options))?))
     }
 
+    fn subscribe_counts(&self, options: SubscribeOptions) -> Result<Box<dyn Counts>, SubscribeError> {
+        Ok(Box::new(wait(self.subscribe_with(options))?))
+    }
+
     fn close(&self) -> CloseReason {
         wait(self.close())
     }
@@ -427,6 +457,16 @@ impl Feed for tokio::RawSubscription {
 
     fn ended(&self) -> Option<SubscribeError> {
         self.ended()
+    }
+}
+
+impl Counts for tokio::Subscription<Count> {
+    fn next(&mut self) -> Option<Result<Count, Gap>> {
+        wait(self.next())
+    }
+
+    fn last(&self) -> Option<Point> {
+        self.last()
     }
 }
 

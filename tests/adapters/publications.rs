@@ -3,18 +3,28 @@
 use std::thread;
 use std::time::Duration;
 
-use symbolon::tokio::{Delivery, SubscribeError, SubscribeOptions};
-use symbolon::{Kind, Missed, Overflow, PublishError, Status};
+use symbolon::tokio::{Delivery, Gap, SubscribeError, SubscribeOptions};
+use symbolon::{Kind, Missed, Overflow, Point, PublishError, Status, Topic};
 
 use super::peers::{Device, Feed, Handle, plan};
-use super::{Double, Doubled, Pair};
+use super::{Count, Double, Doubled, Pair};
 
 const fn events(depth: u32, overflow: Overflow) -> Kind {
     Kind::Event { depth, overflow }
 }
 
 /// Room for one publication of 30 bytes.
-const NARROW: SubscribeOptions = SubscribeOptions { window: 64, from: None };
+fn narrow() -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.window = 64;
+    options
+}
+
+fn behind(from: Option<Point>) -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.from = from;
+    options
+}
 
 fn all(handle: &dyn Handle, filter: &str) -> Box<dyn Feed> {
     handle.subscribe(filter, SubscribeOptions::default()).unwrap()
@@ -22,7 +32,7 @@ fn all(handle: &dyn Handle, filter: &str) -> Box<dyn Feed> {
 
 /// How many were missed, and the body.
 fn next(feed: &mut Box<dyn Feed>) -> (u32, Vec<u8>) {
-    let Delivery { missed, publication } = feed.next().expect("it goes on");
+    let Delivery { missed, publication, .. } = feed.next().expect("it goes on");
     assert!(!missed.unknown, "{missed:?}");
     (missed.count, publication.map(|publication| publication.body.to_vec()).unwrap_or_default())
 }
@@ -59,7 +69,7 @@ pub fn a_state_is_there_on_subscribing(pair: Pair) {
 /// SPEC §14.2: a newer value takes the place of one that waits, and the gap is told.
 pub fn a_state_that_waits_is_replaced(pair: Pair) {
     each_way(pair, &[("tank", Kind::State)], |publisher, subscriber| {
-        let mut feed = subscriber.subscribe("tank", NARROW).unwrap();
+        let mut feed = subscriber.subscribe("tank", narrow()).unwrap();
         for number in 0..50_u8 {
             publisher.try_publish("tank", &[number; 30]).unwrap();
         }
@@ -79,7 +89,7 @@ pub fn the_oldest_or_the_newest_is_dropped(pair: Pair) {
     let kinds = [("oldest", events(4, Overflow::DropOldest)), ("newest", events(4, Overflow::DropNewest))];
     each_way(pair, &kinds, |publisher, subscriber| {
         for topic in ["oldest", "newest"] {
-            let mut feed = subscriber.subscribe(topic, NARROW).unwrap();
+            let mut feed = subscriber.subscribe(topic, narrow()).unwrap();
             for number in 0..20_u8 {
                 publisher.publish(topic, &[number; 30]).unwrap();
             }
@@ -108,7 +118,7 @@ pub fn the_oldest_or_the_newest_is_dropped(pair: Pair) {
 
 pub fn a_publisher_that_refuses_waits(pair: Pair) {
     each_way(pair, &[("strict", events(2, Overflow::Refuse))], |publisher, subscriber| {
-        let mut feed = subscriber.subscribe("strict", NARROW).unwrap();
+        let mut feed = subscriber.subscribe("strict", narrow()).unwrap();
         let mut published = 0_u8;
         while publisher.try_publish("strict", &[published; 30]).is_ok() {
             published += 1;
@@ -169,13 +179,41 @@ pub fn a_subscriber_goes_on_where_it_was(pair: Pair) {
         for number in 1..=6 {
             publisher.publish("events", &[number]).unwrap();
         }
-        let options = SubscribeOptions { from, ..SubscribeOptions::default() };
-        let mut feed = subscriber.subscribe("events", options).unwrap();
+        let mut feed = subscriber.subscribe("events", behind(from)).unwrap();
         // Four are kept: those from 3 on.
         assert_eq!(next(&mut feed), (2, vec![3]));
         for number in 4..=6 {
             assert_eq!(next(&mut feed), (0, vec![number]));
         }
+    });
+}
+
+/// SPEC §14.4: the last point that was given is enough to go on with, over gaps and what is not of the type.
+pub fn a_typed_subscriber_goes_on_where_it_was(pair: Pair) {
+    each_way(pair, &[(Count::TOPIC, Count::KIND)], |publisher, subscriber| {
+        let publish =
+            |number| publisher.publish(Count::TOPIC, &symbolon::to_bytes(&Count(number)).unwrap()).unwrap();
+        let mut counts = subscriber.subscribe_counts(SubscribeOptions::default()).unwrap();
+        assert_eq!(counts.last(), None);
+        let first = publish(0);
+        assert_eq!(counts.next(), Some(Ok(Count(0))));
+        assert_eq!(counts.last(), Some(first));
+        let options = behind(counts.last());
+        drop(counts);
+        let points: Vec<_> = (1..=6).map(publish).collect();
+        let mut counts = subscriber.subscribe_counts(options).unwrap();
+        assert_eq!(counts.last(), Some(first));
+        // Four are kept: those from 3 on.
+        let missed = Missed { count: 2, ..Missed::NONE };
+        assert_eq!(counts.next(), Some(Err(Gap::Missed(missed))));
+        assert_eq!(counts.last(), Some(first));
+        for number in 3..=6_u32 {
+            assert_eq!(counts.next(), Some(Ok(Count(number))));
+            assert_eq!(counts.last(), Some(points[number as usize - 1]));
+        }
+        let other = publisher.publish(Count::TOPIC, b"no count").unwrap();
+        assert_eq!(counts.next(), Some(Err(Gap::BadBody)));
+        assert_eq!(counts.last(), Some(other));
     });
 }
 
@@ -186,8 +224,7 @@ pub fn a_publisher_that_restarted_cannot_tell(pair: Pair) {
     let from = Some(before.b.publish("events", b"before").unwrap());
     before.near.close();
     let after = pair.meet(plan(1), publisher());
-    let options = SubscribeOptions { from, ..SubscribeOptions::default() };
-    let mut feed = after.near.subscribe("events", options).unwrap();
+    let mut feed = after.near.subscribe("events", behind(from)).unwrap();
     after.b.publish("events", b"after").unwrap();
     let (mut unknown, mut body) = (false, None);
     while body.is_none() {
@@ -219,8 +256,7 @@ pub fn subscribing_is_refused(pair: Pair) {
         assert_eq!(refused("private", options), Some(SubscribeError::Status(Status::DENIED)));
         assert!(matches!(refused("a/#/b", options), Some(SubscribeError::Send(_))));
         // PUB-4
-        let from = SubscribeOptions { from: Some(point), ..options };
-        assert!(refused("+", from).is_some());
+        assert!(refused("+", behind(Some(point))).is_some());
         let mut feed = all(subscriber, "+");
         assert_eq!(next(&mut feed), (0, b"1".to_vec()));
     });

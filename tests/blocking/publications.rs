@@ -11,7 +11,11 @@ use super::{Double, Doubled, PATIENCE, builder, device, limits, millis, over_tcp
 
 const REFUSING: Kind = Kind::Event { depth: 2, overflow: Overflow::Refuse };
 /// Room for one publication of 30 bytes.
-const NARROW: SubscribeOptions = SubscribeOptions { window: 64, from: None };
+fn narrow() -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.window = 64;
+    options
+}
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, minicbor::Decode, minicbor::Encode)]
 struct Level(#[n(0)] u32);
@@ -83,10 +87,10 @@ fn a_dropped_subscription_is_cancelled_at_the_publisher() {
         .build()
         .unwrap();
     let (a, _b) = over_tcp(&device(1), &publisher);
-    let first = a.subscribe_raw("strict", NARROW).unwrap();
+    let first = a.subscribe_raw("strict", narrow()).unwrap();
     while publisher.try_publish_raw("strict", &[0; 30]).is_ok() {}
     let other = a.clone();
-    let second = thread::spawn(move || other.subscribe_raw("strict", NARROW));
+    let second = thread::spawn(move || other.subscribe_raw("strict", narrow()));
     thread::sleep(millis(20));
     assert!(!second.is_finished(), "there is one slot");
     drop(first);
@@ -101,7 +105,7 @@ fn a_dropped_subscription_is_cancelled_at_the_publisher() {
 fn a_publisher_waits_and_gives_up_or_is_woken() {
     let publisher = builder(2).call_timeout(millis(200)).topic_raw("strict", REFUSING).build().unwrap();
     let (a, _b) = over_tcp(&device(1), &publisher);
-    let mut slow = a.subscribe_raw("strict", NARROW).unwrap();
+    let mut slow = a.subscribe_raw("strict", narrow()).unwrap();
     let mut published = 0_u8;
     while publisher.try_publish_raw("strict", &[published; 30]).is_ok() {
         published += 1;
@@ -112,7 +116,7 @@ fn a_publisher_waits_and_gives_up_or_is_woken() {
     // Patient ones: each is woken as the subscriber reads, and none publishes twice.
     let patient = builder(3).topic_raw("strict", REFUSING).build().unwrap();
     let (c, _d) = over_tcp(&device(1), &patient);
-    let mut feed = c.subscribe_raw("strict", NARROW).unwrap();
+    let mut feed = c.subscribe_raw("strict", narrow()).unwrap();
     let writers: Vec<_> = (0..4_u8)
         .map(|number| {
             let patient = patient.clone();
@@ -145,7 +149,7 @@ fn a_publisher_waits_and_gives_up_or_is_woken() {
 fn a_subscriber_whose_connection_ends_holds_nobody_up() {
     let publisher = builder(2).topic_raw("strict", REFUSING).build().unwrap();
     let (a, b) = over_tcp(&device(1), &publisher);
-    let _slow = a.subscribe_raw("strict", NARROW).unwrap();
+    let _slow = a.subscribe_raw("strict", narrow()).unwrap();
     while publisher.try_publish_raw("strict", &[0; 30]).is_ok() {}
     let waiting = publisher.clone();
     let waits = thread::spawn(move || waiting.publish_raw("strict", b""));

@@ -11,6 +11,9 @@ const LINK: LinkId = LinkId(1);
 
 /// Hands what waits for a link to its connection.
 pub fn pump(topics: &mut Topics, link: LinkId, connection: &mut Connection) {
+    while let Some(id) = connection.poll_credited() {
+        topics.credited(link, id);
+    }
     topics.pump(link, |offer| {
         let sent = match offer {
             Offer::Publication { subscription, publication } => {

@@ -7,7 +7,7 @@ use symbolon::Limits;
 
 use crate::layers::{LAYERS, is_word};
 use crate::proofs::test_code;
-use crate::{read, report, root};
+use crate::{read, report, root, sources};
 
 const DOCUMENTS: &[&str] = &["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SPEC.md"];
 
@@ -63,22 +63,36 @@ fn paths_in_documents_exist() {
     report("paths that do not exist", &complaints);
 }
 
-/// CONTRIBUTING.md's table of `src`: a name is looked for there, and then beside the one before it.
+/// CONTRIBUTING.md's table of `src`: a name is looked for beside the one before it, and then in `src` itself.  Each module
+/// has its row, and so has each part of the adapters.
 #[test]
 fn the_table_of_src_names_what_is_there() {
     let src = root().join("src");
-    let mut complaints = Vec::new();
+    let (mut named, mut complaints) = (BTreeSet::new(), Vec::new());
     for cells in table(&read("CONTRIBUTING.md"), "| in `src` |") {
         let mut before = None;
         for name in spans(&cells[0]) {
+            // One of the adapter's may be called as a module of `src` is.
             let beside = before.as_deref().and_then(Path::parent).unwrap_or(&src).join(&name);
-            match [src.join(&name), beside].into_iter().find(|path| path.exists()) {
-                Some(path) => before = Some(path),
+            match [beside, src.join(&name)].into_iter().find(|path| path.exists()) {
+                Some(path) => {
+                    named.insert(path.with_extension(""));
+                    before = Some(path);
+                }
                 None => complaints.push(name),
             }
         }
     }
     report("names in the table of `src`", &complaints);
+
+    let modules = LAYERS.iter().map(|(module, _)| (*module).to_owned());
+    let parts = sources().into_iter().filter_map(|source| {
+        let part = source.module.strip_prefix("adapter/")?;
+        Some(format!("adapter/{}", part.split('/').next()?))
+    });
+    let all: BTreeSet<String> = modules.chain(parts).collect();
+    let missing = all.into_iter().filter(|module| module != "adapter" && !named.contains(&src.join(module)));
+    report("modules that the table of `src` lacks", &missing.collect::<Vec<_>>());
 }
 
 #[test]

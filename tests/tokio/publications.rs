@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use symbolon::tokio::{Delivery, Gap, Handle, RawSubscription, SubscribeError, SubscribeOptions};
-use symbolon::{Kind, Missed, Overflow, PublishError, Status, Topic};
+use symbolon::{Kind, Missed, Overflow, Point, PublishError, Status, Topic};
 
 use super::{Double, Doubled, builder, device, in_memory, over_tcp, settle, soon};
 
@@ -19,8 +19,20 @@ impl Topic for Level {
 }
 
 /// Room for one or two publications of these tests.
+fn window(window: u32) -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.window = window;
+    options
+}
+
+fn behind(from: Option<Point>) -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.from = from;
+    options
+}
+
 fn narrow() -> SubscribeOptions {
-    SubscribeOptions { window: 64, from: None }
+    window(64)
 }
 
 async fn all(handle: &Handle, filter: &str) -> RawSubscription {
@@ -28,7 +40,7 @@ async fn all(handle: &Handle, filter: &str) -> RawSubscription {
 }
 
 async fn next(subscription: &mut RawSubscription) -> (u32, Vec<u8>) {
-    let Delivery { missed, publication } = soon(subscription.next()).await.unwrap();
+    let Delivery { missed, publication, .. } = soon(subscription.next()).await.unwrap();
     (missed.count, publication.map(|publication| publication.body.to_vec()).unwrap_or_default())
 }
 
@@ -207,8 +219,7 @@ async fn a_subscriber_goes_on_where_it_was() {
         publisher.publish_raw("events", &[number]).await.unwrap();
     }
     let (a, _b) = over_tcp(&subscriber, &publisher).await;
-    let mut events =
-        a.subscribe_raw("events", SubscribeOptions { from, ..Default::default() }).await.unwrap();
+    let mut events = a.subscribe_raw("events", behind(from)).await.unwrap();
     // Four are kept: those from 3 on.
     assert_eq!(next(&mut events).await, (2, vec![3]));
     for number in 4..=6 {
@@ -221,8 +232,7 @@ async fn a_subscriber_goes_on_where_it_was() {
 async fn a_subscriber_that_never_reads_holds_its_window() {
     let publisher = builder(2).topic_raw("events", EVENTS).build().unwrap();
     let (a, _b) = in_memory(&device(1), &publisher, 65_536).await;
-    let options = SubscribeOptions { window: 1_000, from: None };
-    let mut events = a.subscribe_raw("events", options).await.unwrap();
+    let mut events = a.subscribe_raw("events", window(1_000)).await.unwrap();
     for _ in 0..1_000 {
         publisher.publish_raw("events", &[0; 100]).await.unwrap();
         settle().await;
@@ -274,8 +284,7 @@ async fn a_typed_subscription_tells_gaps_between_values() {
     publisher.publish(&Level(7)).await.unwrap();
     publisher.publish(&Level(8)).await.unwrap();
     let from = Some(point);
-    let mut late =
-        a.subscribe_raw("tank/level", SubscribeOptions { from, ..Default::default() }).await.unwrap();
+    let mut late = a.subscribe_raw("tank/level", behind(from)).await.unwrap();
     let delivery = soon(late.next()).await.unwrap();
     assert_eq!(delivery.missed, Missed { count: 1, unknown: false });
     assert_eq!(delivery.publication.unwrap().body, symbolon::to_bytes(&Level(8)).unwrap());

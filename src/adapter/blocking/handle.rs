@@ -170,7 +170,31 @@ impl Handle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn subscribe<T: Topic>(&self) -> Result<Subscription<T>, SubscribeError> {
-        Ok(Subscription::new(self.subscribe_raw(T::TOPIC, SubscribeOptions::default())?))
+        self.subscribe_with(SubscribeOptions::default())
+    }
+
+    /// As [`subscribe`](Self::subscribe), with a window of its own, or behind what this side has already.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// ```
+    /// use symbolon::Topic;
+    /// use symbolon::blocking::{Handle, SubscribeError, SubscribeOptions, Subscription};
+    ///
+    /// /// Goes on with a new connection where `before` ended: what is kept no more is told as a gap.
+    /// fn again<T: Topic>(link: &Handle, before: &Subscription<T>) -> Result<Subscription<T>, SubscribeError> {
+    ///     let mut options = SubscribeOptions::default();
+    ///     options.from = before.last();
+    ///     link.subscribe_with(options)
+    /// }
+    /// ```
+    pub fn subscribe_with<T: Topic>(
+        &self,
+        options: SubscribeOptions,
+    ) -> Result<Subscription<T>, SubscribeError> {
+        Ok(Subscription::new(self.subscribe_raw(T::TOPIC, options)?, options.from))
     }
 
     /// Subscribes to all topics that `filter` matches, with bare bytes: `+` stands for one level, `#` at the end for

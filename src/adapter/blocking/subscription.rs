@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::core::Core;
 use crate::adapter::delivery::{Delivery, Gap, Values};
 use crate::adapter::error::SubscribeError;
-use crate::{ExchangeId, Instant, Topic};
+use crate::{ExchangeId, Instant, Point, Topic};
 
 /// A subscription, with bare bytes: an iterator over [`Delivery`] that blocks, and ends with the subscription.
 ///
@@ -111,8 +111,8 @@ pub struct Subscription<T> {
 }
 
 impl<T: Topic> Subscription<T> {
-    pub(super) fn new(raw: RawSubscription) -> Self {
-        Self { raw, values: Values::default() }
+    pub(super) fn new(raw: RawSubscription, from: Option<Point>) -> Self {
+        Self { raw, values: Values::new(from) }
     }
 
     /// The next value, or the gap before it, if it comes in time.
@@ -125,6 +125,13 @@ impl<T: Topic> Subscription<T> {
             Some(value) => Ok(value),
             None => self.raw.recv_timeout(timeout).map(|delivery| self.values.take(delivery)),
         }
+    }
+
+    /// The point of the last value given, or of the last that was not of the type: what
+    /// [`SubscribeOptions::from`](super::SubscribeOptions::from) takes on the next connection, to go on behind it.
+    /// Until there is one, the point that this subscription itself went on from.  SPEC §14.4
+    pub fn last(&self) -> Option<Point> {
+        self.values.last()
     }
 
     /// Why it ended, once it has.

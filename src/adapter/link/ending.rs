@@ -76,7 +76,7 @@ impl<H: Clone> Link<H> {
 
     pub(super) fn end_served(&mut self, shared: &Shared<H>, id: ExchangeId, status: Status) {
         let left = lock(&shared.topics).unsubscribe(self.id, id);
-        self.owed.push_back(Owed::End(id, left.unwrap_or_default(), status));
+        self.owed.push(Owed::End(id, left.unwrap_or_default(), status));
     }
 
     pub(super) fn close(&mut self, shared: &Shared<H>, reason: CloseReason) {

@@ -220,7 +220,35 @@ impl Handle {
     /// # }
     /// ```
     pub async fn subscribe<T: Topic>(&self) -> Result<Subscription<T>, SubscribeError> {
-        Ok(Subscription::new(self.subscribe_raw(T::TOPIC, SubscribeOptions::default()).await?))
+        self.subscribe_with(SubscribeOptions::default()).await
+    }
+
+    /// As [`subscribe`](Self::subscribe), with a window of its own, or behind what this side has already.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// ```
+    /// use symbolon::Topic;
+    /// use symbolon::tokio::{Handle, SubscribeError, SubscribeOptions, Subscription};
+    ///
+    /// /// Goes on with a new connection where `before` ended: what is kept no more is told as a gap.
+    /// async fn again<T: Topic>(link: &Handle, before: &Subscription<T>) -> Result<Subscription<T>, SubscribeError> {
+    ///     let mut options = SubscribeOptions::default();
+    ///     options.from = before.last();
+    ///     link.subscribe_with(options).await
+    /// }
+    /// ```
+    pub async fn subscribe_with<T: Topic>(
+        &self,
+        options: SubscribeOptions,
+    ) -> Result<Subscription<T>, SubscribeError> {
+        Ok(Subscription::new(self.subscribe_raw(T::TOPIC, options).await?, options.from))
     }
 
     /// Subscribes to all topics that `filter` matches, with bare bytes: `+` stands for one level, `#` at the end for

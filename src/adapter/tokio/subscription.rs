@@ -10,7 +10,7 @@ use futures_core::Stream;
 use super::runner::Core;
 use crate::adapter::delivery::{Delivery, Gap, Values};
 use crate::adapter::error::SubscribeError;
-use crate::{ExchangeId, Topic};
+use crate::{ExchangeId, Point, Topic};
 
 /// A subscription, with bare bytes: a stream of [`Delivery`] that ends with the subscription.
 ///
@@ -118,8 +118,8 @@ pub struct Subscription<T> {
 }
 
 impl<T: Topic> Subscription<T> {
-    pub(super) fn new(raw: RawSubscription) -> Self {
-        Self { raw, values: Values::default() }
+    pub(super) fn new(raw: RawSubscription, from: Option<Point>) -> Self {
+        Self { raw, values: Values::new(from) }
     }
 
     /// The next value, or the gap before it; `None` at the end.
@@ -133,6 +133,13 @@ impl<T: Topic> Subscription<T> {
     /// Dropped, nothing is lost.
     pub async fn next(&mut self) -> Option<Result<T, Gap>> {
         std::future::poll_fn(|task| Pin::new(&mut *self).poll_next(task)).await
+    }
+
+    /// The point of the last value given, or of the last that was not of the type: what
+    /// [`SubscribeOptions::from`](super::SubscribeOptions::from) takes on the next connection, to go on behind it.
+    /// Until there is one, the point that this subscription itself went on from.  SPEC §14.4
+    pub fn last(&self) -> Option<Point> {
+        self.values.last()
     }
 
     /// Why it ended, once it has.

@@ -124,6 +124,7 @@ impl Session {
         }
         *accepted = true;
         self.publications.push(Role::Ongoing, id, None, |out| response.encode(out));
+        self.exchanges.on_credited(id);
         Ok(())
     }
 
@@ -262,7 +263,7 @@ impl Session {
     fn publishing(&mut self, id: u64) -> Result<(&mut u64, &mut u64), SendError> {
         match self.exchanges.theirs(id) {
             Some(Taken {
-                kind: TakenKind::Subscription { accepted: true, limit, spent },
+                kind: TakenKind::Subscription { accepted: true, limit, spent, .. },
                 answer: Answer::Owed,
                 ..
             }) => Ok((limit, spent)),

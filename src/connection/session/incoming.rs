@@ -226,7 +226,7 @@ impl Session {
         let taken = Taken {
             id,
             deadline: None,
-            kind: TakenKind::Subscription { accepted: false, limit, spent: 0 },
+            kind: TakenKind::Subscription { accepted: false, limit, spent: 0, credited: false },
             out_open: false,
             answer: Answer::Owed,
             cancelled: false,
@@ -338,8 +338,10 @@ impl Session {
         }
         if let Some(taken) = self.exchanges.theirs_or_stray(id)?
             && let TakenKind::Subscription { limit, .. } = &mut taken.kind
+            && granted > *limit
         {
-            *limit = granted.max(*limit);
+            *limit = granted;
+            self.exchanges.on_credited(id);
         }
         Ok(None)
     }

@@ -1,9 +1,10 @@
-//! The line of a link: its subscriptions with something to send or to tell, each once, the first one next.
+//! The line of a link: its subscriptions with something to send or to tell, each once, the first one next. One that
+//! was refused for want of credit is out of it until credit comes, or something new for it.
 //!
 //! Each knows its neighbours, so that one which leaves out of turn costs nothing of the others: a peer may end as many
 //! as it likes.
 
-use super::{LinkKey, SubscriptionKey, Subscriptions};
+use super::{SubscriptionKey, Subscriptions};
 
 /// Both ends; `None` where nobody waits.
 #[derive(Default)]
@@ -47,19 +48,5 @@ impl Subscriptions {
             Some(behind) => self.all[behind].before = before,
             None => line.last = before,
         }
-    }
-
-    /// Lets a line begin with one that waits in it; those before it go behind the last one, in their order.
-    pub(super) fn begin_line_with(&mut self, link: LinkKey, key: SubscriptionKey) {
-        let line = &mut self.links[link].line;
-        let (Some(first), Some(last), Some(before)) = (line.first, line.last, self.all[key].before) else {
-            return;
-        };
-        line.first = Some(key);
-        line.last = Some(before);
-        self.all[key].before = None;
-        self.all[before].behind = None;
-        self.all[last].behind = Some(first);
-        self.all[first].before = Some(last);
     }
 }

@@ -3,6 +3,7 @@
 use super::super::{Offer, Topic, Verdict};
 use super::{LinkId, PairKey, SubscriptionKey, Subscriptions};
 use crate::Point;
+use crate::exchange::ExchangeId;
 use crate::publication::{Missed, Outgoing};
 use crate::topics::bodies::Bodies;
 
@@ -19,11 +20,9 @@ impl Subscriptions {
         let Some(&link) = self.by_link.get(&link) else {
             return;
         };
-        let mut next = self.links[link].line.first;
-        while let Some(key) = next {
+        while let Some(key) = self.links[link].line.first {
             let pair = self.next_ready(key);
             let verdict = send(self.offer(key, pair, epoch, topics, bodies));
-            next = self.all[key].behind;
             match (verdict, pair) {
                 (Verdict::Sent, Some(pair)) => {
                     self.pass(pair, bodies);
@@ -35,23 +34,40 @@ impl Subscriptions {
                     self.all[key].missed.add(1);
                 }
                 // Telling what was missed is never too large; if it is said to be, it is kept for later.
-                (Verdict::NoCredit, _) | (Verdict::TooLarge, None) => continue,
-                (Verdict::Full, _) => {
-                    self.begin_line_with(link, key);
-                    break;
+                (Verdict::NoCredit, _) | (Verdict::TooLarge, None) => {
+                    // Out of the line, so that those who wait for credit cost nothing until it comes.
+                    self.leave_line(key);
+                    continue;
                 }
+                (Verdict::Full, _) => break,
                 (Verdict::Gone, _) => {
                     self.forget(key, bodies);
                     continue;
                 }
             }
             self.leave_line(key);
-            if self.next_ready(key).is_some() || self.all[key].missed.is_any() {
+            if self.has_something(key) {
                 self.line_up(key);
-                next = next.or(Some(key));
             }
         }
         self.drop_idle_link(link);
+    }
+
+    /// Puts a subscription that has got credit back in the line, if it has anything to send or to tell.
+    pub(in super::super) fn credited(&mut self, link: LinkId, id: ExchangeId) {
+        let Some(&link) = self.by_link.get(&link) else {
+            return;
+        };
+        let Some(&key) = self.links[link].subscriptions.get(&id) else {
+            return;
+        };
+        if self.has_something(key) {
+            self.line_up(key);
+        }
+    }
+
+    fn has_something(&mut self, key: SubscriptionKey) -> bool {
+        self.next_ready(key).is_some() || self.all[key].missed.is_any()
     }
 
     fn next_ready(&mut self, key: SubscriptionKey) -> Option<PairKey> {

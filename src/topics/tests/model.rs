@@ -18,6 +18,7 @@ enum Step {
     Subscribe(u64, usize),
     Unsubscribe(u64, usize),
     Pump(u64, Vec<u8>),
+    Credit(u64, usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -27,6 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..LINKS, 0..FILTERS.len()).prop_map(|(link, filter)| Step::Unsubscribe(link, filter)),
         4 => (0..LINKS, prop::collection::vec(0..10_u8, 0..12))
             .prop_map(|(link, verdicts)| Step::Pump(link, verdicts)),
+        2 => (0..LINKS, 0..FILTERS.len()).prop_map(|(link, filter)| Step::Credit(link, filter)),
     ]
 }
 
@@ -35,6 +37,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Subscriber {
     queues: [VecDeque<(u64, bool)>; NAMES.len()],
     missed: u32,
+    /// Refused for want of credit, and nothing new since.
+    stalled: bool,
     /// Published for it, and delivered or told missed.
     owed: u64,
     settled: u64,
@@ -52,6 +56,7 @@ impl Subscriber {
             queue.pop_front();
         }
         queue.push_back((sequence, retained));
+        self.stalled = false;
     }
 
     fn queued(&self) -> usize {
@@ -60,6 +65,8 @@ impl Subscriber {
 
     /// Checks what the table offers, and does to the model what the verdict does to the table.
     fn offered(&mut self, offer: Offer<'_>, verdict: Verdict) {
+        assert!(!self.stalled);
+        self.stalled = verdict == Verdict::NoCredit;
         match offer {
             Offer::Publication { publication, .. } => {
                 let Outgoing { topic, point, missed: Missed { count: missed, .. }, retained, body } =
@@ -81,8 +88,10 @@ impl Subscriber {
             Offer::Missed { missed: Missed { count, .. }, .. } => {
                 assert_eq!((self.queued(), count), (0, self.missed));
                 assert!(count > 0);
-                if verdict == Verdict::Sent {
-                    self.settle(0);
+                match verdict {
+                    Verdict::Sent => self.settle(0),
+                    Verdict::TooLarge => self.stalled = true,
+                    _ => {}
                 }
             }
         }
@@ -159,7 +168,6 @@ impl Run {
 
     fn pump(&mut self, link: u64, verdicts: &[u8], otherwise: Verdict) {
         let mut verdicts = verdicts.iter();
-        let mut without_credit = Vec::new();
         let subscribers = &mut self.subscribers;
         self.topics.pump(LinkId(link), |offer| {
             let verdict = match verdicts.next() {
@@ -170,17 +178,9 @@ impl Run {
                 None => otherwise,
             };
             let (Offer::Publication { subscription, .. } | Offer::Missed { subscription, .. }) = offer;
-            assert!(!without_credit.contains(&subscription));
-            if verdict == Verdict::NoCredit {
-                without_credit.push(subscription);
-            }
             if verdict == Verdict::Gone {
                 subscribers.remove(&(link, subscription.number()));
             } else if let Some(subscriber) = subscribers.get_mut(&(link, subscription.number())) {
-                let is_missed = matches!(offer, Offer::Missed { .. });
-                if verdict == Verdict::TooLarge && is_missed {
-                    without_credit.push(subscription);
-                }
                 subscriber.offered(offer, verdict);
             } else {
                 panic!("offered to {subscription}, which is not there");
@@ -189,12 +189,18 @@ impl Run {
         });
     }
 
+    fn credit(&mut self, link: u64, filter: usize) {
+        self.topics.credited(LinkId(link), ExchangeId::from_number(filter as u64));
+        if let Some(subscriber) = self.subscribers.get_mut(&(link, filter as u64)) {
+            subscriber.stalled = false;
+        }
+    }
+
     fn check(&self) {
         for link in 0..LINKS {
-            let waits = self
-                .subscribers
-                .range((link, 0)..(link + 1, 0))
-                .any(|(_, subscriber)| subscriber.queued() > 0 || subscriber.missed > 0);
+            let waits = self.subscribers.range((link, 0)..(link + 1, 0)).any(|(_, subscriber)| {
+                !subscriber.stalled && (subscriber.queued() > 0 || subscriber.missed > 0)
+            });
             assert_eq!(self.topics.has_backlog(LinkId(link)), waits);
         }
         assert!(self.topics.bodies.held() <= self.topics.limits.bytes);
@@ -202,6 +208,7 @@ impl Run {
 
     fn finish(&mut self) {
         for link in 0..LINKS {
+            (0..FILTERS.len()).for_each(|filter| self.credit(link, filter));
             self.pump(link, &[], Verdict::Sent);
         }
         self.check();
@@ -227,6 +234,7 @@ proptest! {
                 Step::Publish(topic) => run.publish(topic),
                 Step::Subscribe(link, filter) => run.subscribe(link, filter),
                 Step::Unsubscribe(link, filter) => run.unsubscribe(link, filter),
+                Step::Credit(link, filter) => run.credit(link, filter),
                 Step::Pump(link, verdicts) => run.pump(link, &verdicts, Verdict::Full),
             }
             run.check();
