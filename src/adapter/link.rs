@@ -200,7 +200,12 @@ impl<H: Clone> Link<H> {
                 let body = Bytes::copy_from_slice(body);
                 self.answer(id, Ok((status, body)));
             }
-            Event::Stop { id, cause } => self.stops.push_back((id, cause)),
+            Event::Stop { id, cause } => {
+                if cause == StopCause::Deadline {
+                    self.owed.void(id);
+                }
+                self.stops.push_back((id, cause));
+            }
             Event::Subscribe { id, filter, from } => {
                 let subscribed = subscribe(shared, peer, (self.id, id), filter, from);
                 self.owed.push(match subscribed {

@@ -31,6 +31,12 @@ impl Debts {
         }
     }
 
+    /// Voids what is owed to a caller whose deadline has passed: it was answered by that.
+    pub(super) fn void(&mut self, request: ExchangeId) {
+        self.calls
+            .retain(|owed| !matches!(owed, Owed::Busy(id, _) | Owed::Response(id, ..) if *id == request));
+    }
+
     pub(super) fn clear(&mut self) {
         self.calls.clear();
         self.publications.clear();
@@ -172,5 +178,18 @@ mod tests {
         assert_eq!(carry(&mut b, &mut a), [ids[0], ids[3]]);
         assert!(debts.pay(&mut b));
         assert_eq!(carry(&mut b, &mut a), [ids[1], ids[2]]);
+    }
+
+    /// A peer that lets its deadlines pass and takes no answers leaves nothing behind.
+    #[test]
+    fn a_deadline_voids_what_is_owed() {
+        let mut debts = Debts::default();
+        let ids = [2, 4, 6].map(ExchangeId::from_number);
+        debts.push(Owed::Response(ids[0], Status::OK, Bytes::from_static(b"late")));
+        debts.push(Owed::Busy(ids[1], Duration::ZERO));
+        debts.push(Owed::Response(ids[2], Status::OK, Bytes::new()));
+        debts.void(ids[0]);
+        debts.void(ids[1]);
+        assert!(matches!(debts.calls.make_contiguous(), [Owed::Response(left, ..)] if *left == ids[2]));
     }
 }
