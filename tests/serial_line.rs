@@ -340,6 +340,26 @@ fn closing_does_not_wait_for_a_port_that_is_held_up() {
     held_up.store(false, Ordering::SeqCst);
 }
 
+/// SPEC §19.3: of offers that come in a heap, few are answered, since each costs operations on a curve.
+#[test]
+fn a_heap_of_offers_is_not_answered() {
+    let (end, mut far) = UnixStream::pair().unwrap();
+    let b_line = line(&device(2), &end, None);
+    let offer = b"\0\x06symb\x01\x01\x02\x01\0";
+    let begun = Instant::now();
+    far.write_all(&offer.repeat(2_000)).unwrap();
+    far.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut answered = Vec::new();
+    let mut chunk = [0; 4096];
+    while let Ok(len) = far.read(&mut chunk) {
+        answered.extend_from_slice(&chunk[..len]);
+    }
+    let answers = answered.windows(4).filter(|bytes| *bytes == b"olon").count() as u128;
+    let most = 1 + begun.elapsed().as_millis() / 50;
+    assert!((1..=most).contains(&answers), "{answers} answers, {most} at most");
+    assert!(b_line.dropped() > 1_000);
+}
+
 /// What this process holds in memory, in bytes, where the system tells.
 fn resident() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
