@@ -110,7 +110,7 @@ impl Connection {
         matches!(self.ending, Some(CloseReason::FramesLost(_)))
     }
 
-    /// Initiator, before message 2: its message 1.
+    /// Initiator, as long as there are no keys: its message 1.
     pub(crate) fn message_1(&self) -> Option<[u8; 32]> {
         let State::Handshake(handshake) = &self.state else { return None };
         handshake.message_1()

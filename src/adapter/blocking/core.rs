@@ -400,9 +400,6 @@ impl State {
 
     /// Whether the connection has ended and the writer is held up by a peer that will not read.
     fn is_writer_stuck(&mut self, now: Instant) -> bool {
-        if self.stage == Stage::Idle {
-            return false;
-        }
         let timed_out = |what| self.link.closed == Some(CloseReason::TimedOut(what));
         let gone = timed_out(TimedOut::Silence) || timed_out(TimedOut::Close);
         match self.stage {
