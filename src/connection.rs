@@ -1,5 +1,6 @@
 //! The sans-IO core: one link to one peer.
 
+mod credit;
 mod drive;
 mod event;
 mod exchanges;

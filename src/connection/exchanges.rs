@@ -7,6 +7,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::mem;
 
+use super::credit::{Allowance, Budget};
 use crate::error::PeerMisbehaved;
 use crate::role::Role;
 use crate::status::Status;
@@ -42,15 +43,7 @@ pub(crate) enum Cancel {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) filter: String,
-    /// How much credit the publisher has when nothing waits for the application.
-    pub(crate) window: u64,
-    /// The credit announced so far.
-    pub(crate) limit: u64,
-    /// What publications have cost so far.
-    pub(crate) spent: u64,
-    /// What of that the application has taken.
-    pub(crate) released: u64,
-    pub(crate) credit_due: bool,
+    pub(crate) allowance: Allowance,
     /// A publication longer than a frame goes on; this side discards it.  How many bytes are still to come.
     pub(crate) discarding: Option<u64>,
 }
@@ -74,9 +67,7 @@ pub(crate) enum TakenKind {
     Subscription {
         /// The application has accepted it.
         accepted: bool,
-        /// Credit so far, and what was spent of it.
-        limit: u64,
-        spent: u64,
+        budget: Budget,
         /// Whether `credited` has it.
         credited: bool,
     },

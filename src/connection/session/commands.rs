@@ -5,6 +5,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::{Due, Session};
+use crate::connection::credit::{Allowance, Budget};
 use crate::connection::event::Failure;
 use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKind};
 use crate::connection::queue::Role;
@@ -70,11 +71,7 @@ impl Session {
             None,
             Some(Box::new(Subscription {
                 filter: String::from(filter),
-                window: limit,
-                limit,
-                spent: 0,
-                released: 0,
-                credit_due: false,
+                allowance: Allowance::new(window),
                 discarding: None,
             })),
         );
@@ -169,18 +166,18 @@ impl Session {
         let len = message.encoded_len();
         let max = self.max_plaintext().min(self.publications.longest());
         let room = self.publications.has_room(len);
-        let (limit, spent) = self.publishing(id)?;
+        let budget = self.publishing(id)?;
         if len > max {
             return Err(SendError::TooLarge { len, max });
         }
         let cost = len as u64;
-        if spent.saturating_add(cost) > *limit {
+        if cost > budget.left() {
             return Err(SendError::NoCredit);
         }
         if !room {
             return Err(SendError::Full);
         }
-        *spent += cost;
+        budget.spend(cost);
         self.publications.push(Role::Ongoing, id, None, |out| message.encode(out));
         Ok(())
     }
@@ -202,24 +199,17 @@ impl Session {
         self.check_open()?;
         let subscription = self.exchanges.ours(id).and_then(|opened| opened.subscription.as_mut());
         let subscription = subscription.ok_or(SendError::UnknownExchange)?;
-        let released = subscription.released.saturating_add(u64::from(cost));
-        subscription.released = released.min(subscription.spent);
+        subscription.allowance.release(cost);
         self.grant(id);
         Ok(())
     }
 
-    /// Has new credit sent once half the window is free again, or where all was taken and what is left might
-    /// not do for one publication.  CRD-4
+    /// Has new credit sent where some has fallen due.
     pub(super) fn grant(&mut self, id: u64) {
         let one_message = u64::from(self.limits.max_frame);
         let Some(opened) = self.exchanges.ours(id) else { return };
         let Some(subscription) = &mut opened.subscription else { return };
-        let owed = (subscription.window + subscription.released).saturating_sub(subscription.limit);
-        let left = subscription.limit - subscription.spent;
-        let starved = owed > 0 && subscription.released == subscription.spent && left < one_message;
-        let half = (subscription.window / 2).max(1);
-        if (owed >= half || starved) && !subscription.credit_due && opened.cancel == Cancel::No {
-            subscription.credit_due = true;
+        if opened.cancel == Cancel::No && subscription.allowance.falls_due(one_message) {
             self.control.due.push_back(Due::Credit(id));
         }
     }
@@ -259,14 +249,14 @@ impl Session {
         Ok(())
     }
 
-    /// The credit and the spending of an accepted subscription of theirs.
-    fn publishing(&mut self, id: u64) -> Result<(&mut u64, &mut u64), SendError> {
+    /// The credit of an accepted subscription of theirs.
+    fn publishing(&mut self, id: u64) -> Result<&mut Budget, SendError> {
         match self.exchanges.theirs(id) {
             Some(Taken {
-                kind: TakenKind::Subscription { accepted: true, limit, spent, .. },
+                kind: TakenKind::Subscription { accepted: true, budget, .. },
                 answer: Answer::Owed,
                 ..
-            }) => Ok((limit, spent)),
+            }) => Ok(budget),
             _ => Err(SendError::UnknownExchange),
         }
     }

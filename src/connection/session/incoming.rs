@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::{Admission, Plaintext, Session};
+use crate::connection::credit::Budget;
 use crate::connection::event::{Failure, StopCause};
 use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKind};
 use crate::connection::pending::{Pending, span_of};
@@ -226,7 +227,7 @@ impl Session {
         let taken = Taken {
             id,
             deadline: None,
-            kind: TakenKind::Subscription { accepted: false, limit, spent: 0, credited: false },
+            kind: TakenKind::Subscription { accepted: false, budget: Budget::new(limit), credited: false },
             out_open: false,
             answer: Answer::Owed,
             cancelled: false,
@@ -337,10 +338,9 @@ impl Session {
             return Ok(None);
         }
         if let Some(taken) = self.exchanges.theirs_or_stray(id)?
-            && let TakenKind::Subscription { limit, .. } = &mut taken.kind
-            && granted > *limit
+            && let TakenKind::Subscription { budget, .. } = &mut taken.kind
+            && budget.raise(granted)
         {
-            *limit = granted;
             self.exchanges.on_credited(id);
         }
         Ok(None)
@@ -361,7 +361,7 @@ impl Session {
             // Longer than a frame, which this side does not take: counted, not lost silently.  SPEC §14.5
             let rest = total.checked_sub(chunk.len() as u64);
             subscription.discarding = Some(rest.ok_or(PeerMisbehaved::Chunks(id))?);
-            subscription.released += u64::from(cost);
+            subscription.allowance.release(cost);
             self.grant(id);
             if given_up {
                 return Ok(None);
@@ -396,7 +396,7 @@ impl Session {
             return Err(PeerMisbehaved::Chunks(id));
         }
         subscription.discarding = more.then_some(rest);
-        subscription.released += u64::from(cost);
+        subscription.allowance.release(cost);
         self.grant(id);
         Ok(None)
     }
@@ -419,11 +419,9 @@ impl Session {
         let (true, Some(subscription)) = (opened.answering, &mut opened.subscription) else {
             return Err(PeerMisbehaved::State(id));
         };
-        let spent = subscription.spent.saturating_add(u64::from(cost));
-        if spent > subscription.limit {
+        if !subscription.allowance.spend(cost) {
             return Err(PeerMisbehaved::CreditExceeded(id));
         }
-        subscription.spent = spent;
         Ok(Some((subscription, given_up)))
     }
 

@@ -126,11 +126,10 @@ impl Session {
             Due::Credit(id) => {
                 let Some(opened) = self.exchanges.ours(id) else { return true };
                 let Some(subscription) = &mut opened.subscription else { return true };
-                let limit = subscription.window.saturating_add(subscription.released);
+                let limit = subscription.allowance.next_limit();
                 let fits = frame.push(&Message::Credit { id, limit });
                 if fits {
-                    subscription.limit = limit;
-                    subscription.credit_due = false;
+                    subscription.allowance.announce(limit);
                 }
                 fits
             }
