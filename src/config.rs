@@ -105,6 +105,11 @@ pub struct Limits {
     pub call_queue: usize,
     /// Bytes of publications that wait to be sent; at least 288, by default 128 KiB.
     pub publication_queue: usize,
+    /// How much of a body in chunks the peer may send before the application has taken it, in bytes, for each such
+    /// body; by default 256 KiB.  0: bodies in chunks are not taken.  SPEC §11
+    pub window: u32,
+    /// Bytes of a body in chunks that wait to be sent, for each such body; at least 1, by default 64 KiB.
+    pub body_buffer: usize,
     /// Bytes that the two frame buffers and the two queues keep while idle, by default 512; they grow from here, and come
     /// back to it when the connection has been silent.  Where it is at least the longest frame that either
     /// side takes with its length, and twice each queue, no buffer changes its size after the handshake.
@@ -123,6 +128,8 @@ impl Limits {
             subscriptions_out: 4,
             call_queue: 2_048,
             publication_queue: 1_024,
+            window: 2_048,
+            body_buffer: 1_024,
             buffer_at_rest: 1_026,
         }
     }
@@ -137,6 +144,9 @@ impl Limits {
         }
         if self.publication_queue < one_message {
             return Err(ConfigError::PublicationQueue);
+        }
+        if self.body_buffer == 0 {
+            return Err(ConfigError::BodyBuffer);
         }
         Ok(())
     }
@@ -155,6 +165,8 @@ impl Default for Limits {
             subscriptions_out: 256,
             call_queue: 128 * 1024,
             publication_queue: 128 * 1024,
+            window: 256 * 1024,
+            body_buffer: 64 * 1024,
             buffer_at_rest: 512,
         }
     }
@@ -185,8 +197,12 @@ pub struct Timeouts {
     pub silence: Option<Duration>,
     /// How long a silent peer has to answer a probe; by default 5 s.
     pub probe: Duration,
-    /// How long a handler may work on a request that names no shorter deadline, by default 60 s; `None` for ever.
+    /// How long a handler may work on a request that names no shorter deadline, by default 60 s; `None` for ever.  It
+    /// counts from the end of the request's body, to the beginning of the answer's.
     pub answer: Option<Duration>,
+    /// How long nothing of an exchange's bodies in chunks may move, by default 60 s; `None` for ever.  Each exchange may
+    /// have its own: [`Connection::set_body_idle`](crate::Connection::set_body_idle).  SPEC §10.5
+    pub body_idle: Option<Duration>,
     /// How long an ending may take: the peer's `close`, and the last bytes; by default 3 s.
     pub close: Duration,
 }
@@ -202,7 +218,7 @@ impl Timeouts {
         if self.silence.is_some_and(|silence| !sane(silence) || silence < Duration::from_millis(2)) {
             return Err(ConfigError::Timeout);
         }
-        if self.answer.is_some_and(|answer| !sane(answer)) {
+        if [self.answer, self.body_idle].into_iter().flatten().any(|timeout| !sane(timeout)) {
             return Err(ConfigError::Timeout);
         }
         Ok(())
@@ -217,6 +233,7 @@ impl Default for Timeouts {
             silence: Some(Duration::from_secs(30)),
             probe: Duration::from_secs(5),
             answer: Some(Duration::from_secs(60)),
+            body_idle: Some(Duration::from_secs(60)),
             close: Duration::from_secs(3),
         }
     }
@@ -244,6 +261,9 @@ impl Admission {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// `body_buffer` is 0.
+    #[error("body_buffer is 0")]
+    BodyBuffer,
     /// `call_queue` does not hold one message of the smallest frame.
     #[error("call_queue holds less than one message of the smallest frame (288 bytes)")]
     CallQueue,

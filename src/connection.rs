@@ -1,5 +1,6 @@
 //! The sans-IO core: one link to one peer.
 
+mod bodies;
 mod credit;
 mod drive;
 mod event;
@@ -16,8 +17,9 @@ mod wire_out;
 use alloc::boxed::Box;
 use core::time::Duration;
 
-pub use event::{Event, Failure, Publication, StopCause};
+pub use event::{Event, Failure, Publication, RequestHead, StopCause};
 
+use exchanges::OpenedKind;
 use handshake::Handshake;
 use pending::Pending;
 use reader::Reader;
@@ -134,7 +136,7 @@ impl Connection {
             max_frame: limits.max_frame,
             max_requests: limits.requests_in,
             max_subscriptions: limits.subscriptions_in,
-            window: 0,
+            window: limits.window,
             silence_ms: timeouts.silence.map_or(0, |d| u32::try_from(d.as_millis()).unwrap_or(u32::MAX)),
             features: 0,
         };
@@ -321,9 +323,73 @@ impl Connection {
     ) -> Result<ExchangeId, SendError> {
         self.clock = self.clock.max(now);
         let clock = self.clock;
-        let id = self.session()?.request(clock, method, body, deadline)?;
+        let head = RequestHead { method, body, more: false, deadline };
+        let id = self.session()?.request(clock, OpenedKind::Request, &head)?;
         self.arm_deadline();
         Ok(ExchangeId::from_number(id))
+    }
+
+    /// As [`request`](Self::request), with bodies that may go on in chunks: this side's where `head.more` says so, by
+    /// [`write`](Self::write) up to [`finish`](Self::finish); and the answer's, in [`Event::Data`] up to
+    /// [`Event::End`].  A deadline is for all of it.  SPEC §10.5
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    pub fn open(&mut self, now: Instant, head: &RequestHead<'_>) -> Result<ExchangeId, SendError> {
+        self.clock = self.clock.max(now);
+        let clock = self.clock;
+        let id = self.session()?.request(clock, OpenedKind::Open, head)?;
+        self.arm_deadline();
+        Ok(ExchangeId::from_number(id))
+    }
+
+    /// Appends to this side's body of an exchange, and says how many bytes were taken.  They leave in chunks of any
+    /// length, as the peer gives credit.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] until [`poll_writable`](Self::poll_writable) names it; [`SendError::UnknownExchange`] where
+    /// this side has no body there, or it has ended.
+    pub fn write(&mut self, id: ExchangeId, bytes: &[u8]) -> Result<usize, SendError> {
+        self.session()?.write(id.number(), bytes)
+    }
+
+    /// Ends this side's body, behind what was written.  The other side's may go on.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownExchange`] where this side has no body there, or it has ended.
+    pub fn finish(&mut self, id: ExchangeId) -> Result<(), SendError> {
+        self.session()?.finish(id.number())
+    }
+
+    /// Gives this side's body up: what waits is not sent, and the peer gets `status`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownExchange`] where this side has no body there, or its end has left.
+    pub fn reset(&mut self, id: ExchangeId, status: Status) -> Result<(), SendError> {
+        self.session()?.reset(id.number(), status)
+    }
+
+    /// How long nothing of the bodies of an exchange may move, counted from now; `None` for ever, as for what is live
+    /// and may pause.  Without this it is [`Timeouts::body_idle`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownExchange`] where there is no exchange with bodies in chunks.
+    pub fn set_body_idle(
+        &mut self,
+        now: Instant,
+        id: ExchangeId,
+        idle: Option<Duration>,
+    ) -> Result<(), SendError> {
+        self.clock = self.clock.max(now);
+        let clock = self.clock;
+        self.session()?.set_idle(id.number(), clock, idle)?;
+        self.arm_deadline();
+        Ok(())
     }
 
     /// Gives up a request or subscription of ours: it ends at once here, by [`Event::Failed`], and the peer
@@ -331,9 +397,33 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::UnknownExchange`] where it has ended already, or is not ours.
+    /// [`SendError::UnknownExchange`] where it has ended already.
     pub fn cancel(&mut self, id: ExchangeId) -> Result<(), SendError> {
-        self.session()?.cancel(id.number(), Status::CANCELLED)
+        self.cancel_with(id, Status::CANCELLED)
+    }
+
+    /// As [`cancel`](Self::cancel), with a status for the peer.  Of a request of theirs it stops the peer's body, and
+    /// nothing more: its [`Event::End`] follows, and the answer is owed as before.  SPEC §10.4, §10.5
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownExchange`] where it has ended already, or was stopped before.
+    pub fn cancel_with(&mut self, id: ExchangeId, status: Status) -> Result<(), SendError> {
+        self.session()?.cancel(id.number(), status)
+    }
+
+    /// Answers a request of theirs with [`Status::OK`] and a body that goes on, by [`write`](Self::write) up to
+    /// [`finish`](Self::finish).  The opener takes it only where it asked by [`open`](Self::open); else it cancels.
+    ///
+    /// # Errors
+    ///
+    /// As [`respond`](Self::respond).
+    pub fn respond_more(&mut self, now: Instant, id: ExchangeId, body: &[u8]) -> Result<(), SendError> {
+        self.clock = self.clock.max(now);
+        let clock = self.clock;
+        self.session()?.respond_more(clock, id.number(), body)?;
+        self.arm_deadline();
+        Ok(())
     }
 
     /// Answers a request of theirs, or refuses a subscription of theirs with a status other than OK.
@@ -374,11 +464,11 @@ impl Connection {
         self.session()?.subscribe(filter, window, from).map(ExchangeId::from_number)
     }
 
-    /// Says that the application has taken publications of this cost, so that more may come.  SPEC §11
+    /// Says that the application has taken publications or data of this cost, so that more may come.  SPEC §11
     ///
     /// # Errors
     ///
-    /// [`SendError::UnknownExchange`] where the subscription has ended.
+    /// [`SendError::UnknownExchange`] where the subscription or body has ended.
     pub fn release(&mut self, id: ExchangeId, cost: u32) -> Result<(), SendError> {
         self.session()?.release(id.number(), cost)
     }
@@ -470,6 +560,13 @@ impl Connection {
     pub fn poll_credited(&mut self) -> Option<ExchangeId> {
         let State::Session(session) = &mut self.state else { return None };
         session.poll_credited().map(ExchangeId::from_number)
+    }
+
+    /// A body of this side's that was full and has room again, each once.  `None` until something else happens.
+    #[must_use]
+    pub fn poll_writable(&mut self) -> Option<ExchangeId> {
+        let State::Session(session) = &mut self.state else { return None };
+        session.poll_writable().map(ExchangeId::from_number)
     }
 
     /// Bytes for the peer, if any; tell by [`advance_transmit`](Self::advance_transmit) how many were written.

@@ -55,6 +55,8 @@ statuses! {
     UNSUPPORTED = 9, "unsupported";
     /// Something newer took its place.
     SUPERSEDED = 10, "superseded";
+    /// Nothing of a body moved for too long.
+    STALLED = 11, "stalled";
     /// Close: not let in.
     REFUSED = 32, "refused";
     /// Close: the other side broke a rule of SPEC.md.

@@ -41,7 +41,7 @@ impl From<NoAnswer> for CallError {
     fn from(why: NoAnswer) -> Self {
         match why {
             NoAnswer::Busy(retry) => Self::Busy(retry),
-            NoAnswer::Failed(Failure::DeadlinePassed) => Self::DeadlinePassed,
+            NoAnswer::Failed(Failure::DeadlinePassed | Failure::Stalled) => Self::DeadlinePassed,
             NoAnswer::Failed(Failure::NotExecuted) => Self::NotExecuted,
             NoAnswer::Failed(Failure::Unsupported) => Self::Status(Status::UNSUPPORTED, Bytes::new()),
             NoAnswer::Failed(Failure::Cancelled | Failure::Disconnected) => Self::Disconnected,

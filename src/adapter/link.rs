@@ -181,7 +181,7 @@ impl<H: Clone> Link<H> {
                 let delivery = Delivery::from(publication);
                 self.deliver(id, delivery);
             }
-            Event::Request { id, method, body, deadline } => {
+            Event::Request { id, method, body, deadline, more: false } => {
                 let routed = peer.map_or(Err(Status::DENIED), |peer| shared.router.route(peer, method));
                 match routed {
                     Ok(handler) => {
@@ -196,7 +196,12 @@ impl<H: Clone> Link<H> {
                     Err(status) => self.owed.push(Owed::Response(id, status, Bytes::new())),
                 }
             }
-            Event::Response { id, status, body } => {
+            Event::Request { id, .. } => {
+                self.owed.push(Owed::Response(id, Status::UNSUPPORTED, Bytes::new()));
+            }
+            // Nothing here opens exchanges with bodies in chunks.
+            Event::Data { .. } | Event::End { .. } | Event::Stopped { .. } => {}
+            Event::Response { id, status, body, .. } => {
                 let body = Bytes::copy_from_slice(body);
                 self.answer(id, Ok((status, body)));
             }

@@ -134,7 +134,7 @@ impl Connection {
             Ok(Progress::Ask(peer)) => self.pending = Some(Pending::Admission(peer)),
             Ok(Progress::Established(established)) => {
                 let (peer, admitted) = (established.peer, established.admitted);
-                let session = Session::new(self.role(), established, self.limits, self.timeouts.answer);
+                let session = Session::new(self.role(), established, self.limits, &self.timeouts);
                 self.state = State::Session(Box::new(session));
                 match (self.role(), admitted) {
                     (Role::Initiator, _) => {}
@@ -207,7 +207,7 @@ impl Connection {
             None => CloseReason::Remote(status),
         };
         session.on_close();
-        self.finish(reason);
+        self.conclude(reason);
     }
 
     pub(super) fn on_eof(&mut self) {
@@ -236,11 +236,11 @@ impl Connection {
         if matches!(self.pending, Some(Pending::Admission(_))) {
             self.pending = None;
         }
-        self.finish(reason);
+        self.conclude(reason);
     }
 
     /// Notes the reason, and leaves a while for the last bytes.
-    pub(super) fn finish(&mut self, reason: CloseReason) {
+    pub(super) fn conclude(&mut self, reason: CloseReason) {
         if let State::Session(session) = &mut self.state {
             session.stop_reading();
         }
@@ -291,7 +291,7 @@ impl Connection {
             Timer::Handshake => self.end(CloseReason::TimedOut(TimedOut::Handshake)),
             Timer::Close => {
                 if self.ending.is_none() {
-                    self.finish(CloseReason::TimedOut(TimedOut::Close));
+                    self.conclude(CloseReason::TimedOut(TimedOut::Close));
                 }
                 self.fall_silent();
             }

@@ -22,8 +22,8 @@ pub enum Event<'a> {
         /// Who asks to be let in, or answers where this side dialled.
         peer: PeerId,
     },
-    /// Theirs: the peer asks to stop a request, or its time is up.  After [`StopCause::Cancel`] an answer
-    /// is still owed; after [`StopCause::Deadline`] the peer has been answered already.
+    /// Theirs: the peer asks to stop a request, or its time is up.  After [`StopCause::Cancel`] an answer, or the end of
+    /// one that was begun, is still owed; after any other cause the peer has been answered already.
     Stop {
         /// The request.
         id: ExchangeId,
@@ -46,6 +46,23 @@ pub enum Event<'a> {
     Connected {
         /// The other side.
         peer: PeerId,
+    },
+    /// Bytes of the other side's body, which may be none.  Once the application has taken them,
+    /// [`release`](crate::Connection::release) their cost.  SPEC §10.5
+    Data {
+        /// The exchange.
+        id: ExchangeId,
+        /// The application's bytes; where one chunk ends and the next begins means nothing.
+        chunk: &'a [u8],
+        /// What they cost of the body's credit, in bytes.
+        cost: u32,
+    },
+    /// The other side's body has ended: complete where the status is [`Status::OK`], else given up.  SPEC §10.5
+    End {
+        /// The exchange.
+        id: ExchangeId,
+        /// How.
+        status: Status,
     },
     /// Ours: a request or subscription ended without an answer.
     Failed {
@@ -82,6 +99,8 @@ pub enum Event<'a> {
         body: &'a [u8],
         /// When the peer, or this side's own limit, stops waiting.
         deadline: Option<Instant>,
+        /// Whether its body goes on, in [`Event::Data`] up to [`Event::End`].
+        more: bool,
     },
     /// Ours: the answer to a request.
     Response {
@@ -91,6 +110,16 @@ pub enum Event<'a> {
         status: Status,
         /// The application's bytes.
         body: &'a [u8],
+        /// Whether its body goes on, in [`Event::Data`] up to [`Event::End`]; only where
+        /// [`Connection::open`](crate::Connection::open) has asked.
+        more: bool,
+    },
+    /// Ours: the peer takes no more of a request's body, which was ended.  The answer still comes.  SPEC §10.5
+    Stopped {
+        /// The request.
+        id: ExchangeId,
+        /// Why.
+        status: Status,
     },
     /// Theirs: a subscription that waits for [`accept_subscription`](crate::Connection::accept_subscription)
     /// or [`respond`](crate::Connection::respond).
@@ -143,6 +172,20 @@ pub struct Publication<'a> {
     pub cost: u32,
 }
 
+/// The first message of a request whose bodies may go on in chunks, for [`Connection::open`](crate::Connection::open).
+/// SPEC §10.5
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RequestHead<'a> {
+    /// The method's name.
+    pub method: &'a str,
+    /// The application's bytes, which the peer gets apart from what follows.
+    pub body: &'a [u8],
+    /// Whether this side's body goes on.
+    pub more: bool,
+    /// How long the whole exchange may take, its bodies included: at most 2³²−1 ms; `None`: as long as something moves.
+    pub deadline: Option<Duration>,
+}
+
 /// How an exchange of ours ended without an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -159,6 +202,9 @@ pub enum Failure {
     /// The connection ended first, and the peer did not execute it.  SPEC §16.4
     #[error("not executed")]
     NotExecuted,
+    /// Nothing of its bodies moved for too long; the peer may have executed it.  SPEC §10.5
+    #[error("stalled: nothing moved for too long")]
+    Stalled,
     /// The answer is longer than a frame, which this side does not take; the peer has executed it.
     #[error("the answer is not of a kind that this side takes")]
     Unsupported,
@@ -171,4 +217,6 @@ pub enum StopCause {
     Cancel(Status),
     /// The deadline passed.
     Deadline,
+    /// Nothing of the bodies moved for too long.  SPEC §10.5
+    Stalled,
 }

@@ -7,7 +7,9 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::mem;
 
+use super::bodies::{Bodies, Outbound};
 use super::credit::{Allowance, Budget};
+use super::event::{Failure, StopCause};
 use crate::error::PeerMisbehaved;
 use crate::role::Role;
 use crate::status::Status;
@@ -27,8 +29,51 @@ pub(crate) struct Opened {
     pub(crate) cancel: Cancel,
     /// The peer has answered with `more`.
     pub(crate) answering: bool,
+    /// The back direction has ended; the `end` of this side's body is still to leave.
+    pub(crate) ended: bool,
+    pub(crate) kind: OpenedKind,
+    /// Boxed: most exchanges have none.
+    pub(crate) bodies: Option<Box<Bodies>>,
+}
+
+/// What was opened, and so what may come back.
+#[derive(Debug)]
+pub(crate) enum OpenedKind {
+    /// A request that is answered by one message.
+    Request,
+    /// A request whose answer may go on in chunks.
+    Open,
     /// Boxed: most exchanges are requests.
-    pub(crate) subscription: Option<Box<Subscription>>,
+    Subscription(Box<Subscription>),
+}
+
+impl Opened {
+    pub(crate) fn subscription(&mut self) -> Option<&mut Subscription> {
+        match &mut self.kind {
+            OpenedKind::Subscription(subscription) => Some(subscription),
+            OpenedKind::Open | OpenedKind::Request => None,
+        }
+    }
+
+    pub(crate) fn is_subscription(&self) -> bool {
+        matches!(self.kind, OpenedKind::Subscription(_))
+    }
+
+    /// Whether the application still waits for its end.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.given_up && !self.ended
+    }
+
+    /// When it ends for want of time, or of movement.
+    fn due(&self) -> Option<(Instant, Failure)> {
+        if !self.is_awaited() {
+            return None;
+        }
+        let stalls = self.bodies.as_ref().and_then(|bodies| bodies.stalls_at());
+        let stalls = stalls.map(|at| (at, Failure::Stalled));
+        let deadline = self.deadline.map(|at| (at, Failure::DeadlinePassed));
+        deadline.into_iter().chain(stalls).min_by_key(|(at, _)| *at)
+    }
 }
 
 /// Whether the peer is asked to stop.
@@ -53,12 +98,39 @@ pub(crate) struct Subscription {
 pub(crate) struct Taken {
     pub(crate) id: u64,
     pub(crate) deadline: Option<Instant>,
+    /// The part of it that the opener asked for; this side's own limit holds only until it answers.
+    pub(crate) asked: Option<Instant>,
     pub(crate) kind: TakenKind,
-    /// The opener's body goes on.
-    pub(crate) out_open: bool,
     pub(crate) answer: Answer,
     /// The peer has asked to stop.
     pub(crate) cancelled: bool,
+    /// Whether the peer is asked to end its body.
+    pub(crate) stop_body: Cancel,
+    /// Boxed: most exchanges have none.
+    pub(crate) bodies: Option<Box<Bodies>>,
+}
+
+impl Taken {
+    /// Whether the opener's body goes on.
+    pub(crate) fn is_out_open(&self) -> bool {
+        self.bodies.as_ref().is_some_and(|bodies| bodies.inbound.is_some())
+    }
+
+    /// Whether the message that ends the back direction is still to be made.
+    pub(crate) fn is_owed(&self) -> bool {
+        matches!(self.answer, Answer::Owed | Answer::Started)
+    }
+
+    /// When it ends for want of time, or of movement.
+    fn due(&self) -> Option<(Instant, StopCause)> {
+        if !self.is_owed() {
+            return None;
+        }
+        let stalls = self.bodies.as_ref().and_then(|bodies| bodies.stalls_at());
+        let stalls = stalls.map(|at| (at, StopCause::Stalled));
+        let deadline = self.deadline.map(|at| (at, StopCause::Deadline));
+        deadline.into_iter().chain(stalls).min_by_key(|(at, _)| *at)
+    }
 }
 
 #[derive(Debug)]
@@ -78,6 +150,8 @@ pub(crate) enum TakenKind {
 pub(crate) enum Answer {
     /// The application owes it.
     Owed,
+    /// A response with `more` has left or waits; its body goes on.
+    Started,
     /// This side gives it itself, without a body.
     Due(Status),
     /// It waits in a queue.
@@ -168,12 +242,17 @@ impl Exchanges {
     }
 
     /// Opens an exchange of ours and returns its id.  SPEC §10.1
-    pub(crate) fn open(&mut self, deadline: Option<Instant>, subscription: Option<Box<Subscription>>) -> u64 {
+    pub(crate) fn open(
+        &mut self,
+        deadline: Option<Instant>,
+        kind: OpenedKind,
+        bodies: Option<Box<Bodies>>,
+    ) -> u64 {
         let id = self.next_id;
         self.next_id += 2;
-        match subscription {
-            Some(_) => self.our_subscriptions += 1,
-            None => self.our_requests += 1,
+        match kind {
+            OpenedKind::Subscription(_) => self.our_subscriptions += 1,
+            OpenedKind::Open | OpenedKind::Request => self.our_requests += 1,
         }
         self.ours.push_back(Opened {
             id,
@@ -183,7 +262,9 @@ impl Exchanges {
             given_up: false,
             cancel: Cancel::No,
             answering: false,
-            subscription,
+            ended: false,
+            kind,
+            bodies,
         });
         id
     }
@@ -299,9 +380,9 @@ impl Exchanges {
     pub(crate) fn close_ours(&mut self, id: u64) -> Option<Opened> {
         let at = self.ours.binary_search_by_key(&id, |opened| opened.id).ok()?;
         let opened = self.ours.remove(at)?;
-        match opened.subscription {
-            Some(_) => self.our_subscriptions -= 1,
-            None => self.our_requests -= 1,
+        match opened.kind {
+            OpenedKind::Subscription(_) => self.our_subscriptions -= 1,
+            OpenedKind::Open | OpenedKind::Request => self.our_requests -= 1,
         }
         self.earn_strays();
         Some(opened)
@@ -329,26 +410,76 @@ impl Exchanges {
         self.ours.back().map(|opened| opened.id).filter(|newest| *newest > id)
     }
 
-    /// The exchange of ours above this id whose deadline has passed and is still to be told.
-    pub(crate) fn overdue_ours(&self, above: u64, now: Instant) -> Option<u64> {
+    /// The exchange of ours above this id whose time is over, or which has stalled, and of which the application is
+    /// still to be told.
+    pub(crate) fn overdue_ours(&self, above: u64, now: Instant) -> Option<(u64, Failure)> {
         let from = self.ours.partition_point(|opened| opened.id <= above);
-        let overdue = |o: &&Opened| !o.given_up && o.deadline.is_some_and(|deadline| deadline <= now);
-        self.ours.range(from..).find(overdue).map(|opened| opened.id)
+        self.ours.range(from..).find_map(|opened| {
+            let (_, failure) = opened.due().filter(|(at, _)| *at <= now)?;
+            Some((opened.id, failure))
+        })
     }
 
-    /// The exchange of theirs above this id whose deadline has passed without an answer.
-    pub(crate) fn overdue_theirs(&self, above: u64, now: Instant) -> Option<u64> {
+    /// The exchange of theirs above this id whose time is over, or which has stalled, without a last message.
+    pub(crate) fn overdue_theirs(&self, above: u64, now: Instant) -> Option<(u64, StopCause)> {
         let from = self.theirs.partition_point(|taken| taken.id <= above);
-        let overdue =
-            |t: &&Taken| t.answer == Answer::Owed && t.deadline.is_some_and(|deadline| deadline <= now);
-        self.theirs.range(from..).find(overdue).map(|taken| taken.id)
+        self.theirs.range(from..).find_map(|taken| {
+            let (_, cause) = taken.due().filter(|(at, _)| *at <= now)?;
+            Some((taken.id, cause))
+        })
     }
 
     /// The next deadline that still matters.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let ours = self.ours.iter().filter(|o| !o.given_up).filter_map(|o| o.deadline);
-        let theirs = self.theirs.iter().filter(|t| t.answer == Answer::Owed).filter_map(|t| t.deadline);
+        let ours = self.ours.iter().filter_map(|opened| opened.due().map(|(at, _)| at));
+        let theirs = self.theirs.iter().filter_map(|taken| taken.due().map(|(at, _)| at));
         ours.chain(theirs).min()
+    }
+
+    /// The bodies of a live exchange, whoever opened it.
+    pub(crate) fn bodies(&mut self, id: u64) -> Option<&mut Bodies> {
+        let bodies = if self.is_ours(id) { &mut self.ours(id)?.bodies } else { &mut self.theirs(id)?.bodies };
+        bodies.as_deref_mut()
+    }
+
+    /// The credit of what comes in a live exchange: of a subscription's publications, or of the other side's body.
+    pub(crate) fn allowance(&mut self, id: u64) -> Option<&mut Allowance> {
+        if !self.is_ours(id) {
+            return self.bodies(id)?.inbound.as_mut();
+        }
+        let opened = self.ours(id)?;
+        match &mut opened.kind {
+            OpenedKind::Subscription(subscription) => Some(&mut subscription.allowance),
+            OpenedKind::Open | OpenedKind::Request => opened.bodies.as_mut()?.inbound.as_mut(),
+        }
+    }
+
+    /// Whether this side still takes what comes, so that it gives new credit.
+    pub(crate) fn is_wanted(&mut self, id: u64) -> bool {
+        if self.is_ours(id) {
+            return self.ours(id).is_some_and(|opened| opened.cancel == Cancel::No && !opened.ended);
+        }
+        self.theirs(id).is_some_and(|taken| taken.is_owed() && taken.stop_body == Cancel::No)
+    }
+
+    /// Whether the peer is asked to stop: an exchange of ours, or its body in one of theirs.
+    pub(crate) fn cancel(&mut self, id: u64) -> Option<&mut Cancel> {
+        if self.is_ours(id) {
+            return self.ours(id).map(|opened| &mut opened.cancel);
+        }
+        self.theirs(id).map(|taken| &mut taken.stop_body)
+    }
+
+    /// This side's body of a live exchange, until its end has left.
+    pub(crate) fn outbound(&mut self, id: u64) -> Option<&mut Outbound> {
+        self.bodies(id)?.outbound.as_mut()
+    }
+
+    /// Bytes of heap in bodies that wait to be sent.
+    pub(crate) fn body_capacity(&self) -> usize {
+        let ours = self.ours.iter().filter_map(|opened| opened.bodies.as_ref());
+        let theirs = self.theirs.iter().filter_map(|taken| taken.bodies.as_ref());
+        ours.chain(theirs).filter_map(|bodies| bodies.outbound.as_ref()).map(Outbound::capacity).sum()
     }
 
     /// What a message means that only the other side may send about this id.

@@ -21,13 +21,16 @@ pub(crate) enum Pending {
     Admission(PeerId),
     Busy { id: u64, retry: Duration },
     Connected(PeerId),
+    Data { id: u64, chunk: Span, cost: u32 },
+    End { id: u64, status: Status },
     Failed { id: u64, failure: Failure },
     GoingAway,
     Missed { id: u64, missed: Missed },
     Publication { id: u64, topic: Span, point: Point, missed: Missed, retained: bool, body: Span, cost: u32 },
-    Request { id: u64, method: Span, body: Span, deadline: Option<Instant> },
-    Response { id: u64, status: Status, body: Span },
+    Request { id: u64, method: Span, body: Span, deadline: Option<Instant>, more: bool },
+    Response { id: u64, status: Status, body: Span, more: bool },
     Stop { id: u64, cause: StopCause },
+    Stopped { id: u64, status: Status },
     Subscribe { id: u64, filter: Span, from: Option<Point> },
     Subscribed { id: u64 },
     SubscriptionEnded { id: u64, status: Status },
@@ -41,6 +44,10 @@ impl Pending {
             Self::Admission(peer) => Event::Admission { peer },
             Self::Busy { id, retry } => Event::Busy { id: ExchangeId::from_number(id), retry },
             Self::Connected(peer) => Event::Connected { peer },
+            Self::Data { id, chunk, cost } => {
+                Event::Data { id: ExchangeId::from_number(id), chunk: reader.part(chunk), cost }
+            }
+            Self::End { id, status } => Event::End { id: ExchangeId::from_number(id), status },
             Self::Failed { id, failure } => Event::Failed { id: ExchangeId::from_number(id), failure },
             Self::GoingAway => Event::GoingAway,
             Self::Missed { id, missed } => Event::Missed { id: ExchangeId::from_number(id), missed },
@@ -55,16 +62,18 @@ impl Pending {
                     cost,
                 },
             },
-            Self::Request { id, method, body, deadline } => Event::Request {
+            Self::Request { id, method, body, deadline, more } => Event::Request {
                 id: ExchangeId::from_number(id),
                 method: text(reader, method),
                 body: reader.part(body),
                 deadline,
+                more,
             },
-            Self::Response { id, status, body } => {
-                Event::Response { id: ExchangeId::from_number(id), status, body: reader.part(body) }
+            Self::Response { id, status, body, more } => {
+                Event::Response { id: ExchangeId::from_number(id), status, body: reader.part(body), more }
             }
             Self::Stop { id, cause } => Event::Stop { id: ExchangeId::from_number(id), cause },
+            Self::Stopped { id, status } => Event::Stopped { id: ExchangeId::from_number(id), status },
             Self::Subscribe { id, filter, from } => {
                 Event::Subscribe { id: ExchangeId::from_number(id), filter: text(reader, filter), from }
             }

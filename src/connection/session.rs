@@ -1,21 +1,23 @@
 //! A connection once it has transport keys: what both sides may ask, answer and publish.
 //!
-//! What arrives is in `incoming`, what the application commands in `commands`, what leaves in `outgoing`;
-//! this file holds the state that the three share.  SPEC §7 to §16
+//! What arrives is in `incoming`, what the application commands in `commands`, what leaves in `outgoing`, and all
+//! three of bodies in chunks in `bodies`; this file holds the state that they share.  SPEC §7 to §16
 
+mod bodies;
 mod commands;
 mod incoming;
 mod outgoing;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use super::event::Failure;
+use super::event::{Failure, StopCause};
 use super::exchanges::{Exchanges, Opened};
 use super::handshake::Established;
 use super::pending::Pending;
 use super::queue::Queue;
-use crate::config::Limits;
+use crate::config::{Limits, Timeouts};
 use crate::identity::PeerId;
 use crate::noise::CipherState;
 use crate::role::Role;
@@ -24,7 +26,9 @@ use crate::time::Instant;
 use crate::wire::frame;
 use crate::wire::payload::PeerLimits;
 
+use bodies::Bulk;
 pub(crate) use incoming::Received;
+use outgoing::PassedOver;
 
 /// The state that exists from Split to the last byte.
 pub(crate) struct Session {
@@ -34,7 +38,8 @@ pub(crate) struct Session {
     /// What the other side declared.
     theirs: PeerLimits,
     limits: Limits,
-    answer_within: Option<core::time::Duration>,
+    answer_within: Option<Duration>,
+    body_idle: Option<Duration>,
     send: CipherState,
     receive: CipherState,
     admission: Admission,
@@ -42,8 +47,8 @@ pub(crate) struct Session {
     control: Control,
     calls: Queue,
     publications: Queue,
-    /// Frames sealed while publications waited and got nothing.  SPEC §12
-    passed_over: u8,
+    bulk: Bulk,
+    passed_over: PassedOver,
     /// What is left to read of the frame in the reader.
     plaintext: Plaintext,
     /// Events of this side's own making; at most one or two for each exchange.
@@ -83,9 +88,9 @@ struct Control {
 
 #[derive(Clone, Copy, Debug)]
 enum Due {
-    /// A `cancel` for an exchange of ours.
+    /// A `cancel` for an exchange of ours, or for the opener's body in one of theirs.
     Cancel(u64),
-    /// A `credit` for a subscription of ours.
+    /// A `credit` for a subscription of ours, or for a body of the other side's.
     Credit(u64),
     /// The last message, without a body, for an exchange of theirs.
     Last(u64),
@@ -101,12 +106,7 @@ struct Plaintext {
 }
 
 impl Session {
-    pub(crate) fn new(
-        role: Role,
-        established: Established,
-        limits: Limits,
-        answer_within: Option<core::time::Duration>,
-    ) -> Self {
+    pub(crate) fn new(role: Role, established: Established, limits: Limits, timeouts: &Timeouts) -> Self {
         let admission = match (role, established.admitted) {
             (Role::Initiator, _) => Admission::AwaitingAccept,
             (Role::Responder, _) => Admission::Deciding,
@@ -117,7 +117,8 @@ impl Session {
             hash: established.ciphers.hash,
             theirs: established.limits,
             limits,
-            answer_within,
+            answer_within: timeouts.answer,
+            body_idle: timeouts.body_idle,
             send: established.ciphers.send,
             receive: established.ciphers.receive,
             admission,
@@ -125,7 +126,8 @@ impl Session {
             control: Control::default(),
             calls: Queue::new(limits.call_queue, limits.buffer_at_rest),
             publications: Queue::new(limits.publication_queue, limits.buffer_at_rest),
-            passed_over: 0,
+            bulk: Bulk::default(),
+            passed_over: PassedOver::default(),
             plaintext: Plaintext::default(),
             local: VecDeque::new(),
             goaway_sent: None,
@@ -136,9 +138,9 @@ impl Session {
     }
 
     /// How long the peer may be silent, if it says so.
-    pub(crate) fn silence_of_peer(&self) -> Option<core::time::Duration> {
+    pub(crate) fn silence_of_peer(&self) -> Option<Duration> {
         let silence = self.theirs.silence_ms;
-        (silence > 0).then(|| core::time::Duration::from_millis(silence.into()))
+        (silence > 0).then(|| Duration::from_millis(silence.into()))
     }
 
     pub(crate) fn is_deciding(&self) -> bool {
@@ -175,7 +177,7 @@ impl Session {
     pub(crate) fn poll_ending(&mut self) -> Option<Pending> {
         let refused = self.refused;
         while let Some(opened) = self.exchanges.pop_ours() {
-            if !opened.given_up {
+            if opened.is_awaited() {
                 return Some(ending_of(&opened, refused));
             }
         }
@@ -220,13 +222,14 @@ impl Session {
     }
 
     pub(crate) fn queue_capacity(&self) -> usize {
-        self.calls.capacity() + self.publications.capacity()
+        self.calls.capacity() + self.publications.capacity() + self.exchanges.body_capacity()
     }
 
     /// Drops what waits to be sent, except one `close` with this status.  SPEC §16.3
     pub(crate) fn abort(&mut self, status: Option<Status>) {
         self.calls.clear();
         self.publications.clear();
+        self.bulk.clear();
         // ADM-2: an initiator that is not let in learns no more than that, whatever the reason.
         let status = if self.is_deciding() { status.map(|_| Status::REFUSED) } else { status };
         self.admission = Admission::Done;
@@ -283,16 +286,19 @@ impl Session {
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Instant> {
         // In one pass: both tables are sorted by id.
         let mut id = 0;
-        while let Some(overdue) = self.exchanges.overdue_ours(id, now) {
+        while let Some((overdue, failure)) = self.exchanges.overdue_ours(id, now) {
             id = overdue;
-            self.give_up(id, Failure::DeadlinePassed, Status::DEADLINE_PASSED);
+            let stalled = failure == Failure::Stalled;
+            let status = if stalled { Status::STALLED } else { Status::DEADLINE_PASSED };
+            self.give_up(id, failure, status);
         }
         let mut id = 0;
-        while let Some(overdue) = self.exchanges.overdue_theirs(id, now) {
+        while let Some((overdue, cause)) = self.exchanges.overdue_theirs(id, now) {
             id = overdue;
             // EXC-12
-            self.answer_without_body(id, Status::DEADLINE_PASSED);
-            let cause = super::event::StopCause::Deadline;
+            let stalled = cause == StopCause::Stalled;
+            let status = if stalled { Status::STALLED } else { Status::DEADLINE_PASSED };
+            self.end_without_application(id, status);
             self.local.push_back(Pending::Stop { id, cause });
         }
         self.exchanges.next_deadline()

@@ -71,6 +71,13 @@ pub(crate) fn request_tail(more: bool, method: &str, body: &[u8], out: &mut impl
     out.bytes(body);
 }
 
+/// A `data` message up to its chunk.
+pub(crate) fn data_head(id: u64, len: usize, out: &mut impl Sink) {
+    begin(out, 3, kind::DATA);
+    out.unsigned(id);
+    out.head(2, len as u64);
+}
+
 /// How long a request is at most, whatever its id and deadline.
 pub(crate) fn request_len_max(method: &str, body: &[u8]) -> usize {
     REQUEST_HEAD_MAX + count(|out| request_tail(false, method, body, out))

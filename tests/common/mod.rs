@@ -44,6 +44,8 @@ pub enum Happened {
     Busy(ExchangeId, Duration),
     Closed(CloseReason),
     Connected(PeerId),
+    Data(ExchangeId, Vec<u8>, u32),
+    End(ExchangeId, Status),
     Failed(ExchangeId, Failure),
     GoingAway,
     Missed(ExchangeId, Missed),
@@ -62,11 +64,22 @@ pub enum Happened {
         body: Vec<u8>,
         deadline: Option<Instant>,
     },
+    RequestGoesOn {
+        id: ExchangeId,
+        method: String,
+        body: Vec<u8>,
+        deadline: Option<Instant>,
+    },
     Response {
         id: ExchangeId,
         status: Status,
         body: Vec<u8>,
     },
+    ResponseGoesOn {
+        id: ExchangeId,
+        body: Vec<u8>,
+    },
+    Stopped(ExchangeId, Status),
     Stop(ExchangeId, StopCause),
     Subscribe {
         id: ExchangeId,
@@ -97,10 +110,19 @@ impl From<Event<'_>> for Happened {
                 body: p.body.into(),
                 cost: p.cost,
             },
-            Event::Request { id, method, body, deadline } => {
+            Event::Data { id, chunk, cost } => Self::Data(id, chunk.into(), cost),
+            Event::End { id, status } => Self::End(id, status),
+            Event::Request { id, method, body, deadline, more: false } => {
                 Self::Request { id, method: method.into(), body: body.into(), deadline }
             }
-            Event::Response { id, status, body } => Self::Response { id, status, body: body.into() },
+            Event::Request { id, method, body, deadline, more: true } => {
+                Self::RequestGoesOn { id, method: method.into(), body: body.into(), deadline }
+            }
+            Event::Response { id, status, body, more: false } => {
+                Self::Response { id, status, body: body.into() }
+            }
+            Event::Response { id, body, more: true, .. } => Self::ResponseGoesOn { id, body: body.into() },
+            Event::Stopped { id, status } => Self::Stopped(id, status),
             Event::Stop { id, cause } => Self::Stop(id, cause),
             Event::Subscribe { id, filter, from } => Self::Subscribe { id, filter: filter.into(), from },
             Event::Subscribed { id } => Self::Subscribed(id),

@@ -5,9 +5,11 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::{Due, Session};
+use crate::connection::RequestHead;
+use crate::connection::bodies::{Bodies, Outbound};
 use crate::connection::credit::{Allowance, Budget};
 use crate::connection::event::Failure;
-use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKind};
+use crate::connection::exchanges::{Answer, OpenedKind, Subscription, Taken, TakenKind};
 use crate::connection::queue::Role;
 use crate::error::SendError;
 use crate::name;
@@ -21,10 +23,10 @@ impl Session {
     pub(crate) fn request(
         &mut self,
         now: Instant,
-        method: &str,
-        body: &[u8],
-        deadline: Option<Duration>,
+        kind: OpenedKind,
+        head: &RequestHead<'_>,
     ) -> Result<u64, SendError> {
+        let RequestHead { method, body, more, deadline } = *head;
         self.check_opening()?;
         name::check_name(method)?;
         let most = self.limits.requests_out.min(self.theirs.max_requests);
@@ -37,11 +39,18 @@ impl Session {
         let len = encode::request_len_max(method, body);
         self.check_call(len)?;
         let deadline = deadline.map(|deadline| now + deadline);
-        let id = self.exchanges.open(deadline, None);
+        let bodies = more.then(|| {
+            let mut bodies = Bodies::new(now, self.body_idle);
+            bodies.outbound = Some(Outbound::new(self.theirs.window, self.limits.body_buffer));
+            bodies
+        });
+        let stalls = bodies.as_ref().and_then(|bodies| bodies.stalls_at());
+        let id = self.exchanges.open(deadline, kind, bodies);
         self.calls.push(Role::Request, id, deadline, |out| {
-            encode::request_tail(false, method, body, out);
+            encode::request_tail(more, method, body, out);
         });
         self.arm_deadline(deadline);
+        self.arm_deadline(stalls);
         Ok(id)
     }
 
@@ -69,11 +78,12 @@ impl Session {
         self.check_call(len)?;
         let id = self.exchanges.open(
             None,
-            Some(Box::new(Subscription {
+            OpenedKind::Subscription(Box::new(Subscription {
                 filter: String::from(filter),
                 allowance: Allowance::new(window),
                 discarding: None,
             })),
+            None,
         );
         self.calls.push(Role::Subscribe, id, None, |out| {
             Message::Subscribe { id, limit, filter, from }.encode(out);
@@ -81,11 +91,14 @@ impl Session {
         Ok(id)
     }
 
-    /// Gives up an exchange of ours.  SPEC §10.4
+    /// Gives up an exchange of ours, or the opener's body in one of theirs.  SPEC §10.4, §10.5
     pub(crate) fn cancel(&mut self, id: u64, status: Status) -> Result<(), SendError> {
         self.check_open()?;
+        if !self.exchanges.is_ours(id) {
+            return self.stop_body(id, status);
+        }
         match self.exchanges.ours(id) {
-            Some(opened) if !opened.given_up => {
+            Some(opened) if opened.is_awaited() => {
                 self.give_up(id, Failure::Cancelled, status);
                 Ok(())
             }
@@ -194,12 +207,10 @@ impl Session {
         Ok(())
     }
 
-    /// Notes that the application has taken publications of this cost.  SPEC §11
+    /// Notes that the application has taken publications or data of this cost.  SPEC §11
     pub(crate) fn release(&mut self, id: u64, cost: u32) -> Result<(), SendError> {
         self.check_open()?;
-        let subscription = self.exchanges.ours(id).and_then(|opened| opened.subscription.as_mut());
-        let subscription = subscription.ok_or(SendError::UnknownExchange)?;
-        subscription.allowance.release(cost);
+        self.exchanges.allowance(id).ok_or(SendError::UnknownExchange)?.release(cost);
         self.grant(id);
         Ok(())
     }
@@ -207,9 +218,10 @@ impl Session {
     /// Has new credit sent where some has fallen due.
     pub(super) fn grant(&mut self, id: u64) {
         let one_message = u64::from(self.limits.max_frame);
-        let Some(opened) = self.exchanges.ours(id) else { return };
-        let Some(subscription) = &mut opened.subscription else { return };
-        if opened.cancel == Cancel::No && subscription.allowance.falls_due(one_message) {
+        if self.exchanges.is_wanted(id)
+            && let Some(allowance) = self.exchanges.allowance(id)
+            && allowance.falls_due(one_message)
+        {
             self.control.due.push_back(Due::Credit(id));
         }
     }
@@ -261,7 +273,7 @@ impl Session {
         }
     }
 
-    fn check_open(&self) -> Result<(), SendError> {
+    pub(super) fn check_open(&self) -> Result<(), SendError> {
         if self.is_closing() {
             return Err(SendError::Closed);
         }
@@ -281,7 +293,7 @@ impl Session {
     }
 
     /// Whether a message of this length can go through the queue of calls, now.
-    fn check_call(&self, len: usize) -> Result<(), SendError> {
+    pub(super) fn check_call(&self, len: usize) -> Result<(), SendError> {
         let max = self.max_plaintext().min(self.calls.longest());
         if len > max {
             return Err(SendError::TooLarge { len, max });

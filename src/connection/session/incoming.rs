@@ -3,9 +3,10 @@
 use core::time::Duration;
 
 use super::{Admission, Plaintext, Session};
-use crate::connection::credit::Budget;
+use crate::connection::bodies::Bodies;
+use crate::connection::credit::{Allowance, Budget};
 use crate::connection::event::{Failure, StopCause};
-use crate::connection::exchanges::{Answer, Cancel, Subscription, Taken, TakenKind};
+use crate::connection::exchanges::{Answer, Cancel, OpenedKind, Subscription, Taken, TakenKind};
 use crate::connection::pending::{Pending, span_of};
 use crate::connection::reader::Reader;
 use crate::error::{CloseReason, PeerMisbehaved};
@@ -28,7 +29,7 @@ pub(crate) enum Received {
 /// How many frames later one is looked for.  SPEC §19.4
 const LOOK_AHEAD: u16 = 16;
 
-type Outcome = Result<Option<Received>, PeerMisbehaved>;
+pub(super) type Outcome = Result<Option<Received>, PeerMisbehaved>;
 
 /// The length of a body, chunk or message within a frame; frames are shorter than 64 KiB.
 fn cost_of(len: usize) -> u32 {
@@ -103,25 +104,27 @@ impl Session {
             }
             Message::Pong { .. } | Message::Ignorable => Ok(None),
             Message::Request { id, deadline_ms, more, method, body } => {
-                let deadline = self.deadline_of(deadline_ms);
+                let asked = self.asked(deadline_ms);
+                let deadline = self.deadline_of(asked, more);
                 let request = Pending::Request {
                     id,
                     method: span_of(unit, method.as_bytes()),
                     body: span_of(unit, body),
                     deadline,
+                    more,
                 };
-                self.on_request(id, deadline, more, method, request)
+                self.on_request(id, asked, deadline, method, request)
             }
             Message::Response { id, status, more, body } => {
                 let body = span_of(unit, body);
-                self.on_response(id, status, more, Pending::Response { id, status, body })
+                self.on_response(id, status, more, Pending::Response { id, status, body, more })
             }
             Message::Busy { id, retry_ms } => {
                 let retry = Duration::from_millis(retry_ms.into());
                 self.on_response(id, Status::UNAVAILABLE, false, Pending::Busy { id, retry })
             }
             Message::Cancel { id, status } => self.on_cancel(id, status),
-            Message::Data { id, .. } => self.on_data(id),
+            Message::Data { id, chunk } => self.on_data(unit, id, chunk, cost_of(len)),
             Message::End { id, status } => self.on_end(id, status),
             Message::Credit { id, limit } => self.on_credit(id, limit),
             Message::Subscribe { id, limit, filter, from } => {
@@ -148,14 +151,15 @@ impl Session {
         }
     }
 
-    /// Deadlines count from receipt, and this side's own limit holds as well.
-    fn deadline_of(&self, deadline_ms: u32) -> Option<Instant> {
-        let asked = (deadline_ms > 0).then(|| Duration::from_millis(deadline_ms.into()));
-        let within = match (asked, self.answer_within) {
-            (Some(asked), Some(own)) => Some(asked.min(own)),
-            (asked, own) => asked.or(own),
-        };
-        within.map(|within| self.plaintext.arrived + within)
+    /// Deadlines count from receipt.
+    fn asked(&self, deadline_ms: u32) -> Option<Instant> {
+        (deadline_ms > 0).then(|| self.plaintext.arrived + Duration::from_millis(deadline_ms.into()))
+    }
+
+    /// This side's own limit holds as well, once the request is complete.  SPEC §10.4
+    fn deadline_of(&self, asked: Option<Instant>, more: bool) -> Option<Instant> {
+        let own = self.answer_within.filter(|_| !more).map(|within| self.plaintext.arrived + within);
+        asked.into_iter().chain(own).min()
     }
 
     /// SPEC §10.1, §10.3; `None` where this side has sent `goaway` and ignores the opening.
@@ -186,18 +190,27 @@ impl Session {
     fn on_request(
         &mut self,
         id: u64,
+        asked: Option<Instant>,
         deadline: Option<Instant>,
-        more: bool,
         method: &str,
         request: Pending,
     ) -> Outcome {
+        let more = matches!(request, Pending::Request { more: true, .. });
+        let bodies = more.then(|| {
+            let mut bodies = Bodies::new(self.plaintext.arrived, self.body_idle);
+            bodies.inbound = Some(Allowance::new(self.limits.window));
+            bodies
+        });
+        let stalls = bodies.as_ref().and_then(|bodies| bodies.stalls_at());
         let taken = Taken {
             id,
             deadline,
+            asked,
             kind: TakenKind::Request,
-            out_open: more,
             answer: Answer::Owed,
             cancelled: false,
+            stop_body: Cancel::No,
+            bodies,
         };
         if self.take(taken)?.is_none() {
             return Ok(None);
@@ -207,12 +220,13 @@ impl Session {
             self.answer_without_body(id, Status::BAD_REQUEST);
             return Ok(None);
         }
-        if more {
+        if more && self.limits.window == 0 {
             // Bodies in chunks are not taken here.  EXC-11: after what is wrong with the name.
             self.answer_without_body(id, Status::UNSUPPORTED);
             return Ok(None);
         }
         self.arm_deadline(deadline);
+        self.arm_deadline(stalls);
         event(request)
     }
 
@@ -227,10 +241,12 @@ impl Session {
         let taken = Taken {
             id,
             deadline: None,
+            asked: None,
             kind: TakenKind::Subscription { accepted: false, budget: Budget::new(limit), credited: false },
-            out_open: false,
             answer: Answer::Owed,
             cancelled: false,
+            stop_body: Cancel::No,
+            bodies: None,
         };
         if self.take(taken)?.is_none() {
             return Ok(None);
@@ -247,22 +263,29 @@ impl Session {
     fn on_response(&mut self, id: u64, status: Status, more: bool, pending: Pending) -> Outcome {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         // EXC-6, EXC-7
-        if opened.answering || (more && !status.is_ok()) {
+        if opened.answering || opened.ended || (more && !status.is_ok()) {
             return Err(PeerMisbehaved::State(id));
         }
-        let (given_up, subscription) = (opened.given_up, opened.subscription.is_some());
+        let (given_up, subscription) = (opened.given_up, opened.is_subscription());
         if more {
             opened.answering = true;
+            let takes_more = !matches!(opened.kind, OpenedKind::Request);
+            if !subscription {
+                self.begin_inbound(id);
+            }
             if given_up {
                 return Ok(None);
             }
             if subscription {
                 return event(Pending::Subscribed { id });
             }
+            if takes_more {
+                return event(pending);
+            }
             self.give_up(id, Failure::Unsupported, Status::UNSUPPORTED);
             return Ok(None);
         }
-        self.exchanges.close_ours(id);
+        self.on_back_ended(id);
         if given_up {
             return Ok(None);
         }
@@ -273,9 +296,12 @@ impl Session {
         if self.is_passed_over(id) {
             return Ok(None);
         }
+        if self.exchanges.is_ours(id) {
+            return self.on_cancel_of_ours(id, status);
+        }
         let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
         // A second one, or one that an answer has crossed, changes nothing.
-        if taken.cancelled || taken.answer != Answer::Owed {
+        if taken.cancelled || !taken.is_owed() {
             return Ok(None);
         }
         taken.cancelled = true;
@@ -285,46 +311,27 @@ impl Session {
         })
     }
 
-    /// Neither side of this implementation grants credit for chunks, so there is none to spend.  SPEC §11 CRD-3
-    fn on_data(&mut self, id: u64) -> Outcome {
-        if self.is_passed_over(id) {
-            return Ok(None);
-        }
-        let allowed = if self.exchanges.is_ours(id) {
-            let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
-            opened.answering && opened.subscription.is_none()
-        } else {
-            let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
-            taken.out_open
-        };
-        Err(if allowed { PeerMisbehaved::CreditExceeded(id) } else { PeerMisbehaved::State(id) })
-    }
-
     fn on_end(&mut self, id: u64, status: Status) -> Outcome {
         if self.is_passed_over(id) {
             return Ok(None);
         }
         if !self.exchanges.is_ours(id) {
-            let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
-            if !taken.out_open {
-                return Err(PeerMisbehaved::State(id));
-            }
-            taken.out_open = false;
-            if taken.answer == Answer::Sent {
-                self.exchanges.close_theirs(id);
-            }
-            return Ok(None);
+            return self.on_end_of_theirs(id, status);
         }
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
-        if !opened.answering {
+        if !opened.answering || opened.ended {
             return Err(PeerMisbehaved::State(id));
         }
-        let given_up = opened.given_up;
-        self.exchanges.close_ours(id);
+        let (given_up, subscription) = (opened.given_up, opened.is_subscription());
+        self.on_back_ended(id);
         if given_up {
             return Ok(None);
         }
-        event(Pending::SubscriptionEnded { id, status })
+        event(if subscription {
+            Pending::SubscriptionEnded { id, status }
+        } else {
+            Pending::End { id, status }
+        })
     }
 
     /// SPEC §11 CRD-1
@@ -333,15 +340,20 @@ impl Session {
             return Ok(None);
         }
         if self.exchanges.is_ours(id) {
-            // Credit for a body of ours in chunks, of which there are none.
-            self.exchanges.ours_or_stray(id)?;
+            if self.exchanges.ours_or_stray(id)?.is_some() {
+                self.on_credit_for_body(id, granted);
+            }
             return Ok(None);
         }
-        if let Some(taken) = self.exchanges.theirs_or_stray(id)?
-            && let TakenKind::Subscription { budget, .. } = &mut taken.kind
-            && budget.raise(granted)
-        {
-            self.exchanges.on_credited(id);
+        if let Some(taken) = self.exchanges.theirs_or_stray(id)? {
+            match &mut taken.kind {
+                TakenKind::Subscription { budget, .. } => {
+                    if budget.raise(granted) {
+                        self.exchanges.on_credited(id);
+                    }
+                }
+                TakenKind::Request => self.on_credit_for_body(id, granted),
+            }
         }
         Ok(None)
     }
@@ -403,7 +415,7 @@ impl Session {
 
     fn on_missed(&mut self, id: u64, missed: Missed) -> Outcome {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
-        if !opened.answering || opened.subscription.is_none() {
+        if !opened.answering || !opened.is_subscription() {
             return Err(PeerMisbehaved::State(id));
         }
         if opened.given_up || !missed.is_any() {
@@ -416,7 +428,7 @@ impl Session {
     fn spend(&mut self, id: u64, cost: u32) -> Result<Option<(&mut Subscription, bool)>, PeerMisbehaved> {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         let given_up = opened.given_up;
-        let (true, Some(subscription)) = (opened.answering, &mut opened.subscription) else {
+        let (true, Some(subscription)) = (opened.answering, opened.subscription()) else {
             return Err(PeerMisbehaved::State(id));
         };
         if !subscription.allowance.spend(cost) {
@@ -436,7 +448,7 @@ impl Session {
         let last = last.min(self.exchanges.highest_sealed());
         while let Some(id) = self.exchanges.newest_above(last) {
             let closed = self.exchanges.close_ours(id);
-            if closed.is_some_and(|opened| !opened.given_up) {
+            if closed.is_some_and(|opened| opened.is_awaited()) {
                 self.local.push_back(Pending::Failed { id, failure: Failure::NotExecuted });
             }
         }
@@ -444,7 +456,7 @@ impl Session {
     }
 
     /// Whether this is about an opening that was ignored after `goaway`.  END-5
-    fn is_passed_over(&self, id: u64) -> bool {
+    pub(super) fn is_passed_over(&self, id: u64) -> bool {
         let beyond = self.goaway_sent.is_some_and(|last| id > last);
         beyond && !self.exchanges.is_ours(id) && id <= self.exchanges.highest_taken()
     }
@@ -457,6 +469,8 @@ impl Session {
         if opened.sealed && opened.cancel == Cancel::No {
             opened.cancel = Cancel::Due(status);
             self.control.due.push_back(super::Due::Cancel(id));
+            // EXC-17
+            self.abort_body(id, status);
         }
         if unsent {
             self.exchanges.close_ours(id);
@@ -471,8 +485,21 @@ impl Session {
             self.control.due.push_back(super::Due::Last(id));
         }
     }
+
+    /// Ends the back direction of an exchange of theirs in the application's place, however far its answer has come.
+    pub(super) fn end_without_application(&mut self, id: u64, status: Status) {
+        match self.exchanges.theirs(id).map(|taken| taken.answer) {
+            Some(Answer::Started) => {
+                if let Some(taken) = self.exchanges.theirs(id) {
+                    taken.answer = Answer::Queued;
+                }
+                self.abort_body(id, status);
+            }
+            _ => self.answer_without_body(id, status),
+        }
+    }
 }
 
-fn event(pending: Pending) -> Outcome {
+pub(super) fn event(pending: Pending) -> Outcome {
     Ok(Some(Received::Event(pending)))
 }

@@ -19,12 +19,16 @@ impl Frame<'_> {
         self.bytes.len() == self.start
     }
 
+    pub(super) fn room(&self) -> usize {
+        self.max - (self.bytes.len() - self.start)
+    }
+
     fn has_room(&self, len: usize) -> bool {
-        self.bytes.len() - self.start + len <= self.max
+        len <= self.room()
     }
 
     /// Appends the message if it fits.
-    fn push(&mut self, message: &Message<'_>) -> bool {
+    pub(super) fn push(&mut self, message: &Message<'_>) -> bool {
         let fits = self.has_room(message.encoded_len());
         if fits {
             message.encode(self.bytes);
@@ -62,22 +66,33 @@ impl Session {
     }
 
     fn fill(&mut self, now: Instant, frame: &mut Frame<'_>) {
-        let starved = self.passed_over >= FRAMES_PASSED_OVER;
-        if starved && !self.control.accept {
-            self.drain(Lane::Publications, now, frame, 1);
+        let starved = self.passed_over.starved().filter(|_| !self.control.accept);
+        if let Some(lane) = starved {
+            self.drain(lane, now, frame, 1);
         }
-        let whole = self.fill_control(frame)
-            && self.drain(Lane::Calls, now, frame, usize::MAX)
-            && self.drain(Lane::Publications, now, frame, usize::MAX);
-        let waiting = !self.publications.is_empty();
-        self.passed_over = if waiting && !whole && !starved { self.passed_over.saturating_add(1) } else { 0 };
-        if whole {
+        let publications = |session: &mut Self, frame: &mut Frame<'_>| {
+            session.drain(Lane::Publications, now, frame, usize::MAX)
+        };
+        let full_at = if !self.fill_control(now, frame) || !self.drain(Lane::Calls, now, frame, usize::MAX) {
+            Some(Lane::Calls)
+        } else if !publications(self, frame) {
+            Some(Lane::Publications)
+        } else if !self.drain(Lane::Bulk, now, frame, usize::MAX) {
+            Some(Lane::Bulk)
+        } else {
+            None
+        };
+        // The lane at which the frame was full got something of it, unless something above took all.
+        let publications_wait = !self.publications.is_empty() && full_at == Some(Lane::Calls);
+        let bulk_waits = !self.bulk.is_empty() && full_at.is_some_and(|lane| lane != Lane::Bulk);
+        self.passed_over.count(starved, publications_wait, bulk_waits);
+        if full_at.is_none() {
             self.fill_close(frame);
         }
     }
 
     /// Appends what control has; `false` where the frame is full.
-    fn fill_control(&mut self, frame: &mut Frame<'_>) -> bool {
+    fn fill_control(&mut self, now: Instant, frame: &mut Frame<'_>) -> bool {
         if self.control.accept {
             if !frame.push(&Message::Accept) {
                 return false;
@@ -103,7 +118,7 @@ impl Session {
             self.control.goaway = None;
         }
         while let Some(due) = self.control.due.front().copied() {
-            if !self.fill_due(due, frame) {
+            if !self.fill_due(due, now, frame) {
                 return false;
             }
             self.control.due.pop_front();
@@ -112,24 +127,27 @@ impl Session {
     }
 
     /// Appends what is due for one exchange, if the exchange still is.
-    fn fill_due(&mut self, due: Due, frame: &mut Frame<'_>) -> bool {
+    fn fill_due(&mut self, due: Due, now: Instant, frame: &mut Frame<'_>) -> bool {
         match due {
             Due::Cancel(id) => {
-                let Some(opened) = self.exchanges.ours(id) else { return true };
-                let Cancel::Due(status) = opened.cancel else { return true };
+                let Some(cancel) = self.exchanges.cancel(id) else { return true };
+                let Cancel::Due(status) = *cancel else { return true };
                 let fits = frame.push(&Message::Cancel { id, status });
                 if fits {
-                    opened.cancel = Cancel::Sent;
+                    *cancel = Cancel::Sent;
                 }
                 fits
             }
             Due::Credit(id) => {
-                let Some(opened) = self.exchanges.ours(id) else { return true };
-                let Some(subscription) = &mut opened.subscription else { return true };
-                let limit = subscription.allowance.next_limit();
+                let wanted = self.exchanges.is_wanted(id);
+                let Some(allowance) = self.exchanges.allowance(id).filter(|_| wanted) else { return true };
+                let limit = allowance.next_limit();
                 let fits = frame.push(&Message::Credit { id, limit });
                 if fits {
-                    subscription.allowance.announce(limit);
+                    allowance.announce(limit);
+                    if let Some(bodies) = self.exchanges.bodies(id) {
+                        bodies.moved = now;
+                    }
                 }
                 fits
             }
@@ -147,14 +165,14 @@ impl Session {
 
     /// Appends up to `most` messages of a lane; `false` where the next one does not fit.
     fn drain(&mut self, lane: Lane, now: Instant, frame: &mut Frame<'_>, most: usize) -> bool {
-        let exchanges = &mut self.exchanges;
-        let queue = match lane {
-            Lane::Calls => &mut self.calls,
-            Lane::Publications => &mut self.publications,
-        };
         for _ in 0..most {
+            let queue = match lane {
+                Lane::Calls => &mut self.calls,
+                Lane::Publications => &mut self.publications,
+                Lane::Bulk => return self.fill_bulk(now, frame, most),
+            };
             let Some((entry, bytes)) = queue.front() else { return true };
-            match append(entry, bytes, exchanges, now, frame) {
+            match append(entry, bytes, &mut self.exchanges, now, frame) {
                 Appended::Full if frame.is_empty() => {
                     // Cannot be: commands check each length against a whole frame.  Dropped, so as not to stall.
                     debug_assert!(false, "a message fits an empty frame");
@@ -163,6 +181,9 @@ impl Session {
                 Appended::Yes | Appended::Obsolete => {}
             }
             queue.pop(entry);
+            if lane == Lane::Calls {
+                self.begin_outbound(entry.id, now);
+            }
         }
         true
     }
@@ -175,10 +196,40 @@ impl Session {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Lane {
+/// SPEC §12; control has no queue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Lane {
     Calls,
     Publications,
+    Bulk,
+}
+
+/// Frames sealed while a lane waited and got nothing.  SPEC §12 LAN-1
+#[derive(Debug, Default)]
+pub(super) struct PassedOver {
+    publications: u8,
+    bulk: u8,
+}
+
+impl PassedOver {
+    /// The lane whose turn it is to begin a frame: the one that went without longest.
+    fn starved(&self) -> Option<Lane> {
+        let (lane, frames) = if self.bulk > self.publications {
+            (Lane::Bulk, self.bulk)
+        } else {
+            (Lane::Publications, self.publications)
+        };
+        (frames >= FRAMES_PASSED_OVER).then_some(lane)
+    }
+
+    fn count(&mut self, begun: Option<Lane>, publications_wait: bool, bulk_waits: bool) {
+        for (lane, waits, passed) in [
+            (Lane::Publications, publications_wait, &mut self.publications),
+            (Lane::Bulk, bulk_waits, &mut self.bulk),
+        ] {
+            *passed = if waits && begun != Some(lane) { passed.saturating_add(1) } else { 0 };
+        }
+    }
 }
 
 enum Appended {
@@ -240,9 +291,9 @@ fn append(
 }
 
 /// The last message of the back direction has left.  SPEC §10.2
-fn seal_last(exchanges: &mut Exchanges, id: u64) {
+pub(super) fn seal_last(exchanges: &mut Exchanges, id: u64) {
     let Some(taken) = exchanges.theirs(id) else { return };
-    if taken.out_open {
+    if taken.is_out_open() {
         taken.answer = Answer::Sent;
     } else {
         exchanges.close_theirs(id);

@@ -1,0 +1,142 @@
+//! Bodies that go on in chunks: what waits to be sent of one, and what may still come of the other.  SPEC §10.5
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use super::credit::{Allowance, Budget};
+use crate::status::Status;
+use crate::time::Instant;
+
+/// The two bodies of one exchange, each until it has ended.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    /// This side's.
+    pub(crate) outbound: Option<Outbound>,
+    /// The other side's.
+    pub(crate) inbound: Option<Allowance>,
+    /// When something of them moved last.
+    pub(crate) moved: Instant,
+    /// How long nothing of them may move.
+    pub(crate) idle: Option<Duration>,
+}
+
+impl Bodies {
+    pub(crate) fn new(now: Instant, idle: Option<Duration>) -> Box<Self> {
+        Box::new(Self { outbound: None, inbound: None, moved: now, idle })
+    }
+
+    /// When they have stood still for too long, unless something moves.
+    pub(crate) fn stalls_at(&self) -> Option<Instant> {
+        let is_open = self.outbound.is_some() || self.inbound.is_some();
+        self.idle.filter(|_| is_open).map(|idle| self.moved + idle)
+    }
+}
+
+/// A body on its way out: bytes that wait, in one buffer of a fixed size, and how it ends.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    waiting: VecDeque<u8>,
+    max: usize,
+    pub(crate) budget: Budget,
+    /// The message that begins it has left, so chunks may follow.  SPEC §12 LAN-3
+    begun: bool,
+    /// Behind what waits.
+    end: Option<Status>,
+    /// Whether the line of bodies has it.
+    pub(crate) lined_up: bool,
+    /// It was full, and nobody has been told since that there is room.
+    full: bool,
+}
+
+impl Outbound {
+    pub(crate) fn new(window: u32, max: usize) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            max,
+            budget: Budget::new(window.into()),
+            begun: false,
+            end: None,
+            lined_up: false,
+            full: false,
+        }
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.begun = true;
+    }
+
+    /// Whether nothing can be appended any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Takes as much as there is room for.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.max - self.waiting.len());
+        if self.waiting.capacity() - self.waiting.len() < taken {
+            // Small bodies take little, and none ever takes more than `max`.
+            let want = (self.waiting.len() + taken).max(self.waiting.capacity() * 2).min(self.max);
+            self.waiting.reserve_exact(want - self.waiting.len());
+        }
+        self.waiting.extend(&bytes[..taken]);
+        self.full |= self.waiting.len() == self.max;
+        taken
+    }
+
+    /// Ends the body behind what waits.
+    pub(crate) fn finish(&mut self) {
+        self.end.get_or_insert(Status::OK);
+    }
+
+    /// Gives the body up: what waits is not sent.
+    pub(crate) fn abort(&mut self, status: Status) {
+        self.waiting = VecDeque::new();
+        self.end = Some(status);
+    }
+
+    /// Whether something can leave now, credit allowing.
+    pub(crate) fn is_ready(&self) -> bool {
+        let can_pay = self.budget.left() > DATA_HEAD_MAX;
+        self.begun && (self.next_end().is_some() || (can_pay && !self.waiting.is_empty()))
+    }
+
+    /// How it ends, where nothing waits before that.
+    pub(crate) fn next_end(&self) -> Option<Status> {
+        self.end.filter(|_| self.waiting.is_empty())
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The first bytes that wait, in two parts.
+    pub(crate) fn front(&self, len: usize) -> (&[u8], &[u8]) {
+        let (first, second) = self.waiting.as_slices();
+        let split = len.min(first.len());
+        (&first[..split], &second[..len - split])
+    }
+
+    /// Forgets bytes that have left in a message of this cost.
+    pub(crate) fn sent(&mut self, len: usize, cost: u64) {
+        self.waiting.drain(..len);
+        let paid = self.budget.spend(cost);
+        debug_assert!(paid, "asked before");
+    }
+
+    /// Whether to say that there is room again: half of the buffer, or what there is where nothing moves without credit.
+    pub(crate) fn takes_again(&mut self) -> bool {
+        let has_room = self.waiting.len() <= self.max / 2
+            || (self.waiting.len() < self.max && self.budget.left() <= DATA_HEAD_MAX);
+        let takes_again = self.full && has_room && self.end.is_none();
+        self.full &= !takes_again;
+        takes_again
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.waiting.capacity()
+    }
+}
+
+/// How long a `data` message is at most without its chunk: array, type, id, length.
+pub(crate) const DATA_HEAD_MAX: u64 = 1 + 1 + 9 + 3;

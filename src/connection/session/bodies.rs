@@ -1,0 +1,362 @@
+//! Bodies in chunks, in both directions: what is written, what leaves, what comes, and how each ends.  SPEC §10.5
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use super::incoming::{Outcome, event};
+use super::outgoing::seal_last;
+use super::{Due, Frame, Session};
+use crate::connection::bodies::{Bodies, DATA_HEAD_MAX, Outbound};
+use crate::connection::credit::Allowance;
+use crate::connection::exchanges::{Answer, Cancel, Exchanges, Taken, TakenKind};
+use crate::connection::pending::{Pending, span_of};
+use crate::connection::queue::Role;
+use crate::error::{PeerMisbehaved, SendError};
+use crate::status::Status;
+use crate::time::Instant;
+use crate::wire::encode;
+use crate::wire::message::Message;
+
+/// A chunk is not cut shorter than this for want of room in a frame that has something else already.
+const SLIVER: usize = 64;
+
+/// The lane of bodies: those with something that can leave, each once, in turn.  SPEC §12
+#[derive(Debug, Default)]
+pub(super) struct Bulk {
+    line: VecDeque<u64>,
+    /// Bodies that were full and have room again; those that have ended may linger.
+    writable: VecDeque<u64>,
+}
+
+/// What became of a body's turn.
+enum Turn {
+    /// Nothing of it fits into this frame.
+    Full,
+    /// Something has left, and more can.
+    More,
+    /// Nothing of it can leave, now or ever.
+    Over,
+}
+
+impl Bulk {
+    pub(super) fn is_empty(&self) -> bool {
+        self.line.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Gives a body its place in the line where something of it can leave.
+    pub(super) fn line_up(&mut self, id: u64, body: &mut Outbound) {
+        if !body.lined_up && body.is_ready() {
+            body.lined_up = true;
+            self.line.push_back(id);
+        }
+    }
+
+    fn tell_writable(&mut self, id: u64, exchanges: &mut Exchanges) {
+        // Before it grows: whoever never asks keeps no more than there are bodies.
+        if self.writable.len() == self.writable.capacity() {
+            self.writable.retain(|id| exchanges.outbound(*id).is_some());
+        }
+        if !self.writable.contains(&id) {
+            self.writable.push_back(id);
+        }
+    }
+}
+
+impl Session {
+    // What the application commands
+
+    /// Answers a request of theirs with a body that goes on.
+    pub(crate) fn respond_more(&mut self, now: Instant, id: u64, body: &[u8]) -> Result<(), SendError> {
+        self.check_open()?;
+        let response = Message::Response { id, status: Status::OK, more: true, body };
+        let len = response.encoded_len();
+        let waits =
+            |taken: &&mut Taken| taken.answer == Answer::Owed && matches!(taken.kind, TakenKind::Request);
+        if self.exchanges.theirs(id).filter(waits).is_none() {
+            return Err(SendError::UnknownExchange);
+        }
+        self.check_call(len)?;
+        self.calls.push(Role::Ongoing, id, None, |out| response.encode(out));
+        let outbound = Outbound::new(self.theirs.window, self.limits.body_buffer);
+        let idle = self.body_idle;
+        let Some(taken) = self.exchanges.theirs(id) else { return Err(SendError::UnknownExchange) };
+        taken.answer = Answer::Started;
+        // This side's own limit was for the answer's beginning.  SPEC §10.4
+        taken.deadline = taken.asked;
+        let bodies = taken.bodies.get_or_insert_with(|| Bodies::new(now, idle));
+        (bodies.outbound, bodies.moved) = (Some(outbound), now);
+        let stalls = bodies.stalls_at();
+        self.arm_deadline(stalls);
+        Ok(())
+    }
+
+    /// Appends to this side's body, as much as there is room for.
+    pub(crate) fn write(&mut self, id: u64, bytes: &[u8]) -> Result<usize, SendError> {
+        self.check_open()?;
+        let body = self.writing(id)?;
+        let taken = body.write(bytes);
+        if taken == 0 && !bytes.is_empty() {
+            return Err(SendError::Full);
+        }
+        self.line_up(id);
+        Ok(taken)
+    }
+
+    /// Ends this side's body behind what was written.
+    pub(crate) fn finish(&mut self, id: u64) -> Result<(), SendError> {
+        self.check_open()?;
+        self.writing(id)?.finish();
+        self.line_up(id);
+        Ok(())
+    }
+
+    /// Gives this side's body up.
+    pub(crate) fn reset(&mut self, id: u64, status: Status) -> Result<(), SendError> {
+        self.check_open()?;
+        // Also behind `finish`, as long as something waits.
+        self.exchanges.outbound(id).ok_or(SendError::UnknownExchange)?;
+        self.abort_body(id, status);
+        Ok(())
+    }
+
+    /// How long nothing of the bodies of an exchange may move.
+    pub(crate) fn set_idle(
+        &mut self,
+        id: u64,
+        now: Instant,
+        idle: Option<Duration>,
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        let bodies = self.exchanges.bodies(id).ok_or(SendError::UnknownExchange)?;
+        (bodies.idle, bodies.moved) = (idle, now);
+        let stalls = bodies.stalls_at();
+        self.arm_deadline(stalls);
+        Ok(())
+    }
+
+    /// Asks the opener of an exchange of theirs to end its body.
+    pub(super) fn stop_body(&mut self, id: u64, status: Status) -> Result<(), SendError> {
+        let taken = self.exchanges.theirs(id).ok_or(SendError::UnknownExchange)?;
+        if !taken.is_out_open() || taken.stop_body != Cancel::No {
+            return Err(SendError::UnknownExchange);
+        }
+        taken.stop_body = Cancel::Due(status);
+        self.control.due.push_back(Due::Cancel(id));
+        Ok(())
+    }
+
+    /// The next body that was full and has room again.
+    pub(crate) fn poll_writable(&mut self) -> Option<u64> {
+        while let Some(id) = self.bulk.writable.pop_front() {
+            if self.exchanges.outbound(id).is_some_and(|body| !body.is_ending()) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn writing(&mut self, id: u64) -> Result<&mut Outbound, SendError> {
+        let body = self.exchanges.outbound(id).filter(|body| !body.is_ending());
+        body.ok_or(SendError::UnknownExchange)
+    }
+
+    /// Gives this side's body up, if it goes on; its `end` needs neither credit nor room.
+    pub(super) fn abort_body(&mut self, id: u64, status: Status) {
+        if let Some(body) = self.exchanges.outbound(id) {
+            body.abort(status);
+            self.line_up(id);
+        }
+    }
+
+    fn line_up(&mut self, id: u64) {
+        if let Some(body) = self.exchanges.outbound(id) {
+            self.bulk.line_up(id, body);
+        }
+    }
+
+    // What comes
+
+    pub(super) fn on_data(&mut self, unit: &[u8], id: u64, chunk: &[u8], cost: u32) -> Outcome {
+        if self.is_passed_over(id) {
+            return Ok(None);
+        }
+        let (bodies, awaited) = if self.exchanges.is_ours(id) {
+            let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
+            let awaited = opened.is_awaited();
+            (opened.bodies.as_deref_mut(), awaited)
+        } else {
+            let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
+            // Nobody takes what comes behind the answer, or behind the wish to get no more.
+            let awaited = taken.is_owed() && taken.stop_body == Cancel::No;
+            (taken.bodies.as_deref_mut(), awaited)
+        };
+        // EXC-6
+        let inbound = bodies.and_then(|bodies| Some((bodies.inbound.as_mut()?, &mut bodies.moved)));
+        let (inbound, moved) = inbound.ok_or(PeerMisbehaved::State(id))?;
+        // CRD-3
+        if !inbound.spend(cost) {
+            return Err(PeerMisbehaved::CreditExceeded(id));
+        }
+        *moved = self.plaintext.arrived;
+        if !awaited {
+            return Ok(None);
+        }
+        event(Pending::Data { id, chunk: span_of(unit, chunk), cost })
+    }
+
+    /// The opener's body has ended.
+    pub(super) fn on_end_of_theirs(&mut self, id: u64, status: Status) -> Outcome {
+        let arrived = self.plaintext.arrived;
+        let within = self.answer_within;
+        let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
+        let bodies = taken.bodies.as_mut().filter(|bodies| bodies.inbound.is_some());
+        let bodies = bodies.ok_or(PeerMisbehaved::State(id))?;
+        (bodies.inbound, bodies.moved) = (None, arrived);
+        match taken.answer {
+            Answer::Sent => {
+                self.exchanges.close_theirs(id);
+                return Ok(None);
+            }
+            Answer::Due(_) | Answer::Queued => return Ok(None),
+            Answer::Started => {}
+            // From here on this side's own limit counts.  SPEC §10.4
+            Answer::Owed => {
+                let own = within.map(|within| arrived + within);
+                taken.deadline = taken.asked.into_iter().chain(own).min();
+                let deadline = taken.deadline;
+                self.arm_deadline(deadline);
+            }
+        }
+        event(Pending::End { id, status })
+    }
+
+    /// The answerer wants no more of this side's body.  EXC-16
+    pub(super) fn on_cancel_of_ours(&mut self, id: u64, status: Status) -> Outcome {
+        let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
+        let awaited = opened.is_awaited();
+        if self.exchanges.outbound(id).is_none() {
+            return Ok(None);
+        }
+        self.abort_body(id, status);
+        if awaited { event(Pending::Stopped { id, status }) } else { Ok(None) }
+    }
+
+    /// Credit for a body of this side's; without one it has no effect.  CRD-1
+    pub(super) fn on_credit_for_body(&mut self, id: u64, limit: u64) {
+        let arrived = self.plaintext.arrived;
+        let Some(bodies) = self.exchanges.bodies(id) else { return };
+        let Some(body) = &mut bodies.outbound else { return };
+        if body.budget.raise(limit) {
+            bodies.moved = arrived;
+            self.bulk.line_up(id, body);
+        }
+    }
+
+    /// An answer with `more`: its body begins.
+    pub(super) fn begin_inbound(&mut self, id: u64) {
+        let (window, idle, now) = (self.limits.window, self.body_idle, self.plaintext.arrived);
+        let Some(opened) = self.exchanges.ours(id) else { return };
+        let bodies = opened.bodies.get_or_insert_with(|| Bodies::new(now, idle));
+        (bodies.inbound, bodies.moved) = (Some(Allowance::new(window)), now);
+        let stalls = bodies.stalls_at();
+        self.arm_deadline(stalls);
+    }
+
+    /// The back direction of an exchange of ours has ended: the slot is free, unless this side's body still has to
+    /// end as well.  EXC-14
+    pub(super) fn on_back_ended(&mut self, id: u64) {
+        let Some(opened) = self.exchanges.ours(id) else { return };
+        opened.ended = true;
+        match &mut opened.bodies {
+            Some(bodies) if bodies.outbound.is_some() => {
+                bodies.inbound = None;
+                self.abort_body(id, Status::CANCELLED);
+            }
+            _ => drop(self.exchanges.close_ours(id)),
+        }
+    }
+
+    // What leaves
+
+    /// Notes that the message that begins a body of this side's has left.
+    pub(super) fn begin_outbound(&mut self, id: u64, now: Instant) {
+        let Some(bodies) = self.exchanges.bodies(id) else { return };
+        let Some(body) = &mut bodies.outbound else { return };
+        body.begin();
+        bodies.moved = now;
+        self.bulk.line_up(id, body);
+    }
+
+    /// Appends up to `most` messages of bodies, one of each in turn; `false` where the next one does not fit.
+    pub(super) fn fill_bulk(&mut self, now: Instant, frame: &mut Frame<'_>, most: usize) -> bool {
+        for _ in 0..most {
+            let Some(&id) = self.bulk.line.front() else { return true };
+            match self.take_turn(id, now, frame) {
+                Turn::Full => return false,
+                Turn::More => self.bulk.line.rotate_left(1),
+                Turn::Over => drop(self.bulk.line.pop_front()),
+            }
+        }
+        true
+    }
+
+    fn take_turn(&mut self, id: u64, now: Instant, frame: &mut Frame<'_>) -> Turn {
+        let Some(bodies) = self.exchanges.bodies(id) else { return Turn::Over };
+        let Some(body) = &mut bodies.outbound else { return Turn::Over };
+        body.lined_up = false;
+        if !body.is_ready() {
+            return Turn::Over;
+        }
+        body.lined_up = true;
+        if let Some(status) = body.next_end() {
+            if !frame.push(&Message::End { id, status }) {
+                return Turn::Full;
+            }
+            bodies.outbound = None;
+            bodies.moved = now;
+            self.on_outbound_ended(id);
+            return Turn::Over;
+        }
+        let Some(len) = chunk_len(id, body, frame) else { return Turn::Full };
+        let start = frame.bytes.len();
+        encode::data_head(id, len, frame.bytes);
+        let (first, second) = body.front(len);
+        frame.bytes.extend_from_slice(first);
+        frame.bytes.extend_from_slice(second);
+        // CRD-2
+        body.sent(len, (frame.bytes.len() - start) as u64);
+        bodies.moved = now;
+        let more = body.is_ready();
+        body.lined_up = more;
+        if body.takes_again() {
+            self.bulk.tell_writable(id, &mut self.exchanges);
+        }
+        if more { Turn::More } else { Turn::Over }
+    }
+
+    /// The `end` of this side's body has left.  SPEC §10.2
+    fn on_outbound_ended(&mut self, id: u64) {
+        if !self.exchanges.is_ours(id) {
+            return seal_last(&mut self.exchanges, id);
+        }
+        if self.exchanges.ours(id).is_some_and(|opened| opened.ended) {
+            self.exchanges.close_ours(id);
+        }
+    }
+}
+
+/// How long the next chunk is: what waits, as far as credit and the frame go; `None` where the frame is too full.
+fn chunk_len(id: u64, body: &Outbound, frame: &Frame<'_>) -> Option<usize> {
+    let head = Message::Data { id, chunk: &[] }.encoded_len() + 2;
+    let room = frame.room().checked_sub(head)?;
+    if room < body.waiting().min(SLIVER) {
+        return None;
+    }
+    let affordable =
+        usize::try_from(body.budget.left() - DATA_HEAD_MAX.min(head as u64)).unwrap_or(usize::MAX);
+    Some(body.waiting().min(room).min(affordable))
+}
