@@ -34,10 +34,12 @@
 //! come and go.
 
 mod arrivals;
+mod body;
 mod builder;
 mod core;
 mod device;
 mod drained;
+mod exchange;
 mod handle;
 mod handling;
 mod line;
@@ -49,8 +51,10 @@ mod stream;
 mod subscription;
 
 pub use super::delivery::{Delivery, Gap, Publication, SubscribeOptions};
-pub use super::error::{BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use super::error::{BodyError, BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};
+pub use exchange::{Exchange, RawExchange, RawReply, RawResponder, Reply, Responder};
 pub use handle::Handle;
 pub use line::SerialLine;
 pub use listener::{Listener, Server};

@@ -32,6 +32,9 @@ pub enum CallError {
     /// It could not be sent, so the peer has not executed it.
     #[error("not sent: {0}")]
     Send(#[from] SendError),
+    /// Nothing of the bodies moved for too long; the peer may have executed it.  SPEC §10.5
+    #[error("stalled: nothing moved for too long")]
+    Stalled,
     /// The peer answered with another status than OK; with the bytes that came along.
     #[error("the peer answered: {0}")]
     Status(Status, Bytes),
@@ -41,10 +44,98 @@ impl From<NoAnswer> for CallError {
     fn from(why: NoAnswer) -> Self {
         match why {
             NoAnswer::Busy(retry) => Self::Busy(retry),
-            NoAnswer::Failed(Failure::DeadlinePassed | Failure::Stalled) => Self::DeadlinePassed,
+            NoAnswer::Failed(Failure::DeadlinePassed) => Self::DeadlinePassed,
+            NoAnswer::Failed(Failure::Stalled) => Self::Stalled,
             NoAnswer::Failed(Failure::NotExecuted) => Self::NotExecuted,
             NoAnswer::Failed(Failure::Unsupported) => Self::Status(Status::UNSUPPORTED, Bytes::new()),
             NoAnswer::Failed(Failure::Cancelled | Failure::Disconnected) => Self::Disconnected,
+        }
+    }
+}
+
+/// Why a body in chunks can be read or written no further.  SPEC §10.5
+///
+/// Where a reader or writer is used through `std::io` or `tokio::io`, the error holds this as its source:
+///
+/// ```
+/// use std::io;
+/// use symbolon::Status;
+/// use symbolon::blocking::BodyError;
+///
+/// let error = io::Error::from(BodyError::Status(Status::CANCELLED));
+/// assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+/// let source = error.get_ref().and_then(|source| source.downcast_ref::<BodyError>());
+/// assert_eq!(source, Some(&BodyError::Status(Status::CANCELLED)));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// Writing: the peer has answered, and takes no more of the request.
+    #[error("the peer has answered, and takes no more")]
+    Answered,
+    /// It was given up here, or the caller of a handler is gone.
+    #[error("cancelled")]
+    Cancelled,
+    /// The deadline of the exchange has passed.
+    #[error("the deadline passed")]
+    DeadlinePassed,
+    /// The connection ended first: what was read is not all, and nobody knows how much of what was written arrived.
+    #[error("disconnected")]
+    Disconnected,
+    /// The head's own `Encode` has failed; nothing was answered.
+    #[error("the head could not be encoded")]
+    Encode,
+    /// Writing behind the end.
+    #[error("the body is finished")]
+    Finished,
+    /// Nothing moved for too long; see [`Timeouts::body_idle`](crate::Timeouts::body_idle).
+    #[error("stalled: nothing moved for too long")]
+    Stalled,
+    /// The peer gave its body up, or takes no more of this side's, with this status.
+    #[error("stopped by the peer: {0}")]
+    Status(Status),
+    /// A head that does not fit a frame; nothing was answered.
+    #[error("the head does not fit a frame")]
+    TooLarge,
+}
+
+/// So that a handler can end by `?`: what the caller is told where it was not told yet.
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        Self::Status(match error {
+            BodyError::Cancelled => Status::CANCELLED,
+            BodyError::DeadlinePassed => Status::DEADLINE_PASSED,
+            BodyError::Stalled => Status::STALLED,
+            BodyError::Status(status) => status,
+            BodyError::TooLarge => Status::TOO_LARGE,
+            BodyError::Answered | BodyError::Disconnected | BodyError::Encode | BodyError::Finished => {
+                Status::FAILED
+            }
+        })
+    }
+}
+
+impl From<BodyError> for io::Error {
+    fn from(error: BodyError) -> Self {
+        let kind = match error {
+            BodyError::Answered | BodyError::Finished => io::ErrorKind::BrokenPipe,
+            BodyError::Encode | BodyError::TooLarge => io::ErrorKind::InvalidInput,
+            BodyError::Cancelled => io::ErrorKind::ConnectionAborted,
+            BodyError::DeadlinePassed | BodyError::Stalled => io::ErrorKind::TimedOut,
+            BodyError::Disconnected => io::ErrorKind::NotConnected,
+            BodyError::Status(_) => io::ErrorKind::ConnectionReset,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<Failure> for BodyError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Cancelled => Self::Cancelled,
+            Failure::DeadlinePassed => Self::DeadlinePassed,
+            Failure::Stalled => Self::Stalled,
+            Failure::Disconnected | Failure::NotExecuted | Failure::Unsupported => Self::Disconnected,
         }
     }
 }

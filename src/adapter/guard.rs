@@ -1,11 +1,11 @@
 //! What is taken back when a wait is given up, or over.
 
-use super::link::{Link, Opening};
+use super::link::{Link, Opening, Serve};
 use crate::ExchangeId;
 
 /// A connection that an adapter shares among handles, behind a lock.
 pub(super) trait Locked {
-    type Handler: Clone;
+    type Handler: Serve;
 
     /// Runs a command on the link, and has what it made sent.
     fn with_link<R>(&self, command: impl FnOnce(&mut Link<Self::Handler>) -> R) -> R;

@@ -6,6 +6,7 @@
 mod asks;
 mod debts;
 mod ending;
+mod streams;
 mod waiters;
 
 use std::collections::{HashMap, VecDeque};
@@ -18,7 +19,7 @@ use std::vec::Vec;
 use bytes::Bytes;
 
 use super::delivery::Delivery;
-use super::error::Refusal;
+use super::error::{BodyError, Refusal};
 use crate::{
     CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, Offer, PeerId, Point, Router,
     SendError, Status, StopCause, Topics, Verdict,
@@ -26,6 +27,7 @@ use crate::{
 pub(crate) use asks::Opening;
 use debts::{Debts, Owed};
 use ending::Retiring;
+use streams::Streams;
 use waiters::Waiters;
 
 /// What a device brings to all of its links.
@@ -45,6 +47,12 @@ pub(crate) type AllowSubscribe = std::boxed::Box<dyn Fn(PeerId, &str) -> bool + 
 /// the decisions about peers, `admit` and `allow_subscribe`, whose panics are caught (see `decide`).
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A handler of an adapter.
+pub(crate) trait Serve: Clone {
+    /// Whether it takes a request whose body goes on, and may answer with one.
+    fn takes_chunks(&self) -> bool;
 }
 
 /// How a call ended.
@@ -96,6 +104,7 @@ pub(crate) struct Link<H> {
     pub(crate) id: LinkId,
     calls: HashMap<ExchangeId, Call>,
     inboxes: HashMap<ExchangeId, Inbox>,
+    streams: Streams,
     owed: Debts,
     /// The peer's subscriptions that stand.
     served: Vec<ExchangeId>,
@@ -107,6 +116,7 @@ pub(crate) struct Link<H> {
     /// Who waits for room in the queue, or for a free slot.
     requesting: Waiters,
     subscribing: Waiters,
+    replying: Waiters,
     /// Who waits for a change of the link itself: proven, connected, closed.
     watchers: Waiters,
     /// To be woken once the lock is given back.
@@ -118,13 +128,14 @@ pub(crate) struct Link<H> {
     finished: bool,
 }
 
-impl<H: Clone> Link<H> {
+impl<H: Serve> Link<H> {
     pub(crate) fn new(connection: Connection, id: LinkId) -> Self {
         Self {
             connection,
             id,
             calls: HashMap::new(),
             inboxes: HashMap::new(),
+            streams: Streams::default(),
             owed: Debts::default(),
             served: Vec::new(),
             requests: VecDeque::new(),
@@ -132,6 +143,7 @@ impl<H: Clone> Link<H> {
             crowded: false,
             requesting: Waiters::default(),
             subscribing: Waiters::default(),
+            replying: Waiters::default(),
             watchers: Waiters::default(),
             woken: Vec::new(),
             connected: false,
@@ -174,6 +186,8 @@ impl<H: Clone> Link<H> {
                 self.connected = true;
                 self.watchers.wake_all(&mut self.woken);
             }
+            Event::Data { id, chunk, cost } => self.streams.on_data(id, chunk, cost, &mut self.woken),
+            Event::End { id, status } => self.streams.on_end(id, status, &mut self.woken),
             Event::Failed { id, failure } => self.fail(id, failure),
             Event::GoingAway => self.wake_lines(),
             Event::Missed { id, missed } => self.deliver(id, Delivery { missed, publication: None }),
@@ -181,10 +195,16 @@ impl<H: Clone> Link<H> {
                 let delivery = Delivery::from(publication);
                 self.deliver(id, delivery);
             }
-            Event::Request { id, method, body, deadline, more: false } => {
+            Event::Request { id, method, body, deadline, more } => {
                 let routed = peer.map_or(Err(Status::DENIED), |peer| shared.router.route(peer, method));
                 match routed {
+                    Ok(handler) if more && !handler.takes_chunks() => {
+                        self.owed.push(Owed::Response(id, Status::UNSUPPORTED, Bytes::new()));
+                    }
                     Ok(handler) => {
+                        if handler.takes_chunks() {
+                            self.streams.serve(id, more);
+                        }
                         let handler = handler.clone();
                         self.requests.push_back(Incoming {
                             id,
@@ -196,21 +216,27 @@ impl<H: Clone> Link<H> {
                     Err(status) => self.owed.push(Owed::Response(id, status, Bytes::new())),
                 }
             }
-            Event::Request { id, .. } => {
-                self.owed.push(Owed::Response(id, Status::UNSUPPORTED, Bytes::new()));
-            }
-            // Nothing here opens exchanges with bodies in chunks.
-            Event::Data { .. } | Event::End { .. } | Event::Stopped { .. } => {}
-            Event::Response { id, status, body, .. } => {
+            Event::Response { id, status, body, more } => {
                 let body = Bytes::copy_from_slice(body);
                 self.answer(id, Ok((status, body)));
+                if !more {
+                    self.streams.on_end(id, Status::OK, &mut self.woken);
+                }
             }
             Event::Stop { id, cause } => {
-                if cause == StopCause::Deadline {
+                let error = match cause {
+                    StopCause::Cancel(_) => BodyError::Cancelled,
+                    StopCause::Deadline => BodyError::DeadlinePassed,
+                    StopCause::Stalled => BodyError::Stalled,
+                };
+                self.streams.fail(id, error, &mut self.woken);
+                if !matches!(cause, StopCause::Cancel(_)) {
                     self.owed.void(id);
+                    self.streams.void(id);
                 }
                 self.stops.push_back((id, cause));
             }
+            Event::Stopped { id, status } => self.streams.on_stopped(id, status, &mut self.woken),
             Event::Subscribe { id, filter, from } => {
                 let subscribed = subscribe(shared, peer, (self.id, id), filter, from);
                 self.owed.push(match subscribed {
@@ -250,6 +276,7 @@ impl<H: Clone> Link<H> {
             self.end_inbox(id, Ended::Failed(failure));
         } else {
             self.answer(id, Err(NoAnswer::Failed(failure)));
+            self.streams.fail(id, failure.into(), &mut self.woken);
         }
         // One that had not left yet gives its slot back with this.
         self.wake_lines();
@@ -272,12 +299,14 @@ impl<H: Clone> Link<H> {
     fn wake_lines(&mut self) {
         self.requesting.wake_next(&mut self.woken);
         self.subscribing.wake_next(&mut self.woken);
+        self.replying.wake_next(&mut self.woken);
     }
 
     /// Notes that something has come or gone, so that there may be room in the queue, or a free slot.  The
     /// answer to a call that was given up frees its slot too, and no event tells.
     pub(crate) fn on_moved(&mut self) {
         self.wake_lines();
+        self.wake_writers();
         if !self.connected && self.connection.is_open() {
             self.watchers.wake_all(&mut self.woken);
         }
@@ -308,6 +337,7 @@ impl<H: Clone> Link<H> {
 
     /// Answers a request of the peer's; never waits.
     pub(crate) fn respond(&mut self, id: ExchangeId, reply: Reply) {
+        let Some(reply) = self.conclude(id, reply) else { return };
         self.owe(match reply {
             Ok(body) => Owed::Response(id, Status::OK, body),
             Err(Refusal::Busy(retry)) => Owed::Busy(id, retry),

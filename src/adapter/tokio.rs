@@ -34,8 +34,10 @@
 //! A handler may call, publish and subscribe, also on the connection that it serves: answers never wait for a
 //! reader, and no lock is held while a handler runs.
 
+mod body;
 mod builder;
 mod device;
+mod exchange;
 mod handle;
 mod listener;
 mod owed;
@@ -45,8 +47,10 @@ mod subscription;
 mod test_util;
 
 pub use super::delivery::{Delivery, Gap, Publication, SubscribeOptions};
-pub use super::error::{BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use super::error::{BodyError, BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};
+pub use exchange::{Exchange, RawExchange, RawReply, RawResponder, Reply, Responder};
 pub use handle::Handle;
 pub use listener::Listener;
 pub use runner::Runner;

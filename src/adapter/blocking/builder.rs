@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::device::{Context, Device, Handler};
+use super::device::{Context, Device, Handler, HandlerFn};
+use super::exchange::{Exchange, RawExchange};
 use crate::adapter::builder::Builder;
 use crate::adapter::error::{BuildError, Refusal};
 use crate::adapter::link::Reply;
@@ -47,13 +48,97 @@ impl Builder<Handler> {
         self.handle(method, Allow::Anyone, handler)
     }
 
+    /// Serves a request whose body may go on in chunks, and which may be answered so.  SPEC §10.5
+    ///
+    /// The handler reads [`Exchange::body`], as much as it likes, and answers by [`Exchange::reply`]: with one message, or
+    /// with a head and a body that it writes.  It may answer before it has read.  Where it ends without having
+    /// answered, its error is the answer, [`Status::FAILED`] where there is none.  A read or write returns with an
+    /// error when the caller has gone.  Otherwise it is like one of [`on`](Self::on).
+    ///
+    /// ```
+    /// use minicbor::{Decode, Encode};
+    /// use std::io::Write;
+    /// use symbolon::{Identity, Request, Status, blocking::Device};
+    ///
+    /// #[derive(Encode, Decode)]
+    /// struct Print { #[n(0)] copies: u32 }
+    ///
+    /// impl Request for Print {
+    ///     const METHOD: &'static str = "printer/print";
+    ///     type Reply = u64; // bytes printed
+    /// }
+    ///
+    /// # let phone = Device::builder(Identity::generate()?).build()?;
+    /// let printer = Device::builder(Identity::generate()?).trust([phone.peer_id()]);
+    /// let printer = printer.on_stream(|_, Print { copies }, mut exchange| {
+    ///     let mut bytes = 0;
+    ///     while let Some(chunk) = exchange.body.chunk()? {
+    ///         bytes += chunk.len() as u64; // to the paper, before more is asked for
+    ///     }
+    ///     exchange.reply.send(&(bytes * u64::from(copies))).map_err(|_| Status::FAILED)?;
+    ///     Ok(())
+    /// });
+    /// # let printer = printer.build()?;
+    /// # let server = printer.listen("127.0.0.1:0")?.spawn()?;
+    /// let link = phone.connect(server.local_addr(), printer.peer_id())?;
+    /// let (mut page, reply) = link.open(&Print { copies: 2 })?;
+    /// page.write_all(&[0x20; 100_000])?;
+    /// page.finish()?; // without this the page is given up
+    /// assert_eq!(reply.wait()?.0, 200_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn on_stream<R, F>(self, handler: F) -> Self
+    where
+        R: Request,
+        F: Fn(Context, R, Exchange<R::Reply>) -> Result<(), Refusal> + Send + Sync + 'static,
+    {
+        self.on_stream_for::<R, F>(Allow::Anyone, handler)
+    }
+
+    /// As [`on_stream`](Self::on_stream), for these peers only; others get [`Status::DENIED`] before anything is
+    /// decoded.
+    #[must_use]
+    pub fn on_stream_for<R, F>(self, allow: Allow, handler: F) -> Self
+    where
+        R: Request,
+        F: Fn(Context, R, Exchange<R::Reply>) -> Result<(), Refusal> + Send + Sync + 'static,
+    {
+        self.stream(R::METHOD, allow, move |context, head, exchange| {
+            let request = crate::from_bytes(&head).map_err(|_| Status::BAD_REQUEST)?;
+            handler(context, request, exchange.typed())
+        })
+    }
+
+    /// As [`on_stream`](Self::on_stream), with bare bytes.
+    #[must_use]
+    pub fn on_stream_raw<F>(self, method: &str, handler: F) -> Self
+    where
+        F: Fn(Context, Bytes, RawExchange) -> Result<(), Refusal> + Send + Sync + 'static,
+    {
+        self.stream(method, Allow::Anyone, handler)
+    }
+
+    fn stream(
+        self,
+        method: &str,
+        allow: Allow,
+        handler: impl Fn(Context, Bytes, RawExchange) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        let handler = move |context, head, exchange| {
+            handler(context, head, exchange)?;
+            Ok(Bytes::new())
+        };
+        self.route(method, allow, Handler(HandlerFn::Stream(Arc::new(handler))))
+    }
+
     fn handle(
         self,
         method: &str,
         allow: Allow,
         handler: impl Fn(Context, Bytes) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        self.route(method, allow, Handler(Arc::new(handler)))
+        self.route(method, allow, Handler(HandlerFn::Call(Arc::new(handler))))
     }
 
     /// The device.

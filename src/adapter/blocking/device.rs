@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::Builder;
 use super::core::{Carrier, Core};
 use super::drained::Drained;
+use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::line::{self, SerialLine};
 use super::listener::Listener;
@@ -23,7 +24,8 @@ use super::stream;
 use crate::adapter::base::Base;
 use crate::adapter::builder::Builder as Parts;
 use crate::adapter::error::ConnectError;
-use crate::adapter::link::{Link, Reply, Shared};
+use crate::adapter::link::{Link, Reply, Serve, Shared};
+use crate::adapter::socket;
 use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Topic};
 
 /// How many handlers may be at work at once in a device, half of them for one peer; further requests wait for one to
@@ -34,7 +36,19 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A handler of this adapter; [`Builder`]'s methods make it of a closure, and programs need not name it.
 #[derive(Clone)]
-pub struct Handler(pub(super) Arc<dyn Fn(Context, Bytes) -> Reply + Send + Sync>);
+pub struct Handler(pub(super) HandlerFn);
+
+#[derive(Clone)]
+pub(super) enum HandlerFn {
+    Call(Arc<dyn Fn(Context, Bytes) -> Reply + Send + Sync>),
+    Stream(Arc<dyn Fn(Context, Bytes, RawExchange) -> Reply + Send + Sync>),
+}
+
+impl Serve for Handler {
+    fn takes_chunks(&self) -> bool {
+        matches!(self.0, HandlerFn::Stream(_))
+    }
+}
 
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -186,7 +200,7 @@ impl Device {
         door: Door,
         prepare: impl FnOnce(&mut Connection),
     ) -> io::Result<Handle> {
-        stream.set_nodelay(true)?;
+        socket::prepare((&stream).into())?;
         stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
         let (input, output) = (stream.try_clone()?, stream.try_clone()?);
         let hang_up = move |how| {

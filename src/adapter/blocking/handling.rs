@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::core::{Core, State};
-use super::device::{Context, Handler};
+use super::device::{Context, Handler, HandlerFn};
+use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::pool::{Job, Source};
 use crate::adapter::error::Refusal;
@@ -85,12 +86,16 @@ impl Source for Core {
         let Incoming { id, handler, body, deadline } = request;
         let mut owed = Owed { core: self.clone(), id, stop: stop.clone(), answered: false };
         let handle = Handle::new(self.clone());
+        let core = self.clone();
         let job = move || {
             // Who asks has proven who he is.
             let Some(peer) = peer else { return };
             let context = Context { handle, peer, deadline, stop };
             if !context.is_cancelled() {
-                let reply = (handler.0)(context, body);
+                let reply = match &handler.0 {
+                    HandlerFn::Call(handler) => handler(context, body),
+                    HandlerFn::Stream(handler) => handler(context, body, RawExchange::new(core, id)),
+                };
                 owed.pay(reply);
             }
         };

@@ -4,17 +4,19 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::waiters::Waiters;
-use super::{Answer, Call, Delivery, Ended, Inbox, Link, NoAnswer};
+use super::{Answer, Call, Delivery, Ended, Inbox, Link, NoAnswer, Serve};
 use crate::{CloseReason, ExchangeId, Failure, Instant, Point, SendError};
 
 /// What is opened; each kind has slots of its own, and a line of those who wait for one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Opening {
+    /// The answer of a handler, which finds room in its turn.
+    Reply,
     Request,
     Subscription,
 }
 
-impl<H: Clone> Link<H> {
+impl<H: Serve> Link<H> {
     /// Opens a request whose answer [`Link::poll_answer`] gives.
     pub(crate) fn request(
         &mut self,
@@ -125,6 +127,7 @@ impl<H: Clone> Link<H> {
     /// Gives a place in the line up, having had its turn or not.
     pub(crate) fn leave(&mut self, kind: Opening, place: u64) {
         let line = match kind {
+            Opening::Reply => &mut self.replying,
             Opening::Request => &mut self.requesting,
             Opening::Subscription => &mut self.subscribing,
         };
@@ -133,6 +136,7 @@ impl<H: Clone> Link<H> {
 
     fn line(&mut self, kind: Opening) -> &mut Waiters {
         match kind {
+            Opening::Reply => &mut self.replying,
             Opening::Request => &mut self.requesting,
             Opening::Subscription => &mut self.subscribing,
         }
@@ -161,7 +165,7 @@ impl<H: Clone> Link<H> {
     }
 }
 
-fn keep(slot: &mut Option<Waker>, waker: &Waker) {
+pub(super) fn keep(slot: &mut Option<Waker>, waker: &Waker) {
     match slot {
         Some(kept) => kept.clone_from(waker),
         None => *slot = Some(waker.clone()),

@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use super::{Link, Owed, Shared, lock};
+use super::{Link, Owed, Serve, Shared, lock};
 use crate::{CloseReason, ExchangeId, Instant, SendError, Status};
 
 /// An ending that waits for what is open.
@@ -13,7 +13,7 @@ pub(super) struct Retiring {
     status: Status,
 }
 
-impl<H: Clone> Link<H> {
+impl<H: Serve> Link<H> {
     /// Takes no more exchanges, and ends the subscriptions of both sides; closes with `status` once the calls
     /// that are open have ended, or `within` that time.  SPEC §16.2
     pub(crate) fn retire(&mut self, shared: &Shared<H>, now: Instant, within: Duration, status: Status) {
@@ -84,6 +84,7 @@ impl<H: Clone> Link<H> {
         self.closed = Some(reason);
         self.owed.clear();
         self.requests.clear();
+        self.streams.end(&mut self.woken);
         self.wake_lines();
         self.watchers.wake_all(&mut self.woken);
     }

@@ -15,20 +15,34 @@ use ::tokio::time;
 use bytes::Bytes;
 
 use super::Builder;
+use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::listener::Listener;
 use super::runner::{Core, Runner};
 use crate::adapter::base::Base;
 use crate::adapter::builder::Builder as Parts;
 use crate::adapter::error::ConnectError;
-use crate::adapter::link::{self, Reply, Shared};
+use crate::adapter::link::{self, Reply, Serve, Shared};
+use crate::adapter::socket;
 use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Status, Topic};
 
 pub(super) type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// A handler of this adapter; [`Builder`]'s methods make it of a closure, and programs need not name it.
 #[derive(Clone)]
-pub struct Handler(pub(super) Arc<dyn Fn(Context, Bytes) -> Handling + Send + Sync>);
+pub struct Handler(pub(super) HandlerFn);
+
+#[derive(Clone)]
+pub(super) enum HandlerFn {
+    Call(Arc<dyn Fn(Context, Bytes) -> Handling + Send + Sync>),
+    Stream(Arc<dyn Fn(Context, Bytes, RawExchange) -> Handling + Send + Sync>),
+}
+
+impl Serve for Handler {
+    fn takes_chunks(&self) -> bool {
+        matches!(self.0, HandlerFn::Stream(_))
+    }
+}
 
 impl fmt::Debug for Handler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,7 +161,7 @@ impl Device {
     pub async fn dial(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
         let dialling = time::timeout(self.0.base.config.timeouts().handshake, TcpStream::connect(address));
         let stream = dialling.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        stream.set_nodelay(true)?;
+        socket::prepare((&stream).into())?;
         let (handle, runner) = self.attach(stream, Role::Initiator, Admission::expect(peer))?;
         let guard = CloseOnDrop(Some(handle.clone()));
         ::tokio::spawn(runner.run());

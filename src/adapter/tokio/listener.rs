@@ -17,6 +17,7 @@ use ::tokio::time::{self, Sleep};
 
 use super::device::Device;
 use super::handle::Handle;
+use crate::adapter::socket;
 use crate::{Admission, Role};
 
 /// How many handshakes may be on their way at once, unless [`Listener::with_handshakes`] says otherwise.
@@ -155,7 +156,7 @@ impl fmt::Debug for Listener {
 
 /// Holds its permit for as long as the peer is a stranger: to the last of the ending, where it fails.
 async fn handshake(device: Device, stream: TcpStream, _permit: OwnedSemaphorePermit) -> Option<Handle> {
-    stream.set_nodelay(true).ok()?;
+    socket::prepare((&stream).into()).ok()?;
     let (handle, runner) = device.attach(stream, Role::Responder, Admission::Ask).ok()?;
     let running = ::tokio::spawn(runner.run());
     if handle.connected().await.is_err() {

@@ -16,7 +16,8 @@ use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use ::tokio::task::AbortHandle;
 use ::tokio::time::{self, Sleep};
 
-use super::device::{Context, Device, Handler, Handling};
+use super::device::{Context, Device, Handler, HandlerFn, Handling};
+use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::owed::Owed;
 use crate::adapter::base::Accepted;
@@ -365,7 +366,12 @@ impl Runner {
             let context = Context { handle: Handle::new(self.core.clone()), peer, deadline };
             let mut owed = Owed { core: self.core.clone(), id, answered: false };
             let first = catch_unwind(AssertUnwindSafe(|| {
-                let mut handling: Handling = (handler.0)(context, body);
+                let mut handling: Handling = match &handler.0 {
+                    HandlerFn::Call(handler) => handler(context, body),
+                    HandlerFn::Stream(handler) => {
+                        handler(context, body, RawExchange::new(self.core.clone(), id))
+                    }
+                };
                 match handling.as_mut().poll(task) {
                     Poll::Ready(reply) => Ok(reply),
                     Poll::Pending => Err(handling),

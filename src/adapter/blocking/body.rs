@@ -1,0 +1,147 @@
+//! The two ends of a body in chunks.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::core::Core;
+use crate::adapter::body::{ReadEnd, WriteEnd, copy};
+use crate::adapter::error::BodyError;
+use crate::{ExchangeId, Status};
+
+/// The other side's body: bytes to read, in the order in which they were written.  SPEC §10.5
+///
+/// It is a [`Read`], good for `std::io::copy`, and an iterator over chunks as they came, without a copy.  Both block.
+/// What is not read holds its credit: a reader who pauses bounds what is held to
+/// [`Limits::window`](crate::Limits::window), and slows the writer, nobody else.
+///
+/// Its end is an end of file only where the writer has finished; a body that was given up, or whose connection was cut,
+/// ends with an error ([`BodyError`]).  Dropped before, it stops the body: of a reply, the whole request is cancelled;
+/// of a request, its writer is told.
+pub struct BodyReader(pub(super) ReadEnd<Core>);
+
+impl BodyReader {
+    pub(super) fn new(core: Arc<Core>, id: ExchangeId) -> Self {
+        Self(ReadEnd::new(core, id))
+    }
+
+    /// The next bytes, as they came, never none; `None` where the body is complete.  Where chunks begin and end means
+    /// nothing.  It waits as long as something moves
+    /// ([`Timeouts::body_idle`](crate::Timeouts::body_idle)).
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`], also where part of the body was read.
+    pub fn chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
+        if let Some(buffered) = self.0.buffered() {
+            return buffered;
+        }
+        let id = self.0.id;
+        let next = self.0.core.wait(None, |state, _, waker| state.link.poll_chunk(id, waker));
+        // Without a limit it ends only by having something.
+        let next = next.unwrap_or(Err(BodyError::Disconnected));
+        self.0.note(&next);
+        next
+    }
+
+    /// Stops the body, as dropping does, with a status for the writer.
+    pub fn stop(self, status: Status) {
+        self.0.stop(status);
+    }
+
+    /// How long nothing of the exchange's bodies may move, counted from now; `None` for ever, as for what is live and may
+    /// pause.  Without this it is [`Timeouts::body_idle`](crate::Timeouts::body_idle).
+    pub fn set_idle(&self, idle: Option<Duration>) {
+        self.0.set_idle(self.0.core.device.now(), idle);
+    }
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let Some(mut chunk) = self.chunk()? else { return Ok(0) };
+        let len = copy(&mut chunk, buffer);
+        self.0.put_back(chunk);
+        Ok(len)
+    }
+}
+
+impl Iterator for BodyReader {
+    type Item = Result<Bytes, BodyError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // An error is given once.
+        if self.0.ended.is_some_and(|ended| ended.is_err()) {
+            return None;
+        }
+        self.chunk().transpose()
+    }
+}
+
+impl fmt::Debug for BodyReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyReader").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}
+
+/// This side's body: bytes to write, which arrive in their order.  SPEC §10.5
+///
+/// It is a [`Write`] that blocks, good for `std::io::copy`.  Up to
+/// [`Limits::body_buffer`](crate::Limits::body_buffer) bytes wait here, and no more than the other side gives credit for
+/// are on their way: a writer waits for its reader, as long as something moves
+/// ([`Timeouts::body_idle`](crate::Timeouts::body_idle)).
+///
+/// [`finish`](Self::finish) says that it is complete.  Dropped before, it is given up: the reader gets an error, never an
+/// end of file.
+pub struct BodyWriter(WriteEnd<Core>);
+
+impl BodyWriter {
+    pub(super) fn new(core: Arc<Core>, id: ExchangeId) -> Self {
+        Self(WriteEnd { core, id })
+    }
+
+    /// Says that the body is complete; what was written still goes out.  It does not wait: the reply tells that all has
+    /// arrived.  Repeated, it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`]: the reader takes no more, or is out of reach.
+    pub fn finish(&mut self) -> Result<(), BodyError> {
+        self.0.finish()
+    }
+
+    /// Gives the body up, as dropping does, with a status for the reader.
+    pub fn reset(self, status: Status) {
+        self.0.reset(status);
+    }
+
+    /// As [`BodyReader::set_idle`].
+    pub fn set_idle(&self, idle: Option<Duration>) {
+        self.0.set_idle(self.0.core.device.now(), idle);
+    }
+}
+
+impl Write for BodyWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let id = self.0.id;
+        let taken = self.0.core.wait(None, |state, _, waker| state.link.poll_write(id, bytes, waker));
+        // Without a limit it ends only by having something.
+        Ok(taken.unwrap_or(Err(BodyError::Disconnected))?)
+    }
+
+    /// Nothing is held back, so there is nothing to flush.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for BodyWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyWriter").field("id", &self.0.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! Requests with bodies in chunks, as the caller and as the handler see them.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::body::{BodyReader, BodyWriter};
+use super::core::Core;
+use crate::adapter::error::{BodyError, CallError};
+use crate::adapter::guard::Place;
+use crate::adapter::link::Opening;
+use crate::{BadBody, Body, ExchangeId, Instant, SendError};
+
+/// The reply to a request with a body in chunks, which the peer may give at any time.
+///
+/// Dropped, the request is cancelled.
+#[derive(Debug)]
+pub struct RawReply(BodyReader);
+
+impl RawReply {
+    pub(super) fn new(core: Arc<Core>, id: ExchangeId) -> Self {
+        Self(BodyReader::new(core, id))
+    }
+
+    /// The head of the reply, and the reader of what follows: nothing, where the reply is no more than its head.
+    ///
+    /// It waits for as long as the peer does and something moves; a total deadline is named when the request is made.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] says whether the peer may have executed it.
+    pub fn wait(self) -> Result<(Bytes, BodyReader), CallError> {
+        self.wait_until(None)
+    }
+
+    pub(super) fn wait_until(self, until: Option<Instant>) -> Result<(Bytes, BodyReader), CallError> {
+        let answer = self.0.0.core.wait(until, |state, _, waker| state.link.poll_answer(self.0.0.id, waker));
+        let (status, head) = answer.ok_or(CallError::DeadlinePassed)??;
+        if status.is_ok() { Ok((head, self.0)) } else { Err(CallError::Status(status, head)) }
+    }
+}
+
+/// The reply to a request with a body in chunks, of the type that the request names.
+///
+/// Dropped, the request is cancelled.
+pub struct Reply<T> {
+    raw: RawReply,
+    head: PhantomData<fn() -> T>,
+}
+
+impl<T: Body> Reply<T> {
+    pub(super) fn new(raw: RawReply) -> Self {
+        Self { raw, head: PhantomData }
+    }
+
+    /// The head of the reply, and the reader of what follows; see [`RawReply::wait`].
+    ///
+    /// # Errors
+    ///
+    /// As [`RawReply::wait`], and `BadBody`.
+    pub fn wait(self) -> Result<(T, BodyReader), CallError> {
+        let (head, body) = self.raw.wait()?;
+        Ok((crate::from_bytes(&head)?, body))
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(f)
+    }
+}
+
+/// What a handler of [`Builder::on_stream_raw`](super::Builder::on_stream_raw) has: the request's body, and the way to
+/// answer.
+#[derive(Debug)]
+pub struct RawExchange {
+    /// The request's body; it is at its end where the request is no more than its head.
+    pub body: BodyReader,
+    /// The answer that is owed.
+    pub reply: RawResponder,
+}
+
+/// What a handler of [`Builder::on_stream`](super::Builder::on_stream) has: the request's body, and the way to answer
+/// with a head of type `T`.
+pub struct Exchange<T> {
+    /// The request's body; it is at its end where the request is no more than its head.
+    pub body: BodyReader,
+    /// The answer that is owed.
+    pub reply: Responder<T>,
+}
+
+impl<T> fmt::Debug for Exchange<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
+impl RawExchange {
+    pub(super) fn new(core: Arc<Core>, id: ExchangeId) -> Self {
+        core.look(|state| state.link.begin_serving(id));
+        Self { body: BodyReader::new(core.clone(), id), reply: RawResponder { core, id } }
+    }
+
+    pub(super) fn typed<T>(self) -> Exchange<T> {
+        Exchange { body: self.body, reply: Responder { raw: self.reply, head: PhantomData } }
+    }
+}
+
+/// Answers a request once, in one of two ways.
+pub struct RawResponder {
+    core: Arc<Core>,
+    id: ExchangeId,
+}
+
+impl RawResponder {
+    /// Answers with a reply that is no more than this.  It does not wait.  What the caller still writes of its body is
+    /// stopped by it.
+    pub fn send(self, reply: impl Into<Bytes>) {
+        let reply = reply.into();
+        self.core.with(|state, _| state.link.send_reply(self.id, reply));
+    }
+
+    /// Answers with the head of a reply whose body follows; waits for room in the queue, as long as the caller does.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`]: the caller has gone.  A head that does not fit a frame is [`BodyError::TooLarge`].
+    pub fn start(self, head: &[u8]) -> Result<BodyWriter, BodyError> {
+        let mut place = Place::in_line(&*self.core, Opening::Reply);
+        let started = self.core.wait(None, |state, now, waker| {
+            state.link.poll_open(Opening::Reply, &mut place.number, waker, |link| {
+                link.start_reply(now, self.id, head).map(|()| self.id)
+            })
+        });
+        // Without a limit it ends only by having something.
+        match started.unwrap_or(Err(SendError::Closed)) {
+            Ok(id) => Ok(BodyWriter::new(self.core.clone(), id)),
+            Err(SendError::TooLarge { .. }) => Err(BodyError::TooLarge),
+            Err(SendError::UnknownExchange) => Err(BodyError::Cancelled),
+            Err(_) => Err(BodyError::Disconnected),
+        }
+    }
+}
+
+impl fmt::Debug for RawResponder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawResponder").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Answers a request once, in one of two ways, with a head of type `T`.
+pub struct Responder<T> {
+    raw: RawResponder,
+    head: PhantomData<fn(T)>,
+}
+
+impl<T: Body> Responder<T> {
+    /// As [`RawResponder::send`].
+    ///
+    /// # Errors
+    ///
+    /// The reply's own `Encode` has failed; nothing was answered.
+    pub fn send(self, reply: &T) -> Result<(), BadBody> {
+        self.raw.send(crate::to_bytes(reply)?);
+        Ok(())
+    }
+
+    /// As [`RawResponder::start`].
+    ///
+    /// # Errors
+    ///
+    /// As [`RawResponder::start`]; [`BodyError::Encode`] where the head's own `Encode` has failed.
+    pub fn start(self, head: &T) -> Result<BodyWriter, BodyError> {
+        let head = crate::to_bytes(head).map_err(|_| BodyError::Encode)?;
+        self.raw.start(&head)
+    }
+}
+
+impl<T> fmt::Debug for Responder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(f)
+    }
+}
