@@ -569,13 +569,13 @@ impl Connection {
         session.poll_writable().map(ExchangeId::from_number)
     }
 
-    /// Bytes for the peer, if any; tell by [`advance_transmit`](Self::advance_transmit) how many were written.
+    /// Bytes for the peer, one frame or several, if any; tell by [`advance_transmit`](Self::advance_transmit) how many were written.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<&[u8]> {
         // Fires no timer: that could make an event, after a caller has drained them and before it sleeps.
         self.clock = self.clock.max(now);
         if self.wire.is_empty() {
-            self.seal();
+            self.seal_all();
         }
         self.wire.unsent()
     }

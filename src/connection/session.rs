@@ -189,6 +189,11 @@ impl Session {
         self.exchanges.is_empty()
     }
 
+    /// The longest frame that the peer takes.
+    pub(crate) fn longest_frame(&self) -> usize {
+        self.theirs.max_frame.into()
+    }
+
     /// The most plaintext that the peer takes in one frame.  SPEC §4 FRM-2
     fn max_plaintext(&self) -> usize {
         usize::from(self.theirs.max_frame) - frame::TAG
