@@ -114,7 +114,7 @@ pub use exchange::ExchangeId;
 #[cfg_attr(docsrs, doc(cfg(feature = "std")))]
 pub use identity::EntropyError;
 pub use identity::{ConstantSeed, Identity, ParsePeerIdError, PeerId, SecretKey, Seed};
-pub use publication::{Missed, Outgoing};
+pub use publication::{Missed, Outgoing, SubscribeOptions};
 pub use role::Role;
 pub use router::{Allow, RouteError, Router};
 pub use status::Status;

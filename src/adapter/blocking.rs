@@ -48,8 +48,9 @@ mod signal;
 mod stream;
 mod subscription;
 
-pub use super::delivery::{Delivery, Gap, Publication, SubscribeOptions};
+pub use super::delivery::{Delivery, Gap, Publication};
 pub use super::error::{BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use crate::SubscribeOptions;
 pub use device::{Context, Device, Handler};
 pub use handle::Handle;
 pub use line::SerialLine;

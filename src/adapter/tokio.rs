@@ -44,8 +44,9 @@ mod subscription;
 #[cfg(feature = "test-util")]
 mod test_util;
 
-pub use super::delivery::{Delivery, Gap, Publication, SubscribeOptions};
+pub use super::delivery::{Delivery, Gap, Publication};
 pub use super::error::{BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use crate::SubscribeOptions;
 pub use device::{Context, Device, Handler};
 pub use handle::Handle;
 pub use listener::Listener;

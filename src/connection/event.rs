@@ -16,6 +16,12 @@ use crate::wire::message::Point;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// Ours: the rest of the publication that goes on will never come.  What came of it is to be forgotten, its credit
+    /// has been given back, and it counts as missed: nobody else counts it.  SPEC §14.5
+    Aborted {
+        /// The subscription.
+        id: ExchangeId,
+    },
     /// The peer has proven its identity; [`admit`](crate::Connection::admit) or
     /// [`refuse`](crate::Connection::refuse) it.  Only with [`Admission::Ask`](crate::Admission::Ask).
     Admission {
@@ -47,6 +53,18 @@ pub enum Event<'a> {
         /// The other side.
         peer: PeerId,
     },
+    /// Ours: more of the publication that goes on, with none of the same subscription between.  SPEC §14.5
+    Continuation {
+        /// The subscription.
+        id: ExchangeId,
+        /// The next bytes of its body; perhaps none.
+        chunk: &'a [u8],
+        /// What this message cost of the subscription's credit, in bytes; to be released once the application has
+        /// taken the whole.
+        cost: u32,
+        /// Whether more comes; if not, all of [`Publication::total`] is here.
+        more: bool,
+    },
     /// Ours: a request or subscription ended without an answer.
     Failed {
         /// The exchange.
@@ -64,8 +82,8 @@ pub enum Event<'a> {
         /// How many, since the last publication or the last such event.
         missed: Missed,
     },
-    /// Ours: a publication.  Once the application has taken it,
-    /// [`release`](crate::Connection::release) its cost.
+    /// Ours: a publication, or how one begins, by its [`total`](Publication::total).  Once the application has taken
+    /// it, [`release`](crate::Connection::release) its cost.
     Publication {
         /// The subscription.
         id: ExchangeId,
@@ -137,10 +155,14 @@ pub struct Publication<'a> {
     pub missed: Missed,
     /// Whether it is the value that the topic had on subscribing.
     pub retained: bool,
-    /// The application's bytes.
+    /// The application's bytes, or the first of them, perhaps none.
     pub body: &'a [u8],
     /// What it cost of the subscription's credit, in bytes.
     pub cost: u32,
+    /// How long the whole body will be, where it goes on in [`Event::Continuation`]; the last of them, or
+    /// [`Event::Aborted`], or the end of the subscription ends it, which then counts as missed.  `None` where this is
+    /// all of it.  Never above [`SubscribeOptions::largest`](crate::SubscribeOptions::largest).
+    pub total: Option<u64>,
 }
 
 /// How an exchange of ours ended without an answer.

@@ -18,43 +18,101 @@ pub(crate) type Span = Range<usize>;
 /// An [`Event`] without its borrow.
 #[derive(Clone, Debug)]
 pub(crate) enum Pending {
+    Aborted {
+        id: u64,
+    },
     Admission(PeerId),
-    Busy { id: u64, retry: Duration },
+    Busy {
+        id: u64,
+        retry: Duration,
+    },
     Connected(PeerId),
-    Failed { id: u64, failure: Failure },
+    Continuation {
+        id: u64,
+        chunk: Span,
+        cost: u32,
+        more: bool,
+    },
+    Failed {
+        id: u64,
+        failure: Failure,
+    },
     GoingAway,
-    Missed { id: u64, missed: Missed },
-    Publication { id: u64, topic: Span, point: Point, missed: Missed, retained: bool, body: Span, cost: u32 },
-    Request { id: u64, method: Span, body: Span, deadline: Option<Instant> },
-    Response { id: u64, status: Status, body: Span },
-    Stop { id: u64, cause: StopCause },
-    Subscribe { id: u64, filter: Span, from: Option<Point> },
-    Subscribed { id: u64 },
-    SubscriptionEnded { id: u64, status: Status },
-    Unsubscribe { id: u64 },
+    Missed {
+        id: u64,
+        missed: Missed,
+    },
+    Publication {
+        id: u64,
+        topic: Span,
+        point: Point,
+        missed: Missed,
+        retained: bool,
+        body: Span,
+        cost: u32,
+        /// Short, since a connection has one of these: what is longer is not taken.
+        total: Option<u32>,
+    },
+    Request {
+        id: u64,
+        method: Span,
+        body: Span,
+        deadline: Option<Instant>,
+    },
+    Response {
+        id: u64,
+        status: Status,
+        body: Span,
+    },
+    Stop {
+        id: u64,
+        cause: StopCause,
+    },
+    Subscribe {
+        id: u64,
+        filter: Span,
+        from: Option<Point>,
+    },
+    Subscribed {
+        id: u64,
+    },
+    SubscriptionEnded {
+        id: u64,
+        status: Status,
+    },
+    Unsubscribe {
+        id: u64,
+    },
 }
 
 impl Pending {
     /// The event, lent from the reader's unit.
     pub(crate) fn lend(self, reader: &Reader) -> Event<'_> {
         match self {
+            Self::Aborted { id } => Event::Aborted { id: ExchangeId::from_number(id) },
             Self::Admission(peer) => Event::Admission { peer },
             Self::Busy { id, retry } => Event::Busy { id: ExchangeId::from_number(id), retry },
             Self::Connected(peer) => Event::Connected { peer },
+            Self::Continuation { id, chunk, cost, more } => {
+                Event::Continuation { id: ExchangeId::from_number(id), chunk: reader.part(chunk), cost, more }
+            }
             Self::Failed { id, failure } => Event::Failed { id: ExchangeId::from_number(id), failure },
             Self::GoingAway => Event::GoingAway,
             Self::Missed { id, missed } => Event::Missed { id: ExchangeId::from_number(id), missed },
-            Self::Publication { id, topic, point, missed, retained, body, cost } => Event::Publication {
-                id: ExchangeId::from_number(id),
-                publication: Publication {
-                    topic: text(reader, topic),
-                    point,
-                    missed,
-                    retained,
-                    body: reader.part(body),
-                    cost,
-                },
-            },
+            Self::Publication { id, topic, point, missed, retained, body, cost, total } => {
+                Event::Publication {
+                    id: ExchangeId::from_number(id),
+                    publication: Publication {
+                        topic: text(reader, topic),
+                        point,
+                        missed,
+                        retained,
+                        body: reader.part(body),
+                        cost,
+                        total: total.map(u64::from),
+                    },
+                }
+            }
             Self::Request { id, method, body, deadline } => Event::Request {
                 id: ExchangeId::from_number(id),
                 method: text(reader, method),

@@ -16,13 +16,19 @@ pub fn pump(topics: &mut Topics, link: LinkId, connection: &mut Connection) {
     }
     topics.pump(link, |offer| {
         let sent = match offer {
-            Offer::Publication { subscription, publication } => {
-                connection.publish(subscription, &publication)
+            Offer::Abort { subscription } => connection.publish_abort(subscription).map(|()| Verdict::Sent),
+            Offer::Missed { subscription, missed } => {
+                connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
             }
-            Offer::Missed { subscription, missed } => connection.publish_missed(subscription, missed),
+            Offer::Publication { subscription, publication } => {
+                connection.publish_first(subscription, &publication).map(Verdict::Part)
+            }
+            Offer::Rest { subscription, rest } => {
+                connection.publish_next(subscription, rest).map(Verdict::Part)
+            }
         };
         match sent {
-            Ok(()) => Verdict::Sent,
+            Ok(verdict) => verdict,
             Err(SendError::NoCredit) => Verdict::NoCredit,
             Err(SendError::Full) => Verdict::Full,
             Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
