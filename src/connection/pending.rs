@@ -12,8 +12,8 @@ use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::message::Point;
 
-/// Where a name or body lies in the reader's unit.
-pub(crate) type Span = Range<usize>;
+/// Where a name or body lies in the reader's unit: a frame with its length, so that 32 bits are plenty.
+pub(crate) type Span = Range<u32>;
 
 /// An [`Event`] without its borrow.
 #[derive(Clone, Debug)]
@@ -142,6 +142,6 @@ fn text(reader: &Reader, span: Span) -> &str {
 
 /// Where `part` lies in `whole`, of which it is a slice.
 pub(crate) fn span_of(whole: &[u8], part: &[u8]) -> Span {
-    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-    start..start.wrapping_add(part.len())
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize) as u32;
+    start..start.wrapping_add(part.len() as u32)
 }
