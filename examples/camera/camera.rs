@@ -1,15 +1,15 @@
 //! Films, at its own pace: it publishes each picture and waits for nobody.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use symbolon::PeerId;
 use symbolon::tokio::Device;
 use tokio::time::{self, Instant};
 
-use crate::messages::{FRAMES, FRAMES_KIND, Head, Record, Recording};
+use crate::messages::{FRAMES, FRAMES_KIND, Head, Record};
 use crate::orders::Orders;
+use crate::recorder::Recorder;
 use crate::{Failure, clip, clock};
 
 pub async fn run() -> Result<(), Failure> {
@@ -18,13 +18,13 @@ pub async fn run() -> Result<(), Failure> {
     let displays = orders.next("trust").await?;
     let displays = displays.split_whitespace().map(str::parse).collect::<Result<Vec<PeerId>, _>>()?;
 
-    let recorder = Arc::new(Mutex::new(Recorder::default()));
+    let recorder = Recorder::default();
     let asked = recorder.clone();
     let device = Device::builder(identity)
         .trust(displays)
         .topic_raw(FRAMES, FRAMES_KIND)
         .on(move |_, Record { pictures }| {
-            let recording = lock(&asked).record(pictures);
+            let recording = asked.record(pictures);
             async move { Ok(recording) }
         })
         .build()?;
@@ -36,8 +36,7 @@ pub async fn run() -> Result<(), Failure> {
     let ticks = film(&device, count, &recorder).await?;
 
     let folder = PathBuf::from(orders.next("stop").await?);
-    let kept = lock(&recorder).kept.concat();
-    tokio::fs::write(folder.join("recording.mjpeg"), kept).await?;
+    tokio::fs::write(folder.join("recording.mjpeg"), recorder.stream()).await?;
     for Tick { late, publishing } in ticks {
         println!("tick {} {}", late.as_micros(), publishing.as_micros());
     }
@@ -54,7 +53,7 @@ struct Tick {
 }
 
 /// Publishes so many pictures of the clip, over and over.
-async fn film(device: &Device, count: u32, recorder: &Mutex<Recorder>) -> Result<Vec<Tick>, Failure> {
+async fn film(device: &Device, count: u32, recorder: &Recorder) -> Result<Vec<Tick>, Failure> {
     let clip = clip::pictures(clip::CLIP)?;
     let mut body = Vec::new();
     let mut ticks = Vec::new();
@@ -64,7 +63,7 @@ async fn film(device: &Device, count: u32, recorder: &Mutex<Recorder>) -> Result
         let due = begin + Duration::from_secs(1) * number / clip::RATE;
         time::sleep_until(due).await;
         let late = due.elapsed();
-        lock(recorder).take(number, picture);
+        recorder.take(number, picture);
         Head { number, taken: clock::micros(), last: number + 1 == count }.with(picture, &mut body);
         let before = Instant::now();
         // Of a state it would not wait either; this says so.
@@ -72,30 +71,4 @@ async fn film(device: &Device, count: u32, recorder: &Mutex<Recorder>) -> Result
         ticks.push(Tick { late, publishing: before.elapsed() });
     }
     Ok(ticks)
-}
-
-/// Keeps the pictures that somebody has asked for.
-#[derive(Default)]
-struct Recorder {
-    next: u32,
-    until: u32,
-    kept: Vec<&'static [u8]>,
-}
-
-impl Recorder {
-    fn record(&mut self, pictures: u32) -> Recording {
-        self.until = self.until.max(self.next.saturating_add(pictures));
-        Recording { from: self.next }
-    }
-
-    fn take(&mut self, number: u32, picture: &'static [u8]) {
-        self.next = number + 1;
-        if number < self.until {
-            self.kept.push(picture);
-        }
-    }
-}
-
-fn lock(recorder: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
-    recorder.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,12 +19,14 @@ pub struct Model {
     window: u32,
 }
 
-/// A screen with a good link has room for the next pictures while it shows one.
-pub const FAST: Model = Model { shows_in: Duration::ZERO, window: 256 * 1024 };
+/// Shows each picture at once: whatever is on its way arrives, three of the longest if need be.
+pub const FAST: Model = Model { shows_in: Duration::ZERO, window: 128 * 1024 };
 
-/// Electronic paper, for example.  What waits here grows old, so that the window has room for little more than what the
-/// longest picture needs; the camera keeps the rest back, and replaces it by what is newer.
-pub const SLOW: Model = Model { shows_in: Duration::from_millis(200), window: 16 * 1024 };
+/// Electronic paper, for example.  Pictures that wait here grow old, each by as long as it takes to show those before it:
+/// with the default of 64 KiB they are up to two seconds old.  A window shorter than a picture lets one wait, and no
+/// other begin; the camera keeps the rest back, and puts what is newer in its place.  Not shorter than need be: a
+/// picture takes a round trip for each window that it is long.
+pub const SLOW: Model = Model { shows_in: Duration::from_millis(200), window: 4 * 1024 };
 
 /// How many pictures the camera is asked to keep each time.
 pub const RECORDED: u32 = 10;

@@ -3,21 +3,20 @@
 //! No picture passes through it: it looks at those that the displays have kept, when all is over.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use symbolon::{Identity, PeerId, SecretKey, Seed};
 use tokio::fs;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::time;
 
 use crate::summary::{Call, Notes, Seen, Summary};
+use crate::tenant::{GONE, Tenant};
 use crate::{Failure, clip, display};
 
 /// How long the camera films, unless told otherwise.
 pub const SECONDS: u32 = 9;
+/// It asks to record each second, and the slow display for four seconds at least.
+const LEAST: u32 = 7;
 /// After how many pictures the slow display begins to watch, so that there is something to compare.
 pub const ALONE: u32 = 3 * clip::RATE;
 /// How long all may take beyond that.
@@ -26,8 +25,8 @@ const MANNERS: Duration = Duration::from_secs(20);
 /// Films for so many seconds; the pictures are kept in this folder, or thrown away.
 pub async fn run(seconds: u32, folder: Option<PathBuf>) -> Result<(), Failure> {
     let count = seconds.saturating_mul(clip::RATE);
-    if count <= ALONE {
-        return Err("film for four seconds or longer".into());
+    if seconds < LEAST {
+        return Err(format!("there is little to tell of less than {LEAST} seconds").into());
     }
     let kept = folder.is_some();
     let folder = folder
@@ -37,22 +36,29 @@ pub async fn run(seconds: u32, folder: Option<PathBuf>) -> Result<(), Failure> {
     }
     let folder = fs::canonicalize(folder).await?;
 
-    let deadline = Duration::from_secs(seconds.into()) + MANNERS;
-    let notes = time::timeout(deadline, film(count, &folder)).await.map_err(|_| "it takes too long")??;
-    println!("\nsummary");
-    let mut summary = Summary::default();
-    summary.of_camera(&notes);
-    summary.of_displays(&notes, count);
-    summary.of_pictures(&notes, &folder)?;
-    if kept {
+    let outcome = tell(count, &folder).await;
+    // Where something went wrong, somebody wants to see them.
+    if kept || outcome.is_err() {
         print("house", &format!("the pictures are in {}", folder.display()));
     } else {
         fs::remove_dir_all(&folder).await?;
     }
+    outcome
+}
+
+/// Has so many pictures filmed and watched, and tells how it went.
+async fn tell(count: u32, folder: &Path) -> Result<(), Failure> {
+    let deadline = Duration::from_secs(1) * count / clip::RATE + MANNERS;
+    let notes = time::timeout(deadline, film(count, folder)).await.map_err(|_| "it takes too long")??;
+    println!("\nsummary");
+    let mut summary = Summary::default();
+    summary.of_camera(&notes);
+    summary.of_displays(&notes, count);
+    summary.of_pictures(&notes, folder)?;
     summary.verdict()
 }
 
-/// Has so many pictures filmed and watched.
+/// Hears what is said and measured until all is done.
 async fn film(count: u32, folder: &Path) -> Result<Notes, Failure> {
     let (said, hear) = mpsc::channel(64);
     let mut house = House { hear, said: Vec::new(), notes: Notes::default() };
@@ -133,51 +139,6 @@ impl House {
     }
 }
 
-/// What the house is told of a process that says nothing any more.
-const GONE: &str = "gone";
-
-/// A process, as the house sees it.
-struct Tenant {
-    name: &'static str,
-    id: PeerId,
-    process: Child,
-    input: ChildStdin,
-}
-
-impl Tenant {
-    /// Starts it with an identity of its own; what it says goes to `said`.
-    async fn start(name: &'static str, said: &mpsc::Sender<(&'static str, String)>) -> Result<Self, Failure> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .arg(name)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let input = process.stdin.take().ok_or("no standard input")?;
-        let mut output = BufReader::new(process.stdout.take().ok_or("no standard output")?).lines();
-        let said = said.clone();
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = output.next_line().await {
-                if said.send((name, line)).await.is_err() {
-                    return;
-                }
-            }
-            // Who does not listen any more need not know.
-            let _unheard = said.send((name, GONE.into())).await;
-        });
-        let secret = SecretKey::random()?;
-        let id = Identity::new(&secret, Seed::random()?).peer_id();
-        let mut tenant = Self { name, id, process, input };
-        let secret: String = secret.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        tenant.tell(&format!("secret {secret}")).await?;
-        Ok(tenant)
-    }
-
-    async fn tell(&mut self, order: &str) -> Result<(), Failure> {
-        Ok(self.input.write_all(format!("{order}\n").as_bytes()).await?)
-    }
-}
-
-fn print(name: &str, text: &str) {
+pub fn print(name: &str, text: &str) {
     println!("{name:>6} | {text}");
 }

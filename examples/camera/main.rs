@@ -25,7 +25,9 @@ mod house;
 mod messages;
 mod orders;
 mod percentiles;
+mod recorder;
 mod summary;
+mod tenant;
 
 use std::error::Error;
 use std::process::ExitCode;

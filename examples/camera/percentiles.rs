@@ -13,10 +13,6 @@ impl Spread {
         self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default()
     }
 
-    pub fn max(&self) -> u64 {
-        self.percentile(100)
-    }
-
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -48,6 +44,6 @@ mod tests {
     fn percentiles_are_nearest_ranks() {
         let spread: Spread = (1..=200).rev().map(|time| time * 1000).collect();
         assert_eq!(spread.to_string(), "p50 100.0, p95 190.0, p99 198.0, max 200.0 ms");
-        assert_eq!(Spread::default().max(), 0);
+        assert_eq!(Spread::default().percentile(50), 0);
     }
 }

@@ -1,14 +1,16 @@
 //! What the house makes of all that was measured: what it prints, and what it complains of.
 //!
-//! The bounds are wide, since other programs may keep this machine busy; but a camera that waited for the slow display, a
-//! queue of old pictures or a call behind a picture would be far outside.
+//! Numbers of pictures must be exact.  Bounds of times are wide, and on medians where that tells enough, since other
+//! programs may keep this machine busy; but a camera that waited for the slow display, a queue of old pictures or a call
+//! behind pictures would be far outside.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::house::{self, print};
 use crate::percentiles::Spread;
-use crate::{Failure, clip, display, house};
+use crate::{Failure, clip, display};
 
 /// What the house has heard.
 #[derive(Default)]
@@ -61,9 +63,9 @@ impl Summary {
     pub fn of_camera(&mut self, notes: &Notes) {
         let late: Spread = notes.ticks.iter().map(|tick| tick.0).collect();
         let publishing: Spread = notes.ticks.iter().map(|tick| tick.1).collect();
-        say("camera", &format!("filmed {} pictures, each late by {late}", late.len()));
-        say("camera", &format!("publishing took {publishing}"));
-        self.expect(late.percentile(95) < PERIOD, "the camera is late");
+        print("camera", &format!("filmed {} pictures, each late by {late}", late.len()));
+        print("camera", &format!("publishing took {publishing}"));
+        self.expect(late.percentile(50) < PERIOD, "the camera is late");
         self.expect(publishing.percentile(95) < PERIOD, "publishing waits");
     }
 
@@ -72,22 +74,22 @@ impl Summary {
         let fast = self.of_display("fast", &notes.fast, count);
         // It watched before the first picture was taken.
         self.expect(fast.first == 0, "the fast display missed the beginning unnoticed");
-        self.expect(fast.missed * 20 <= count, "the fast display missed more than a twentieth");
+        self.expect(fast.missed * 10 <= count, "the fast display missed more than a tenth");
         let joined = notes.slow.pictures.first().map_or(count, |seen| seen.number);
         let of_these = |shared: bool| {
             let pictures = notes.fast.pictures.iter().filter(move |seen| (seen.number >= joined) == shared);
             pictures.map(|seen| seen.latency).collect::<Spread>()
         };
         let (alone, shared) = (of_these(false), of_these(true));
-        say("fast", &format!("alone: {alone}"));
-        say("fast", &format!("beside the slow one: {shared}"));
+        print("fast", &format!("alone: {alone} old"));
+        print("fast", &format!("beside the slow one: {shared} old"));
         let raised = shared.percentile(50).saturating_sub(alone.percentile(50));
         self.expect(raised < PERIOD / 2, "the slow display makes pictures late for the fast one");
 
         let slow = self.of_display("slow", &notes.slow, count);
         self.expect(slow.first + 1 >= house::ALONE, "the slow display got old pictures");
         let shows_in = display::SLOW.shows_in.as_micros() as u64;
-        self.expect(slow.latency.max() < 4 * shows_in, "the slow display gets old pictures");
+        self.expect(slow.latency.percentile(95) < 3 * shows_in, "the slow display gets old pictures");
         // Half of what it can show.
         let possible = u64::from(count - slow.first) * PERIOD / shows_in;
         self.expect(
@@ -97,9 +99,9 @@ impl Summary {
 
         for (name, watched) in [("fast", &notes.fast), ("slow", &notes.slow)] {
             let after: Spread = watched.calls.iter().map(|call| call.after).collect();
-            say(name, &format!("had it record {} times, answered after {after}", after.len()));
+            print(name, &format!("had it record {} times, answered after {after}", after.len()));
             self.expect(after.len() > 2, "nobody asked to record");
-            self.expect(after.max() < shows_in, "a call waits for pictures");
+            self.expect(after.percentile(50) < shows_in / 2, "a call waits for pictures");
         }
     }
 
@@ -120,9 +122,9 @@ impl Summary {
         let latency: Spread = watched.pictures.iter().map(|seen| seen.latency).collect();
         let published = count - first;
         self.expect(delivered as u32 + missed == published, "pictures are not accounted for");
-        say(
+        print(
             name,
-            &format!("{published} published = {delivered} delivered + {missed} missed, late by {latency}"),
+            &format!("{published} published = {delivered} delivered + {missed} missed, {latency} old"),
         );
         Totals { first, missed, latency }
     }
@@ -142,7 +144,10 @@ impl Summary {
                 long += u32::from(picture.len() > FRAME);
             }
         }
-        say("house", &format!("compared {compared} pictures, {long} of them longer than a frame: all whole"));
+        print(
+            "house",
+            &format!("compared {compared} pictures, {long} of them longer than a frame: all whole"),
+        );
         self.expect(long > 0, "no picture is longer than a frame");
 
         let calls = notes.fast.calls.iter().chain(&notes.slow.calls);
@@ -154,7 +159,7 @@ impl Summary {
             .map(original)
             .collect();
         let recording = fs::read(folder.join("recording.mjpeg"))?;
-        say("house", &format!("the camera has recorded {} pictures", clip::pictures(&recording)?.len()));
+        print("house", &format!("the camera has recorded {} pictures", clip::pictures(&recording)?.len()));
         self.expect(recording == recorded.concat(), "the recording is not what was asked for");
         Ok(())
     }
@@ -180,8 +185,4 @@ struct Totals {
     first: u32,
     missed: u32,
     latency: Spread,
-}
-
-fn say(name: &str, text: &str) {
-    println!("{name:>6} | {text}");
 }
