@@ -156,8 +156,7 @@ fn an_event_that_is_half_sent_is_simply_being_sent() {
 /// A slow subscriber is never the cause of `NoRoom`, whatever it has half: what waits unsent goes first.
 #[test]
 fn what_is_half_sent_makes_room_in_the_end() {
-    let mut limits = TopicLimits::default();
-    limits.bytes = 4 * 64;
+    let limits = TopicLimits { bytes: 4 * 64, ..TopicLimits::default() };
     let mut topics = Topics::new(EPOCH, limits);
     let [a, b] = ["a", "b"].map(|name| declare(&mut topics, name, event(1, Overflow::DropOldest)));
     let long = |letter: char| String::from(letter).repeat(64);
