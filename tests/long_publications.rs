@@ -5,11 +5,12 @@ mod common;
 use common::attacker::{Knobs, VICTIM};
 use common::cbor::message;
 use common::hostile::Hostile;
+use common::topics::Publisher;
 use common::{Happened, Pair, device, device_with};
 use proptest::prelude::*;
 use symbolon::{
-    CloseReason, Connection, ExchangeId, Failure, Missed, Outgoing, PeerMisbehaved, Point, Role, SendError,
-    Status, SubscribeOptions,
+    CloseReason, Connection, ExchangeId, Failure, Kind, Missed, Outgoing, PeerMisbehaved, Point, Role,
+    SendError, Status, SubscribeOptions,
 };
 
 /// SPEC §9: the flags of a publication and of a continuation.
@@ -439,7 +440,7 @@ fn credit_for_the_rest_comes_by_itself() {
         let begins = first(b"", 100_000);
         let mut spent_of_next = begins.len();
         assert_eq!(peer.tell(&begins).len(), 1);
-        while spent + spent_of_next + part.len() + 1 <= limit {
+        while spent + spent_of_next + part.len() < limit {
             let part = message::continuation(1, MORE, &[7; 100]);
             spent_of_next += part.len();
             assert_eq!(peer.tell(&part).len(), 1);
@@ -523,6 +524,111 @@ fn unsubscribing_in_the_middle() {
         assert_eq!(peer.tell(&message::end(1, 1)), []);
         assert!(peer.victim.connection.is_idle() && !peer.victim.is_closed());
     }
+}
+
+/// Which values of 200 KB a subscriber got whole, what they cost and were not released, and how many it missed.
+#[derive(Default)]
+struct Reader {
+    open: Vec<u8>,
+    cost: u32,
+    untaken: u32,
+    got: Vec<u8>,
+    missed: u32,
+}
+
+impl Reader {
+    fn take(&mut self, event: &Happened) {
+        match event {
+            Happened::Publication { body, missed, cost, total: Some(200_000), .. } => {
+                (self.open, self.cost) = (body.clone(), *cost);
+                self.missed += missed.count;
+            }
+            Happened::Continuation { chunk, more, cost, .. } => {
+                self.open.extend_from_slice(chunk);
+                self.cost += cost;
+                if !more {
+                    assert!(self.open.len() == 200_000 && self.open.iter().all(|byte| *byte == self.open[0]));
+                    self.got.push(self.open[0]);
+                    self.untaken += self.cost;
+                }
+            }
+            Happened::Aborted(_) => self.missed += 1,
+            Happened::Missed(_, missed) => self.missed += missed.count,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// PUB-2, PUB-8, PUB-10, SPEC §14.2: a state longer than window and frame, to one who reads all and one who stalls, on
+/// one link: the first misses nothing; the second gets whole values, after each stall at once the newest, and what it
+/// got and missed is what was published.
+#[test]
+fn a_long_state_to_a_fast_and_a_slow_reader() {
+    let mut publisher = Publisher::new(1, Pair::connected());
+    let topic = publisher.topics.declare("t", Kind::State).unwrap();
+    let fast = publisher.subscribe_with("t", &SubscribeOptions::default());
+    let slow = publisher.subscribe_with("#", &SubscribeOptions::default());
+    publisher.events();
+    let mut readers = [Reader::default(), Reader::default()];
+    let mut read = |publisher: &mut Publisher, slow_reads: bool| {
+        loop {
+            let events = publisher.events();
+            for event in &events {
+                let (Happened::Publication { id, .. }
+                | Happened::Continuation { id, .. }
+                | Happened::Missed(id, _)
+                | Happened::Aborted(id)) = event
+                else {
+                    panic!("{event:?}")
+                };
+                readers[usize::from(*id == slow)].take(event);
+            }
+            for (reader, id, reads) in [(0, fast, true), (1, slow, slow_reads)] {
+                let untaken = &mut readers[reader].untaken;
+                if reads && *untaken > 0 {
+                    publisher.pair.a.release(id, std::mem::take(untaken)).unwrap();
+                }
+            }
+            if events.is_empty() {
+                return [readers[0].got.clone(), readers[1].got.clone()];
+            }
+        }
+    };
+    for value in 0..60_u8 {
+        publisher.topics.publish(topic, &[value; 200_000]).unwrap();
+        let [fast_got, slow_got] = read(&mut publisher, value % 20 == 19);
+        assert_eq!(fast_got.last(), Some(&value));
+        if value % 20 == 19 {
+            assert_eq!(slow_got.last(), Some(&value), "the newest, as soon as it reads");
+        }
+    }
+    assert_eq!((readers[0].got.len(), readers[0].missed), (60, 0));
+    assert_eq!(readers[1].got.len() + readers[1].missed as usize, 60);
+    // The first of each stall waits whole; the rest is replaced, or given up half sent.
+    assert_eq!(readers[1].got, [0, 19, 20, 39, 40, 59]);
+}
+
+/// PUB-3, PUB-10: the end with one half sent: told before, and that one counted by whoever has the half.
+#[test]
+fn a_subscription_ends_with_one_half_sent() {
+    let mut publisher = Publisher::new(1, Pair::connected());
+    let topic = publisher.topics.declare("t", Kind::State).unwrap();
+    let id = publisher.subscribe_with("t", &SubscribeOptions::default());
+    publisher.events();
+    let mut reader = Reader::default();
+    for value in 0..3 {
+        publisher.publish(topic, &[value; 200_000]).unwrap();
+        // Until nothing more comes.
+        while let events @ [_, ..] = &publisher.events()[..] {
+            events.iter().for_each(|event| reader.take(event));
+        }
+    }
+    assert_eq!((&reader.got[..], reader.missed), (&[0][..], 0));
+    publisher.end(id, Status::OK);
+    let missed = Missed { count: 1, unknown: false };
+    let end = [Happened::Missed(id, missed), Happened::SubscriptionEnded(id, Status::OK)];
+    assert_eq!(publisher.events(), end);
+    // 0 came, 1 is half here, 2 was told.
 }
 
 proptest! {

@@ -1,7 +1,9 @@
-//! Each policy, resuming, limits and fairness, one by one; `model` checks them against a naive table,
+//! Each policy, resuming, limits and fairness, one by one; `long` the same of bodies that are taken in parts; `model`
+//! checks them against a naive table,
 //! `filters` the ways from topics to subscriptions and back.
 
 mod filters;
+mod long;
 mod model;
 
 use super::*;

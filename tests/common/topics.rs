@@ -1,8 +1,8 @@
 //! A device with topics at one end of a pair, driven as an adapter drives it.
 
 use symbolon::{
-    Connection, ExchangeId, LinkId, Offer, Point, PublishError, SendError, Status, TopicId, TopicLimits,
-    Topics, Verdict,
+    Connection, ExchangeId, LinkId, Offer, Point, PublishError, SendError, Status, SubscribeOptions, TopicId,
+    TopicLimits, Topics, Verdict,
 };
 
 use super::{Happened, Pair};
@@ -61,6 +61,11 @@ impl Publisher {
     /// `a` subscribes; the exchange has one id at both sides.
     pub fn subscribe(&mut self, filter: &str, window: u32, from: Option<Point>) -> ExchangeId {
         self.pair.a.subscribe(filter, window, from).expect("room to subscribe")
+    }
+
+    /// The same, with options.
+    pub fn subscribe_with(&mut self, filter: &str, options: &SubscribeOptions) -> ExchangeId {
+        self.pair.a.subscribe_with(filter, options).expect("room to subscribe")
     }
 
     /// Publishes, and sends what can be sent.

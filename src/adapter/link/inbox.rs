@@ -100,3 +100,59 @@ impl Coming {
         delivery
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Point, Status};
+
+    fn begins(body: &[u8], total: u64, count: u32) -> crate::Publication<'_> {
+        let missed = Missed { count, unknown: false };
+        let point = Point { epoch: 1, sequence: 0 };
+        crate::Publication { topic: "t", point, missed, retained: false, body, cost: 10, total: Some(total) }
+    }
+
+    /// PUB-6: one delivery of the whole, with what all its parts cost, and in the place where it ended.
+    #[test]
+    fn parts_become_one_delivery() {
+        let mut inbox = Inbox::default();
+        inbox.take(begins(b"ab", 5, 3));
+        inbox.go_on(b"", 4, true);
+        inbox.miss(Missed { count: 1, unknown: false });
+        inbox.go_on(b"cde", u32::MAX, false);
+        assert_eq!(inbox.items.len(), 2);
+        let Some(Delivery { missed, publication: Some(whole) }) = inbox.items.pop_back() else { panic!() };
+        assert_eq!((&whole.body[..], whole.cost), (&b"abcde"[..], 14 + u64::from(u32::MAX)));
+        assert_eq!(missed.count, 3);
+    }
+
+    /// Sentence 4: a length alone takes no memory, and nothing takes more than the length.
+    #[test]
+    fn room_comes_with_the_bytes() {
+        let mut inbox = Inbox::default();
+        inbox.take(begins(b"", 1 << 30, 0));
+        assert_eq!(inbox.coming.as_ref().map(|coming| coming.body.capacity()), Some(0));
+        inbox.take(begins(&[7; 1_000], 100_000, 0));
+        for _ in 1..100 {
+            let body = &inbox.coming.as_ref().unwrap().body;
+            assert!(body.capacity() <= (2 * body.len()).min(100_000), "{}", body.capacity());
+            inbox.go_on(&[7; 1_000], 1_000, true);
+        }
+        assert_eq!(inbox.coming.as_ref().unwrap().body.capacity(), 100_000);
+    }
+
+    /// PUB-10: what only half came is counted here, with what it counted itself, and gaps are one.
+    #[test]
+    fn what_only_half_came_is_counted() {
+        let mut inbox = Inbox::default();
+        for _ in 0..3 {
+            inbox.take(begins(b"ab", 5, 2));
+            inbox.abort();
+        }
+        inbox.take(begins(b"ab", 5, 0));
+        inbox.end(Ended::Status(Status::OK));
+        inbox.abort();
+        let missed = Missed { count: 10, unknown: false };
+        assert_eq!(inbox.items, [Delivery { missed, publication: None }]);
+    }
+}
