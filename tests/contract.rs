@@ -11,7 +11,7 @@ use common::{Happened, Pair, device, device_with, seed};
 use proptest::prelude::*;
 use symbolon::{
     Admission, CloseReason, Connection, ExchangeId, Instant, Limits, Missed, Outgoing, PeerMisbehaved, Point,
-    SendError, Status,
+    SendError, Status, SubscribeOptions,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -118,6 +118,9 @@ fn conversation(provoke: bool) -> (Trace, Vec<SendError>) {
     refuse! {
         pair.a.publish(theirs, &outgoing("t", &[7; 150])) => SendError::Full;
         pair.a.publish(theirs, &outgoing("t", &[7; 240])) => SendError::NoCredit;
+        pair.a.publish_first(theirs, &outgoing("t", &[7; 240])) => SendError::NoCredit;
+        pair.a.publish_next(theirs, b"rest") => SendError::Unfinished;
+        pair.a.publish_abort(theirs) => SendError::Unfinished;
     }
     if provoke {
         let longest = pair.a.publish(theirs, &outgoing("t", &[7; 400])).unwrap_err();
@@ -165,6 +168,7 @@ fn a_refused_command_leaves_the_connection_exactly_as_it_was() {
         SendError::NotConnected,
         SendError::PointWithWildcards,
         SendError::TooMany,
+        SendError::Unfinished,
         SendError::UnknownExchange,
     ] {
         assert!(refused.contains(&error), "{error:?} was never provoked");
@@ -621,7 +625,13 @@ fn play(ask: [bool; 2], ops: Vec<Op>) {
             Op::Publish(s, w, topic, len) => {
                 let end = &mut ends[usize::from(s)];
                 let body = vec![7; len];
-                let _ = end.id(w).map(|id| end.connection.publish(id, &outgoing(&topic, &body)));
+                let whole = outgoing(&topic, &body);
+                let _ = end.id(w).map(|id| match len % 4 {
+                    0 => end.connection.publish_first(id, &whole).map(drop),
+                    1 => end.connection.publish_next(id, &body).map(drop),
+                    2 => end.connection.publish_abort(id),
+                    _ => end.connection.publish(id, &whole),
+                });
             }
             Op::Refuse(s) => drop(ends[usize::from(s)].connection.refuse(now)),
             Op::Release(s, w, cost) => {
@@ -647,7 +657,10 @@ fn play(ask: [bool; 2], ops: Vec<Op>) {
             Op::Subscribe(s, filter, window, from) => {
                 let end = &mut ends[usize::from(s)];
                 let from = from.map(|(epoch, sequence)| Point { epoch, sequence });
-                let id = end.connection.subscribe(&filter, window, from);
+                let mut options = SubscribeOptions::default();
+                (options.window, options.from) = (window, from);
+                options.largest = if window % 2 == 0 { 0 } else { window };
+                let id = end.connection.subscribe_with(&filter, &options);
                 end.opened(id);
             }
             Op::Timeout(s) => {

@@ -13,7 +13,7 @@ use common::{Happened, device_with, seed};
 use proptest::prelude::*;
 use symbolon::{
     Admission, CloseReason, Config, Connection, ExchangeId, Instant, Missed, Outgoing, PeerMisbehaved, Point,
-    Role, Status, StopCause, WireError,
+    Role, Status, StopCause, SubscribeOptions, WireError,
 };
 
 const NOW: Instant = Instant::from_millis(1_000);
@@ -25,6 +25,8 @@ type App = fn(&mut Connection, &Happened, &mut Memory);
 #[derive(Default)]
 struct Memory {
     slow: Option<ExchangeId>,
+    /// What came so far of a publication in parts.
+    cost: u32,
 }
 
 /// A side of the conversation: its connection, what its application knows, and what both have done.
@@ -111,7 +113,9 @@ fn dial(connection: &mut Connection, event: &Happened, memory: &mut Memory) {
             for len in [0, 1, 1_500] {
                 connection.request(NOW, "echo", &vec![7; len], None).unwrap();
             }
-            connection.subscribe("room/#", 3_000, None).unwrap();
+            let mut options = SubscribeOptions::default();
+            (options.window, options.largest) = (40_000, 5_000);
+            connection.subscribe_with("room/#", &options).unwrap();
         }
         Happened::Request { id, .. } => connection.respond(*id, Status::NOT_FOUND, b"").unwrap(),
         Happened::Response { id, .. } if id.number() == 6 => {
@@ -119,6 +123,13 @@ fn dial(connection: &mut Connection, event: &Happened, memory: &mut Memory) {
             // It leaves before it is given up, so that the lamp hears of both.
             memory.slow = Some(slow);
         }
+        Happened::Continuation { id, cost, more, .. } => {
+            memory.cost += cost;
+            if !more {
+                connection.release(*id, memory.cost).unwrap();
+            }
+        }
+        Happened::Publication { cost, total: Some(_), .. } => memory.cost = *cost,
         Happened::Publication { id, point, cost, .. } => {
             connection.release(*id, *cost).unwrap();
             match point.sequence {
@@ -132,7 +143,7 @@ fn dial(connection: &mut Connection, event: &Happened, memory: &mut Memory) {
     }
 }
 
-/// Answers, publishes five values to whoever subscribes, and asks for a name.
+/// Answers, publishes two long values and five short ones to whoever subscribes, and asks for a name.
 fn serve(connection: &mut Connection, event: &Happened, _: &mut Memory) {
     match event {
         Happened::Admission(_) => connection.admit(NOW).unwrap(),
@@ -145,6 +156,7 @@ fn serve(connection: &mut Connection, event: &Happened, _: &mut Memory) {
         }
         Happened::Subscribe { id, .. } => {
             connection.accept_subscription(*id).unwrap();
+            publish_long(connection, *id);
             for sequence in 0..5 {
                 let (point, missed) = (Point { epoch: 1, sequence }, Missed::NONE);
                 let body = vec![sequence as u8; 100 * sequence as usize];
@@ -155,6 +167,23 @@ fn serve(connection: &mut Connection, event: &Happened, _: &mut Memory) {
         }
         Happened::Unsubscribe(id) => connection.end_subscription(*id, Status::CANCELLED).unwrap(),
         _ => {}
+    }
+}
+
+/// Gives up one that is longer than a frame, then sends one.
+fn publish_long(connection: &mut Connection, id: ExchangeId) {
+    let body = vec![9; 5_000];
+    for sequence in [10, 11] {
+        let point = Point { epoch: 1, sequence };
+        let long = Outgoing { topic: "room/1", point, missed: Missed::NONE, retained: false, body: &body };
+        let mut sent = connection.publish_first(id, &long).unwrap();
+        if sequence == 10 {
+            connection.publish_abort(id).unwrap();
+            continue;
+        }
+        while sent < body.len() {
+            sent += connection.publish_next(id, &body[sent..]).unwrap();
+        }
     }
 }
 
@@ -197,7 +226,9 @@ fn the_conversation_is_a_whole_one() {
     assert_eq!(count(lamp_saw, |e| matches!(e, Happened::Response { .. })), 1);
     assert_eq!(count(lamp_saw, |e| matches!(e, Happened::Stop(..))), 1);
     assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Failed(..))), 2);
-    assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Publication { .. })), 5);
+    assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Publication { .. })), 2 + 5);
+    assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Continuation { .. })), 2);
+    assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Aborted(_))), 1);
     assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Response { .. })), 3);
     assert_eq!(lamp_saw.last(), Some(&Happened::Closed(CloseReason::Remote(Status::OK))));
     assert_eq!(dialler_saw.last(), Some(&Happened::Closed(CloseReason::Local(Status::OK))));

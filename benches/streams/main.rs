@@ -39,7 +39,12 @@ impl Size {
         // `cargo test --benches` only looks whether everything runs.
         if env::args().any(|argument| argument == "--bench") {
             let calls = env::var("CALLS").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000);
-            Self { round: mebibytes("ROUND_MIB", 256), rounds: 7, whole: mebibytes("WHOLE_MIB", 1_024), calls }
+            Self {
+                round: mebibytes("ROUND_MIB", 256),
+                rounds: 7,
+                whole: mebibytes("WHOLE_MIB", 1_024),
+                calls,
+            }
         } else {
             Self { round: 4 << 20, rounds: 1, whole: 8 << 20, calls: 50 }
         }
@@ -69,7 +74,9 @@ fn throughput(size: &Size) {
         let b = blocking.upload(size.round);
         let c3 = cpu();
         let ours = [t, b];
-        for (i, c) in [c1 - c0, c2 - c1, c3 - c2].into_iter().enumerate() { cpus[i].push(c * 10.0 * 1048576.0 / size.round as f64); }
+        for (i, c) in [c1 - c0, c2 - c1, c3 - c2].into_iter().enumerate() {
+            cpus[i].push(c * 10.0 * 1048576.0 / size.round as f64);
+        }
         rates[0].push(size.round as f64 / bare.as_secs_f64());
         for (at, took) in ours.into_iter().enumerate() {
             ratios[at].push(bare.as_secs_f64() / took.as_secs_f64());
@@ -77,7 +84,9 @@ fn throughput(size: &Size) {
         }
     }
     let [bare, on_tokio, on_threads] = rates.map(|rates| median(rates) / 1e6);
-    println!("bare cipher over a socket pair {bare:.0} MB/s, tokio {on_tokio:.0} MB/s, blocking {on_threads:.0} MB/s");
+    println!(
+        "bare cipher over a socket pair {bare:.0} MB/s, tokio {on_tokio:.0} MB/s, blocking {on_threads:.0} MB/s"
+    );
     println!("cpu ms/MiB {:?}", cpus.map(median));
     let [on_tokio, on_threads] = ratios.map(median);
     println!("ratio stream tokio {on_tokio:.2} (bound {BARE_BOUND})");

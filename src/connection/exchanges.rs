@@ -89,8 +89,18 @@ pub(crate) enum Cancel {
 pub(crate) struct Subscription {
     pub(crate) filter: String,
     pub(crate) allowance: Allowance,
-    /// A publication longer than a frame goes on; this side discards it.  How many bytes are still to come.
-    pub(crate) discarding: Option<u64>,
+    /// The longest body that is taken in several messages; 0 for none.
+    pub(crate) largest: u32,
+    /// A publication that goes on.
+    pub(crate) coming: Option<Coming>,
+}
+
+/// What is still to come of a publication.  SPEC §14.5
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Coming {
+    pub(crate) rest: u64,
+    /// The application is told; if not, it is discarded.
+    pub(crate) wanted: bool,
 }
 
 /// An exchange that the peer opened.
@@ -142,6 +152,8 @@ pub(crate) enum TakenKind {
         budget: Budget,
         /// Whether `credited` has it.
         credited: bool,
+        /// How much of a publication's body is still to be sent; 0 where none is half sent.  SPEC §14.5
+        unsent: u64,
     },
 }
 
