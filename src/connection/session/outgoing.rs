@@ -172,7 +172,8 @@ impl Session {
                 Lane::Bulk => return self.fill_bulk(now, frame, most),
             };
             let Some((entry, bytes)) = queue.front() else { return true };
-            match append(entry, bytes, &mut self.exchanges, now, frame) {
+            let appended = append(entry, bytes, &mut self.exchanges, now, frame);
+            match appended {
                 Appended::Full if frame.is_empty() => {
                     // Cannot be: commands check each length against a whole frame.  Dropped, so as not to stall.
                     debug_assert!(false, "a message fits an empty frame");
@@ -181,7 +182,8 @@ impl Session {
                 Appended::Yes | Appended::Obsolete => {}
             }
             queue.pop(entry);
-            if lane == Lane::Calls {
+            // LAN-3: what was not opened after all has no body.
+            if lane == Lane::Calls && matches!(appended, Appended::Yes) {
                 self.begin_outbound(entry.id, now);
             }
         }
