@@ -293,13 +293,17 @@ impl Session {
 
     /// Appends up to `most` messages of bodies, one of each in turn; `false` where the next one does not fit.
     pub(super) fn fill_bulk(&mut self, now: Instant, frame: &mut Frame<'_>, most: usize) -> bool {
-        for _ in 0..most {
+        let mut sent = 0;
+        while sent < most {
             let Some(&id) = self.bulk.line.front() else { return true };
+            let before = frame.room();
             match self.take_turn(id, now, frame) {
                 Turn::Full => return false,
                 Turn::More => self.bulk.line.rotate_left(1),
                 Turn::Over => drop(self.bulk.line.pop_front()),
             }
+            // One that has ended and lingers takes nobody's turn.
+            sent += usize::from(frame.room() < before);
         }
         true
     }

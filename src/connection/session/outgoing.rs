@@ -70,23 +70,16 @@ impl Session {
         if let Some(lane) = starved {
             self.drain(lane, now, frame, 1);
         }
-        let publications = |session: &mut Self, frame: &mut Frame<'_>| {
-            session.drain(Lane::Publications, now, frame, usize::MAX)
-        };
-        let full_at = if !self.fill_control(now, frame) || !self.drain(Lane::Calls, now, frame, usize::MAX) {
-            Some(Lane::Calls)
-        } else if !publications(self, frame) {
-            Some(Lane::Publications)
-        } else if !self.drain(Lane::Bulk, now, frame, usize::MAX) {
-            Some(Lane::Bulk)
-        } else {
-            None
-        };
-        // The lane at which the frame was full got something of it, unless something above took all.
-        let publications_wait = !self.publications.is_empty() && full_at == Some(Lane::Calls);
-        let bulk_waits = !self.bulk.is_empty() && full_at.is_some_and(|lane| lane != Lane::Bulk);
+        let above = self.fill_control(now, frame) && self.drain(Lane::Calls, now, frame, usize::MAX);
+        let before = frame.room();
+        let publications = above && self.drain(Lane::Publications, now, frame, usize::MAX);
+        let between = frame.room();
+        let all = publications && self.drain(Lane::Bulk, now, frame, usize::MAX);
+        // A lane whose first message did not fit behind the lanes above went without as well.
+        let publications_wait = !self.publications.is_empty() && between == before;
+        let bulk_waits = !self.bulk.is_empty() && frame.room() == between;
         self.passed_over.count(starved, publications_wait, bulk_waits);
-        if full_at.is_none() {
+        if all {
             self.fill_close(frame);
         }
     }
