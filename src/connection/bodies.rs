@@ -43,6 +43,8 @@ pub(crate) struct Outbound {
     begun: bool,
     /// Behind what waits.
     end: Option<Status>,
+    /// It was given up, and says so with the first status that anybody named.
+    given_up: bool,
     /// Whether the line of bodies has it.
     pub(crate) lined_up: bool,
     /// It was full, and nobody has been told since that there is room.
@@ -57,6 +59,7 @@ impl Outbound {
             budget: Budget::new(window.into()),
             begun: false,
             end: None,
+            given_up: false,
             lined_up: false,
             full: false,
         }
@@ -89,10 +92,21 @@ impl Outbound {
         self.end.get_or_insert(Status::OK);
     }
 
-    /// Gives the body up: what waits is not sent.
-    pub(crate) fn abort(&mut self, status: Status) {
+    /// Gives the body up: what waits is not sent.  `false` where that was done before.
+    pub(crate) fn abort(&mut self, status: Status) -> bool {
+        if self.given_up {
+            return false;
+        }
+        self.given_up = true;
         self.waiting = VecDeque::new();
-        self.end = Some(status);
+        // EXC-15: with 0 the peer would take the part for the whole.
+        self.end = Some(if status.is_ok() { Status::CANCELLED } else { status });
+        true
+    }
+
+    /// Whether it was given up before all of it had left.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up
     }
 
     /// Whether something can leave now, credit allowing.

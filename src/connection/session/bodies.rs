@@ -118,7 +118,8 @@ impl Session {
     pub(crate) fn reset(&mut self, id: u64, status: Status) -> Result<(), SendError> {
         self.check_open()?;
         // Also behind `finish`, as long as something waits.
-        self.exchanges.outbound(id).ok_or(SendError::UnknownExchange)?;
+        let body = self.exchanges.outbound(id).filter(|body| !body.is_given_up());
+        body.ok_or(SendError::UnknownExchange)?;
         self.abort_body(id, status);
         Ok(())
     }
@@ -164,12 +165,11 @@ impl Session {
         body.ok_or(SendError::UnknownExchange)
     }
 
-    /// Gives this side's body up, if it goes on; its `end` needs neither credit nor room.
-    pub(super) fn abort_body(&mut self, id: u64, status: Status) {
-        if let Some(body) = self.exchanges.outbound(id) {
-            body.abort(status);
-            self.line_up(id);
-        }
+    /// Gives this side's body up, if it goes on; its `end` needs neither credit nor room.  EXC-18
+    pub(super) fn abort_body(&mut self, id: u64, status: Status) -> bool {
+        let aborted = self.exchanges.outbound(id).is_some_and(|body| body.abort(status));
+        self.line_up(id);
+        aborted
     }
 
     fn line_up(&mut self, id: u64) {
@@ -238,11 +238,9 @@ impl Session {
     pub(super) fn on_cancel_of_ours(&mut self, id: u64, status: Status) -> Outcome {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         let awaited = opened.is_awaited();
-        if self.exchanges.outbound(id).is_none() {
-            return Ok(None);
-        }
-        self.abort_body(id, status);
-        if awaited { event(Pending::Stopped { id, status }) } else { Ok(None) }
+        // Nothing to be done about a body that has ended, or was given up: a second `cancel` is ignored.
+        let aborted = self.abort_body(id, status);
+        if aborted && awaited { event(Pending::Stopped { id, status }) } else { Ok(None) }
     }
 
     /// Credit for a body of this side's; without one it has no effect.  CRD-1
