@@ -469,9 +469,9 @@ impl Session {
         if opened.sealed && opened.cancel == Cancel::No {
             opened.cancel = Cancel::Due(status);
             self.control.due.push_back(super::Due::Cancel(id));
-            // EXC-17
-            self.abort_body(id, status);
         }
+        // EXC-17; where nothing was sealed there is nobody to tell, and nothing more is taken.
+        self.abort_body(id, status);
         if unsent {
             self.exchanges.close_ours(id);
         }
