@@ -69,6 +69,10 @@ impl Outbound {
         self.begun = true;
     }
 
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Whether nothing can be appended any more.
     pub(crate) fn is_ending(&self) -> bool {
         self.end.is_some()

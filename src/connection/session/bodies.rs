@@ -248,7 +248,8 @@ impl Session {
         let arrived = self.plaintext.arrived;
         let Some(bodies) = self.exchanges.bodies(id) else { return };
         let Some(body) = &mut bodies.outbound else { return };
-        if body.budget.raise(limit) {
+        // Before a body has begun there is nothing to raise.  SPEC §11
+        if body.has_begun() && body.budget.raise(limit) {
             bodies.moved = arrived;
             self.bulk.line_up(id, body);
         }
