@@ -269,7 +269,7 @@ impl Session {
         let (given_up, subscription) = (opened.given_up, opened.is_subscription());
         if more {
             opened.answering = true;
-            let takes_more = !matches!(opened.kind, OpenedKind::Request);
+            let takes_more = !matches!(opened.kind, OpenedKind::Request) && self.limits.window > 0;
             if !subscription {
                 self.begin_inbound(id);
             }
