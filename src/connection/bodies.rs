@@ -26,6 +26,11 @@ impl Bodies {
         Box::new(Self { outbound: None, inbound: None, moved: now, idle })
     }
 
+    /// Notes that something has moved; what is looked at late does not make it earlier.
+    pub(crate) fn touch(&mut self, at: Instant) {
+        self.moved = self.moved.max(at);
+    }
+
     /// When they have stood still for too long, unless something moves.
     pub(crate) fn stalls_at(&self) -> Option<Instant> {
         let is_open = self.outbound.is_some() || self.inbound.is_some();

@@ -195,13 +195,13 @@ impl Session {
             (taken.bodies.as_deref_mut(), awaited)
         };
         // EXC-6
-        let inbound = bodies.and_then(|bodies| Some((bodies.inbound.as_mut()?, &mut bodies.moved)));
-        let (inbound, moved) = inbound.ok_or(PeerMisbehaved::State(id))?;
+        let bodies = bodies.ok_or(PeerMisbehaved::State(id))?;
+        let inbound = bodies.inbound.as_mut().ok_or(PeerMisbehaved::State(id))?;
         // CRD-3
         if !inbound.spend(cost) {
             return Err(PeerMisbehaved::CreditExceeded(id));
         }
-        *moved = self.plaintext.arrived;
+        bodies.touch(self.plaintext.arrived);
         if !awaited {
             return Ok(None);
         }
@@ -215,7 +215,8 @@ impl Session {
         let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
         let bodies = taken.bodies.as_mut().filter(|bodies| bodies.inbound.is_some());
         let bodies = bodies.ok_or(PeerMisbehaved::State(id))?;
-        (bodies.inbound, bodies.moved) = (None, arrived);
+        bodies.inbound = None;
+        bodies.touch(arrived);
         match taken.answer {
             Answer::Sent => {
                 self.exchanges.close_theirs(id);
@@ -250,8 +251,8 @@ impl Session {
         let Some(body) = &mut bodies.outbound else { return };
         // Before a body has begun there is nothing to raise.  SPEC §11
         if body.has_begun() && body.budget.raise(limit) {
-            bodies.moved = arrived;
             self.bulk.line_up(id, body);
+            bodies.touch(arrived);
         }
     }
 
@@ -260,7 +261,8 @@ impl Session {
         let (window, idle, now) = (self.limits.window, self.body_idle, self.plaintext.arrived);
         let Some(opened) = self.exchanges.ours(id) else { return };
         let bodies = opened.bodies.get_or_insert_with(|| Bodies::new(now, idle));
-        (bodies.inbound, bodies.moved) = (Some(Allowance::new(window)), now);
+        bodies.inbound = Some(Allowance::new(window));
+        bodies.touch(now);
         let stalls = bodies.stalls_at();
         self.arm_deadline(stalls);
     }
