@@ -96,6 +96,10 @@ impl Outbound {
         taken
     }
 
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting.len() < self.max
+    }
+
     /// Ends the body behind what waits.
     pub(crate) fn finish(&mut self) {
         self.end.get_or_insert(Status::OK);

@@ -153,7 +153,8 @@ impl Session {
     /// The next body that was full and has room again.
     pub(crate) fn poll_writable(&mut self) -> Option<u64> {
         while let Some(id) = self.bulk.writable.pop_front() {
-            if self.exchanges.outbound(id).is_some_and(|body| !body.is_ending()) {
+            // One that was filled again meanwhile is named when it has room again.
+            if self.exchanges.outbound(id).is_some_and(|body| !body.is_ending() && body.has_room()) {
                 return Some(id);
             }
         }
