@@ -52,6 +52,8 @@ pub(crate) struct Outbound {
     given_up: bool,
     /// Whether the line of bodies has it.
     pub(crate) lined_up: bool,
+    /// How much of its turn is left, in bytes of messages.
+    pub(crate) share: usize,
     /// It was full, and nobody has been told since that there is room.
     full: bool,
 }
@@ -66,6 +68,7 @@ impl Outbound {
             end: None,
             given_up: false,
             lined_up: false,
+            share: 0,
             full: false,
         }
     }

@@ -32,8 +32,8 @@ pub(super) struct Bulk {
 enum Turn {
     /// Nothing of it fits into this frame.
     Full,
-    /// Something has left, and more can.
-    More,
+    /// Something has left, and more can; whose turn is it then?
+    More { again: bool },
     /// Nothing of it can leave, now or ever.
     Over,
 }
@@ -301,7 +301,8 @@ impl Session {
             let before = frame.room();
             match self.take_turn(id, now, frame) {
                 Turn::Full => return false,
-                Turn::More => self.bulk.line.rotate_left(1),
+                Turn::More { again: true } => {}
+                Turn::More { again: false } => self.bulk.line.rotate_left(1),
                 Turn::Over => drop(self.bulk.line.pop_front()),
             }
             // One that has ended and lingers takes nobody's turn.
@@ -311,6 +312,7 @@ impl Session {
     }
 
     fn take_turn(&mut self, id: u64, now: Instant, frame: &mut Frame<'_>) -> Turn {
+        let whole_frame = self.max_plaintext();
         let Some(bodies) = self.exchanges.bodies(id) else { return Turn::Over };
         let Some(body) = &mut bodies.outbound else { return Turn::Over };
         body.lined_up = false;
@@ -327,6 +329,9 @@ impl Session {
             self.on_outbound_ended(id);
             return Turn::Over;
         }
+        if body.share < SLIVER {
+            body.share += whole_frame;
+        }
         let Some(len) = chunk_len(id, body, frame) else { return Turn::Full };
         let start = frame.bytes.len();
         encode::data_head(id, len, frame.bytes);
@@ -334,14 +339,18 @@ impl Session {
         frame.bytes.extend_from_slice(first);
         frame.bytes.extend_from_slice(second);
         // CRD-2
-        body.sent(len, (frame.bytes.len() - start) as u64);
-        bodies.moved = now;
+        let cost = frame.bytes.len() - start;
+        body.sent(len, cost as u64);
         let more = body.is_ready();
         body.lined_up = more;
-        if body.takes_again() {
+        body.share = if more { body.share.saturating_sub(cost) } else { 0 };
+        let again = body.share >= SLIVER;
+        let takes_again = body.takes_again();
+        bodies.touch(now);
+        if takes_again {
             self.bulk.tell_writable(id, &mut self.exchanges);
         }
-        if more { Turn::More } else { Turn::Over }
+        if more { Turn::More { again } } else { Turn::Over }
     }
 
     /// The `end` of this side's body has left.  SPEC §10.2
@@ -355,7 +364,7 @@ impl Session {
     }
 }
 
-/// How long the next chunk is: what waits, as far as credit and the frame go; `None` where the frame is too full.
+/// How long the next chunk is: what waits, as far as credit, its share and the frame go; `None` where the frame is too full.
 fn chunk_len(id: u64, body: &Outbound, frame: &Frame<'_>) -> Option<usize> {
     let head = Message::Data { id, chunk: &[] }.encoded_len() + 2;
     let room = frame.room().checked_sub(head)?;
@@ -364,5 +373,5 @@ fn chunk_len(id: u64, body: &Outbound, frame: &Frame<'_>) -> Option<usize> {
     }
     let affordable =
         usize::try_from(body.budget.left() - DATA_HEAD_MAX.min(head as u64)).unwrap_or(usize::MAX);
-    Some(body.waiting().min(room).min(affordable))
+    Some(body.waiting().min(room).min(affordable).min(body.share.saturating_sub(head)))
 }
