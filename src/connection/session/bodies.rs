@@ -110,6 +110,9 @@ impl Session {
     pub(crate) fn finish(&mut self, id: u64) -> Result<(), SendError> {
         self.check_open()?;
         self.writing(id)?.finish();
+        if self.exchanges.theirs(id).is_some_and(|taken| taken.cancelled) {
+            self.drop_finished(id);
+        }
         self.line_up(id);
         Ok(())
     }
@@ -234,6 +237,16 @@ impl Session {
             }
         }
         event(Pending::End { id, status })
+    }
+
+    /// The opener has cancelled: whether the answer's body was finished before.  What still waits of it would wait for
+    /// ever, since nobody gives credit for it any more.  EXC-13
+    pub(super) fn drop_finished(&mut self, id: u64) -> bool {
+        let Some(body) = self.exchanges.outbound(id).filter(|body| body.is_ending()) else { return false };
+        if body.next_end().is_none() {
+            self.abort_body(id, Status::CANCELLED);
+        }
+        true
     }
 
     /// The answerer wants no more of this side's body.  EXC-16

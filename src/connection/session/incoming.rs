@@ -305,10 +305,13 @@ impl Session {
             return Ok(None);
         }
         taken.cancelled = true;
-        event(match taken.kind {
-            TakenKind::Request => Pending::Stop { id, cause: StopCause::Cancel(status) },
-            TakenKind::Subscription { .. } => Pending::Unsubscribe { id },
-        })
+        if matches!(taken.kind, TakenKind::Subscription { .. }) {
+            return event(Pending::Unsubscribe { id });
+        }
+        if self.drop_finished(id) {
+            return Ok(None);
+        }
+        event(Pending::Stop { id, cause: StopCause::Cancel(status) })
     }
 
     fn on_end(&mut self, id: u64, status: Status) -> Outcome {

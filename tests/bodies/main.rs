@@ -1,0 +1,7 @@
+//! Bodies in chunks.  SPEC §10.5, §11, §12
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod never_stuck;
+mod world;
