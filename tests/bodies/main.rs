@@ -3,5 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod behaviour;
 mod never_stuck;
 mod world;
