@@ -4,5 +4,8 @@
 mod common;
 
 mod behaviour;
+mod flow;
+mod idle;
 mod never_stuck;
+mod states;
 mod world;
