@@ -8,7 +8,7 @@ use crate::common::attacker::Knobs;
 use crate::common::cbor::message;
 use crate::common::device_with;
 use crate::common::hostile::Hostile;
-use crate::world::Rng;
+use crate::world::{Plan, Rng, World};
 
 /// A message on the wire: its type, its exchange where it has one, and its length.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -374,4 +374,34 @@ fn to_a_peer_without_a_window_nothing_is_sent() {
     assert_eq!(events.len(), 1);
     assert_eq!(peer.heard(), message::end(1, 1));
     assert!(peer.victim.connection.is_idle());
+}
+
+/// EXC-4: credit that crosses the end of an answer is the way of honest sides, however much of it there is: where the window is less
+/// than a frame, each chunk that was taken is followed by some.
+#[test]
+fn credit_that_crosses_the_end_costs_an_honest_peer_nothing() {
+    let configs = [1, 2].map(|n| device_with(n, |limits, _| limits.window = 400));
+    let mut world = World::new(&configs);
+    for _ in 0..20 {
+        let id = world.ends[0].open(world.now, Plan { out: None, back: Some(60) }).unwrap();
+        world.carry(0, usize::MAX);
+        world.ends[1].event();
+        world.ends[1].answer(world.now, id);
+        // One byte in each frame, and the end, before the first of them arrives.
+        for _ in 0..60 {
+            world.ends[1].write(id, 1);
+            world.carry(1, 0);
+        }
+        world.ends[1].finish(id);
+        world.carry(1, 0);
+        // Each is taken by itself, and its credit sent at once.
+        while world.carry(1, 24) || world.ends[0].event() {
+            while world.ends[0].event() {}
+            world.ends[0].release(id);
+            world.carry(0, 0);
+        }
+        world.settle([true, true]);
+        assert!(world.ends[0].talk(id).is_whole());
+        world.assert_at_rest();
+    }
 }

@@ -342,21 +342,15 @@ impl Session {
         if self.is_passed_over(id) {
             return Ok(None);
         }
-        if self.exchanges.is_ours(id) {
-            if self.exchanges.ours_or_stray(id)?.is_some() {
-                self.on_credit_for_body(id, granted);
-            }
-            return Ok(None);
-        }
-        if let Some(taken) = self.exchanges.theirs_or_stray(id)? {
-            match &mut taken.kind {
-                TakenKind::Subscription { budget, .. } => {
-                    if budget.raise(granted) {
-                        self.exchanges.on_credited(id);
-                    }
+        // EXC-4: never a stray, since it crosses the end that it knows nothing of.
+        self.exchanges.check_opened(id)?;
+        match self.exchanges.theirs(id).map(|taken| &mut taken.kind) {
+            Some(TakenKind::Subscription { budget, .. }) => {
+                if budget.raise(granted) {
+                    self.exchanges.on_credited(id);
                 }
-                TakenKind::Request => self.on_credit_for_body(id, granted),
             }
+            _ => self.on_credit_for_body(id, granted),
         }
         Ok(None)
     }
