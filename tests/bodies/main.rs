@@ -5,6 +5,7 @@ mod common;
 
 mod behaviour;
 mod flow;
+mod hostile;
 mod idle;
 mod never_stuck;
 mod states;
