@@ -11,7 +11,7 @@ use common::{device, seed};
 use symbolon::serial::Line;
 use symbolon::{
     Admission, Config, Connection, Event, ExchangeId, Instant, Kind, Limits, LinkId, Missed, Outgoing,
-    Overflow, Point, Status, TopicLimits, Topics, Verdict,
+    Overflow, Point, RequestHead, Status, TopicLimits, Topics, Verdict,
 };
 
 /// Counts what this thread allocates while [`metered`] runs.
@@ -141,6 +141,7 @@ enum Said {
     Response,
     Subscribe(ExchangeId),
     Publication(ExchangeId, u32),
+    Data(ExchangeId, u32),
     Other,
 }
 
@@ -151,6 +152,7 @@ impl Said {
             Event::Response { .. } => Self::Response,
             Event::Subscribe { id, .. } => Self::Subscribe(id),
             Event::Publication { id, publication, .. } => Self::Publication(id, publication.cost),
+            Event::Data { id, cost, .. } => Self::Data(id, cost),
             _ => Self::Other,
         }
     }
@@ -215,6 +217,56 @@ fn nothing_is_allocated_per_message() {
         assert_eq!((answers, publications), (2 * 1_064, 2 * 1_064));
         assert_eq!(after.count - before.count, 0, "allocations in a thousand rounds");
         assert_eq!(after.live, before.live);
+    }
+}
+
+/// Sentence 7: nothing is allocated for each chunk of a body, once its buffer has grown: chunks and credit both ways.
+#[test]
+fn nothing_is_allocated_per_chunk() {
+    for (limits, responder) in [(Limits::default(), true), (Limits::small(), false)] {
+        let mut two = Two::new(&configured(limits), responder);
+        two.settle(|_, _, _| {});
+        let head = RequestHead { method: "m", body: b"", more: true, deadline: None };
+        let ours = metered(|| two.metered.open(NOW, &head)).expect("room");
+        let theirs = two.other.open(NOW, &head).expect("room");
+        let mut began = 0;
+        two.settle(|_, connection, said| {
+            if let Said::Request(id) = said {
+                connection.respond_more(NOW, id, b"").expect("it waits");
+                began += 1;
+            }
+        });
+        assert_eq!(began, 2);
+        let mut taken = 0;
+        let mut round = |two: &mut Two| {
+            for id in [ours, theirs] {
+                // More than there is room for, so that it is told again when there is.
+                metered(|| while two.metered.write(id, &[7; 700]).is_ok() {});
+                while two.other.write(id, &[7; 700]).is_ok() {}
+            }
+            two.settle(|_, connection, said| {
+                if let Said::Data(id, cost) = said {
+                    connection.release(id, cost).expect("it goes on");
+                    taken += 1;
+                }
+            });
+            let mut writable = 0;
+            while metered(|| two.metered.poll_writable()).is_some() {
+                writable += 1;
+            }
+            assert_eq!(writable, 2);
+        };
+        for _ in 0..64 {
+            round(&mut two);
+        }
+        let before = usage();
+        for _ in 0..1_000 {
+            round(&mut two);
+        }
+        let after = usage();
+        assert_eq!(after.count - before.count, 0, "allocations in a thousand rounds");
+        assert_eq!(after.live, before.live);
+        assert!(taken >= 4 * 1_064, "{taken}");
     }
 }
 

@@ -10,7 +10,8 @@ use common::hostile::Hostile;
 use common::{Happened, Pair, device_with};
 use proptest::prelude::*;
 use symbolon::{
-    CloseReason, ExchangeId, Failure, PeerMisbehaved, Role, SendError, Status, StopCause, WireError,
+    CloseReason, ExchangeId, Failure, PeerMisbehaved, RequestHead, Role, SendError, Status, StopCause,
+    WireError,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -606,19 +607,39 @@ fn the_end_of_the_connection_tells_what_was_not_executed() {
 /// What an application may do to the pair in a random script.
 #[derive(Clone, Debug)]
 enum Step {
-    Ask { by_a: bool, deadline_ms: Option<u16> },
-    Answer { by_a: bool, which: usize, how: u8 },
-    Cancel { by_a: bool, which: usize },
-    Goaway { by_a: bool },
+    Ask {
+        by_a: bool,
+        deadline_ms: Option<u16>,
+        bodies: Option<bool>,
+    },
+    Answer {
+        by_a: bool,
+        which: usize,
+        how: u8,
+    },
+    /// Something about a body, of an exchange that either side opened.
+    Body {
+        by_a: bool,
+        which: u64,
+        what: u8,
+    },
+    Cancel {
+        by_a: bool,
+        which: usize,
+    },
+    Goaway {
+        by_a: bool,
+    },
     Pass(u16),
     Settle,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (any::<bool>(), proptest::option::of(0..3_000_u16))
-            .prop_map(|(by_a, deadline_ms)| Step::Ask { by_a, deadline_ms }),
-        5 => (any::<bool>(), any::<usize>(), 0..4_u8)
+        6 => (any::<bool>(), proptest::option::of(0..3_000_u16), any::<Option<bool>>())
+            .prop_map(|(by_a, deadline_ms, bodies)| Step::Ask { by_a, deadline_ms, bodies }),
+        6 => (any::<bool>(), 1..40_u64, 0..7_u8).prop_map(|(by_a, which, what)| Step::Body { by_a, which, what }),
+        5 => (any::<bool>(), any::<usize>(), 0..6_u8)
             .prop_map(|(by_a, which, how)| Step::Answer { by_a, which, how }),
         2 => (any::<bool>(), any::<usize>()).prop_map(|(by_a, which)| Step::Cancel { by_a, which }),
         1 => proptest::bool::weighted(0.5).prop_map(|by_a| Step::Goaway { by_a }),
@@ -661,12 +682,20 @@ impl Side {
     fn note(&mut self, event: Happened) {
         assert_eq!(self.closed, None, "nothing follows the end: {event:?}");
         match event {
-            Happened::Response { id, .. } | Happened::Busy(id, _) | Happened::Failed(id, _) => {
+            // Of theirs it is the end of a body.
+            Happened::End(id, _) if !self.asked.contains(&id) => {}
+            Happened::End(id, _)
+            | Happened::Response { id, .. }
+            | Happened::Busy(id, _)
+            | Happened::Failed(id, _) => {
                 assert!(self.asked.contains(&id), "of ours: {event:?}");
                 let earlier = self.ended.insert(id, event.clone());
                 assert_eq!(earlier, None, "ended twice, the second time by {event:?}");
             }
-            Happened::Request { id, .. } => self.to_answer.push(id),
+            Happened::Request { id, .. } | Happened::RequestGoesOn { id, .. } => self.to_answer.push(id),
+            Happened::Data(id, ..) | Happened::ResponseGoesOn { id, .. } | Happened::Stopped(id, _) => {
+                assert!(!self.ended.contains_key(&id), "behind the end: {event:?}");
+            }
             Happened::Closed(reason) => self.closed = Some(reason),
             _ => {}
         }
@@ -681,10 +710,16 @@ fn run(steps: Vec<Step>, end: Finish, latency: u16) {
     for step in steps {
         let now = pair.now;
         match step {
-            Step::Ask { by_a, deadline_ms } => {
+            Step::Ask { by_a, deadline_ms, bodies } => {
                 let deadline = deadline_ms.map(|ms| Duration::from_millis(ms.into()));
                 let connection = if by_a { &mut pair.a } else { &mut pair.b };
-                if let Ok(id) = connection.request(now, "m", b"body", deadline) {
+                let asked = match bodies {
+                    None => connection.request(now, "m", b"body", deadline),
+                    Some(more) => {
+                        connection.open(now, &RequestHead { method: "m", body: b"", more, deadline })
+                    }
+                };
+                if let Ok(id) = asked {
                     sides[usize::from(!by_a)].asked.insert(id);
                 }
             }
@@ -697,10 +732,25 @@ fn run(steps: Vec<Step>, end: Finish, latency: u16) {
                         0 => connection.respond(id, Status::OK, b"done"),
                         1 => connection.respond(id, Status::FAILED, b""),
                         2 => connection.respond_busy(id, SECOND),
+                        3 | 4 => connection.respond_more(now, id, b""),
                         // Never answered.
                         _ => Ok(()),
                     };
                 }
+            }
+            Step::Body { by_a, which, what } => {
+                let connection = if by_a { &mut pair.a } else { &mut pair.b };
+                let id = ExchangeId::from_number(which);
+                let _ = match what {
+                    0 | 1 => connection.write(id, &[7; 100]).map(drop),
+                    2 => connection.finish(id),
+                    3 => connection.reset(id, Status::FAILED),
+                    4 => connection.release(id, 100),
+                    5 => connection.set_body_idle(now, id, Some(SECOND)),
+                    // Of theirs it stops the body; ours are cancelled by the step of that name.
+                    _ if sides[usize::from(!by_a)].asked.contains(&id) => Ok(()),
+                    _ => connection.cancel(id),
+                };
             }
             Step::Cancel { by_a, which } => {
                 let connection = if by_a { &mut pair.a } else { &mut pair.b };
