@@ -363,11 +363,12 @@ impl Connection {
         self.session()?.finish(id.number())
     }
 
-    /// Gives this side's body up: what waits is not sent, and the peer gets `status`.
+    /// Gives this side's body up: what waits is not sent, and the peer gets `status`, or [`Status::CANCELLED`] in the
+    /// place of [`Status::OK`], which says that all was sent.
     ///
     /// # Errors
     ///
-    /// [`SendError::UnknownExchange`] where this side has no body there, or its end has left.
+    /// [`SendError::UnknownExchange`] where this side has no body there, its end has left, or it was given up before.
     pub fn reset(&mut self, id: ExchangeId, status: Status) -> Result<(), SendError> {
         self.session()?.reset(id.number(), status)
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use symbolon::{
     Admission, Config, Connection, Event, ExchangeId, Identity, Instant, Limits, Missed, Outgoing, Point,
-    SecretKey, Seed, SendError, Status, SubscribeOptions,
+    RequestHead, SecretKey, Seed, SendError, Status, SubscribeOptions,
 };
 
 /// Runs a script twice: against a connection that was dialled, and against one that dials.
@@ -190,8 +190,10 @@ impl Side {
     fn new(connection: Connection, limits: &Limits, peer: &Limits) -> Self {
         let frames = usize::from(limits.max_frame).max(512) + usize::from(peer.max_frame).max(1_024);
         let queues = limits.call_queue + limits.publication_queue;
+        let requests = limits.requests_in + limits.requests_out.min(peer.requests_in);
+        let bodies = usize::from(requests) * limits.body_buffer;
         // A growing buffer doubles, and a queue keeps at most as much that was sent as waits.
-        let most_buffered = 2 * (frames + 2 * queues + 4 * limits.buffer_at_rest);
+        let most_buffered = 2 * (frames + 2 * queues + 4 * limits.buffer_at_rest) + bodies;
         Self {
             connection,
             most_buffered,
@@ -241,8 +243,21 @@ impl Side {
             }
             Event::Busy { id, .. }
             | Event::Failed { id, .. }
-            | Event::Response { id, .. }
+            | Event::Response { id, more: false, .. }
             | Event::SubscriptionEnded { id, .. } => Some(id),
+            // Of theirs it is the end of a body; of ours, of all.
+            Event::End { id, .. } => (!self.theirs.contains(&id)).then_some(id),
+            Event::Data { id, .. } => {
+                assert!(
+                    self.open.contains(&id) || self.theirs.contains(&id),
+                    "data of {id}, which has ended"
+                );
+                None
+            }
+            Event::Response { id, .. } | Event::Stopped { id, .. } => {
+                assert!(self.open.contains(&id), "news of {id}, which has ended");
+                None
+            }
             Event::Missed { id, .. } | Event::Subscribed { id } => {
                 assert!(self.open.contains(&id), "news of {id}, which has ended");
                 None
@@ -368,8 +383,43 @@ impl Side {
             (12, ..) => connection.close(now, Status::OK),
             (13, ..) => self.asked &= connection.admit(now).is_err(),
             (14, ..) => self.asked &= connection.refuse(now).is_err(),
-            (15, ..) => connection.turn_away(),
+            (15, ..) if operand & 0x0f == 0 => connection.turn_away(),
+            (15, ..) => self.body_command(now, operand),
             _ => {}
+        }
+    }
+
+    /// One command about bodies in chunks: which in the lower half of the operand, of which exchange in the upper.
+    fn body_command(&mut self, now: Instant, operand: u8) {
+        let (number, which) = (operand & 0x0f, usize::from(operand >> 4));
+        let of_ours = self.open.iter().nth(which % self.open.len().max(1)).copied();
+        let of_theirs = self.theirs.iter().rev().nth(which % self.theirs.len().clamp(1, 16)).copied();
+        let connection = &mut self.connection;
+        let bytes = &[0xa5; 200][..1 + which * 13];
+        match (number, of_ours, of_theirs) {
+            (1 | 2, ..) => {
+                let deadline = (which == 1).then_some(Duration::from_secs(1));
+                let head = RequestHead { method: "a/b", body: bytes, more: number == 1, deadline };
+                self.open.extend(connection.open(now, &head));
+            }
+            (3, Some(id), _) | (4, _, Some(id)) => {
+                let room = connection.write(id, bytes).map_or(0, |taken| bytes.len() - taken);
+                assert!(room < bytes.len(), "more taken than there was, or nothing");
+            }
+            (5, Some(id), _) | (6, _, Some(id)) => drop(connection.finish(id)),
+            (7, Some(id), _) | (8, _, Some(id)) => drop(connection.reset(id, Status::FAILED)),
+            (9, _, Some(id)) => drop(connection.respond_more(now, id, bytes)),
+            (10, _, Some(id)) => drop(connection.cancel_with(id, Status::CANCELLED)),
+            (11, Some(id), _) | (12, _, Some(id)) => drop(connection.release(id, 1 << which)),
+            (13, Some(id), _) | (14, _, Some(id)) => {
+                let idle = (which > 0).then(|| Duration::from_millis(1 << which));
+                let _ = connection.set_body_idle(now, id, idle);
+            }
+            _ => {
+                while let Some(id) = connection.poll_writable() {
+                    assert!(connection.write(id, b"x").is_ok(), "no room in {id} after all");
+                }
+            }
         }
     }
 }

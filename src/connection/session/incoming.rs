@@ -272,7 +272,7 @@ impl Session {
         let (given_up, subscription) = (opened.given_up, opened.is_subscription());
         if more {
             opened.answering = true;
-            let takes_more = !matches!(opened.kind, OpenedKind::Request);
+            let takes_more = !matches!(opened.kind, OpenedKind::Request) && self.limits.window > 0;
             if !subscription {
                 self.begin_inbound(id);
             }
@@ -308,10 +308,13 @@ impl Session {
             return Ok(None);
         }
         taken.cancelled = true;
-        event(match taken.kind {
-            TakenKind::Request => Pending::Stop { id, cause: StopCause::Cancel(status) },
-            TakenKind::Subscription { .. } => Pending::Unsubscribe { id },
-        })
+        if matches!(taken.kind, TakenKind::Subscription { .. }) {
+            return event(Pending::Unsubscribe { id });
+        }
+        if self.drop_finished(id) {
+            return Ok(None);
+        }
+        event(Pending::Stop { id, cause: StopCause::Cancel(status) })
     }
 
     fn on_end(&mut self, id: u64, status: Status) -> Outcome {
@@ -342,21 +345,15 @@ impl Session {
         if self.is_passed_over(id) {
             return Ok(None);
         }
-        if self.exchanges.is_ours(id) {
-            if self.exchanges.ours_or_stray(id)?.is_some() {
-                self.on_credit_for_body(id, granted);
-            }
-            return Ok(None);
-        }
-        if let Some(taken) = self.exchanges.theirs_or_stray(id)? {
-            match &mut taken.kind {
-                TakenKind::Subscription { budget, .. } => {
-                    if budget.raise(granted) {
-                        self.exchanges.on_credited(id);
-                    }
+        // EXC-4: never a stray, since it crosses the end that it knows nothing of.
+        self.exchanges.check_opened(id)?;
+        match self.exchanges.theirs(id).map(|taken| &mut taken.kind) {
+            Some(TakenKind::Subscription { budget, .. }) => {
+                if budget.raise(granted) {
+                    self.exchanges.on_credited(id);
                 }
-                TakenKind::Request => self.on_credit_for_body(id, granted),
             }
+            _ => self.on_credit_for_body(id, granted),
         }
         Ok(None)
     }
@@ -393,9 +390,9 @@ impl Session {
         if opened.sealed && opened.cancel == Cancel::No {
             opened.cancel = Cancel::Due(status);
             self.control.due.push_back(super::Due::Cancel(id));
-            // EXC-17
-            self.abort_body(id, status);
         }
+        // EXC-17; where nothing was sealed there is nobody to tell, and nothing more is taken.
+        self.abort_body(id, status);
         if unsent {
             self.exchanges.close_ours(id);
         }
