@@ -23,7 +23,7 @@ pub struct Model {
 pub const FAST: Model = Model { shows_in: Duration::ZERO, window: 128 * 1024 };
 
 /// Electronic paper, for example.  Pictures that wait here grow old, each by as long as it takes to show those before it:
-/// with the default of 64 KiB they are up to two seconds old.  A window shorter than a picture lets one wait, and no
+/// with the default of 64 KiB they are nearly two seconds old.  A window shorter than a picture lets one wait, and no
 /// other begin; the camera keeps the rest back, and puts what is newer in its place.  Not shorter than need be: a
 /// picture takes a round trip for each window that it is long.
 pub const SLOW: Model = Model { shows_in: Duration::from_millis(200), window: 4 * 1024 };

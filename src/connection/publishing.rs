@@ -9,7 +9,8 @@ use crate::wire::message::Point;
 
 /// C. Commands, continued
 impl Connection {
-    /// Subscribes to what `filter` matches.  It ends by [`Event::SubscriptionEnded`] or [`Event::Failed`].
+    /// Subscribes to what `filter` matches.  It ends by
+    /// [`Event::SubscriptionEnded`](super::Event::SubscriptionEnded) or [`Event::Failed`](super::Event::Failed).
     ///
     /// `window`, in bytes, is how much may be on its way or wait for this application; a publication whose
     /// message is longer can never arrive.  `from` names the last publication this side has; it needs a
