@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-const FIRST: Duration = Duration::from_millis(250);
+const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// Waits that double, and an end to them where nothing comes of it.

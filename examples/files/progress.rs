@@ -35,6 +35,9 @@ impl Progress {
     }
 
     pub fn at(&mut self, bytes: u64) {
+        if cfg!(test) {
+            return;
+        }
         if self.terminal && self.drawn.elapsed() >= PACE {
             self.drawn = Instant::now();
             let line: String = self.line(bytes).chars().take(WIDTH).collect();
@@ -74,6 +77,9 @@ impl Drop for Progress {
 
 /// Prints a line of text, not behind one that is being drawn.
 pub fn say(text: impl Display) {
+    if cfg!(test) {
+        return;
+    }
     if stderr().is_terminal() {
         clear();
     }

@@ -79,6 +79,8 @@ fn timeouts() -> Timeouts {
     // noticed without these, by his silence.
     timeouts.answer = None;
     timeouts.body_idle = Some(Duration::from_secs(600));
+    // Where this side vanishes without a word, the sender notices after that.
+    timeouts.silence = Some(Duration::from_secs(10));
     timeouts
 }
 

@@ -23,7 +23,7 @@ fn of(bytes: &[u8]) -> Digest {
 }
 
 fn bytes(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at * at >> 5) as u8).collect()
+    (0..length).map(|at| ((at * at) >> 5) as u8).collect()
 }
 
 fn offer(name: &str, whole: &[u8]) -> Offer {
@@ -38,10 +38,10 @@ fn start_of(whole: &[u8]) -> Found {
     Found::Part { length: whole.len() as u64, digest: of(whole) }
 }
 
-/// A receiver with a folder of its own, and a friend of it who may dial.
+/// A receiver with a folder of its own, and two friends of it.
 struct Pair {
     folder: PathBuf,
-    friend: Device,
+    friends: [Device; 2],
     receiver: Device,
     server: Server,
 }
@@ -49,17 +49,21 @@ struct Pair {
 impl Pair {
     fn new(test: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("symbolon-{test}-{}", std::process::id()));
-        let friend = Device::builder(Identity::generate().unwrap()).build().unwrap();
+        let friends = [(); 2].map(|()| Device::builder(Identity::generate().unwrap()).build().unwrap());
         let builder = Device::builder(Identity::generate().unwrap()).timeouts(timeouts());
         let (whole, _) = mpsc::channel();
-        let builder = builder.trust([friend.peer_id()]);
+        let builder = builder.trust(friends.each_ref().map(Device::peer_id));
         let receiver = serve(builder, Inbox::new(&folder).unwrap(), whole).build().unwrap();
         let server = receiver.listen("127.0.0.1:0").unwrap().spawn().unwrap();
-        Self { folder, friend, receiver, server }
+        Self { folder, friends, receiver, server }
     }
 
     fn link(&self) -> Handle {
-        self.friend.connect(self.server.local_addr(), self.receiver.peer_id()).unwrap()
+        self.link_of(0)
+    }
+
+    fn link_of(&self, friend: usize) -> Handle {
+        self.friends[friend].connect(self.server.local_addr(), self.receiver.peer_id()).unwrap()
     }
 
     fn names(&self) -> Vec<String> {
@@ -259,7 +263,7 @@ fn a_part_that_has_changed_is_not_gone_on_with() {
 fn the_second_sender_of_a_file_is_told_busy() {
     let (pair, whole) = (Pair::new("busy"), bytes(500_000));
     let offer = offer("a", &whole);
-    let (first, second) = (pair.link(), pair.link());
+    let (first, second) = (pair.link_of(0), pair.link_of(1));
     let head = Send { offer: offer.clone(), from: 0, before: of(b"") };
     let (mut body, reply) = first.open(&head).unwrap();
     body.write_all(&whole[..1_000]).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use symbolon::blocking::{CallError, ConnectError, Device, Handle};
-use symbolon::{CloseReason, HandshakeError, PeerId, Status};
+use symbolon::{CloseReason, HandshakeError, PeerId, SendError, Status};
 
 use crate::digest;
 use crate::messages::{Digest, Found, Offer, PART_CHANGED, SOURCE_CHANGED, Send, explain};
@@ -183,9 +183,16 @@ fn setback(link: &Handle, error: CallError) -> Setback {
         CallError::Busy(_) => {
             Setback::Passing("the receiver is busy: this file is being sent already".to_owned())
         }
-        CallError::Disconnected | CallError::NotExecuted => {
-            Setback::Passing(format!("the link was cut: {}", link.closed()))
-        }
+        // The last two: it had ended, or was about to, before anything was said.
+        CallError::Disconnected
+        | CallError::NotExecuted
+        | CallError::Send(SendError::Closed | SendError::GoingAway) => match link.closed() {
+            // To try again would do the same to the other.  SPEC §18
+            CloseReason::Remote(Status::REPLACED) => Setback::Lasting(
+                "another with the same key has connected; give each its own `--key`".to_owned(),
+            ),
+            reason => Setback::Passing(format!("the link was cut: {reason}")),
+        },
         CallError::Status(status @ PART_CHANGED, _) => Setback::Passing(explain(status)),
         CallError::Status(Status::NOT_FOUND, _) => Setback::Lasting("the receiver takes no files".to_owned()),
         CallError::Status(status, _) => Setback::Lasting(explain(status)),
