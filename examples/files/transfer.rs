@@ -16,11 +16,16 @@ use crate::progress::{Progress, percent, say, size};
 /// How long the receiver may take to hash what is there.
 const HASHING: Duration = Duration::from_secs(3600);
 
+/// More than the buffers and the credit on the way: who has written so much knows that some of it has arrived.
+const PROVEN: u64 = 1024 * 1024;
+
 /// A file, as it was when this program began.
 pub struct Source<'a> {
     path: &'a Path,
     file: File,
     offer: Offer,
+    /// How much was there when it was gone on with last.
+    found: Option<u64>,
 }
 
 /// Why an attempt has failed.
@@ -47,10 +52,11 @@ impl<'a> Source<'a> {
         let mut progress = stderr().is_terminal().then(|| Progress::new("being read", 0, length));
         let shown = |bytes| progress.iter_mut().for_each(|progress| progress.at(bytes));
         let state = digest::of_first(&mut file, length, shown).map_err(fail)?;
-        Ok(Self { path, file, offer: Offer { name, length, digest: digest::so_far(&state) } })
+        Ok(Self { path, file, offer: Offer { name, length, digest: digest::so_far(&state) }, found: None })
     }
 
-    /// Makes one attempt, and says what has come of it; `moved` is called when bytes begin to move.
+    /// Makes one attempt, and says what has come of it; `moved` is called where it has brought the
+    /// file forward, or the one before has.
     pub fn send(&mut self, link: &Handle, moved: impl FnOnce()) -> Result<(), Setback> {
         let found = link.call_timeout(&self.offer, HASHING).map_err(|error| setback(link, error))?;
         let (length, digest) = match found {
@@ -96,18 +102,19 @@ impl<'a> Source<'a> {
         let mut progress = Progress::new(&self.offer.name, from, self.offer.length);
         let mut buffer = vec![0; 64 * 1024];
         let mut at = from;
-        let mut moved = Some(moved);
         while at < self.offer.length {
             let most = usize::try_from(self.offer.length - at).unwrap_or(usize::MAX).min(buffer.len());
             let bytes = match self.file.read(&mut buffer[..most]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Ok(len @ 1..) => &buffer[..len],
-                // A body that is only dropped would be kept as a part, to go on with.
-                other => {
+                Ok(_) => {
+                    // A body that is only dropped would be kept as a part, to go on with.  And the reply is waited for: to
+                    // drop it is to cancel, which might overtake this.
                     body.reset(SOURCE_CHANGED);
-                    let error = other.err().unwrap_or_else(|| ErrorKind::UnexpectedEof.into());
-                    return Err(self.unreadable(&error));
+                    let _refused = reply.wait();
+                    return Err(self.unreadable(&ErrorKind::UnexpectedEof.into()));
                 }
+                Err(error) => return Err(self.unreadable(&error)),
             };
             // Why it takes no more, the reply says: it refuses, or the link is cut.
             if body.write_all(bytes).is_err() {
@@ -116,16 +123,16 @@ impl<'a> Source<'a> {
             state.update(bytes);
             at += bytes.len() as u64;
             progress.at(at);
-            // The first bytes only fill the buffers on the way.
-            if at - from > 1024 * 1024 {
-                moved.take().into_iter().for_each(|moved| moved());
-            }
         }
         if at == self.offer.length {
             // Where that fails, the reply says why as well.
             let _finished = body.finish();
         }
         let answer = reply.wait();
+        if at - from > PROVEN || self.found.is_none_or(|found| from > found) {
+            moved();
+        }
+        self.found = Some(from);
         let summary = progress.summary();
         drop(progress);
         match answer {
