@@ -5,7 +5,9 @@
 //! parts.  Nothing is believed of what it holds: it is hashed before it is gone on with, since other programs may
 //! have changed it, or a power cut.
 //!
-//! One receiver for one folder: who writes which part is known only inside this process.
+//! One receiver for one folder: who writes which part is known only inside this process.  Friends are trusted with the
+//! room on the disk, for which there is no quota, and with each other's parts: who offers the same file goes on with the
+//! same part.
 
 use std::collections::HashSet;
 use std::fmt;
