@@ -7,7 +7,8 @@
 //!
 //! # Where to begin
 //!
-//! - **A program without a runtime**: [`blocking`], and `examples/chat.rs`, to be copied.
+//! - **A program without a runtime**: [`blocking`], and `examples/chat.rs`, to be copied; `examples/files` where
+//!   something long is sent.
 //! - **A program on tokio**: the `tokio` module (feature `tokio`), and `examples/home`; `examples/camera` for
 //!   live video.
 //! - **A serial line**: [`blocking::Device::serial`]; below it [`serial`], which puts a [`Connection`] on it, and
