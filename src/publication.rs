@@ -33,12 +33,18 @@ pub struct Outgoing<'a> {
 pub struct SubscribeOptions {
     /// How many bytes of publications may be on their way or wait here; 64 KiB by default.  One publication that goes on
     /// for longer comes beside it.  Where not even its topic's name fits, it never arrives, and is counted as missed at
-    /// the latest when the subscription ends.  SPEC §11
+    /// the latest when the subscription ends.  As much as fits may wait for a slow reader, and grow old; see `latest`.
+    /// SPEC §11
     pub window: u32,
     /// The longest body that is taken in several messages, in bytes; 1 MiB by default, 0 for none at all.  A longer one
     /// is discarded and counted as missed; one that came in a single message is always taken.  With the window this
     /// bounds what waits here.  SPEC §14.5
     pub largest: u32,
+    /// Whether only the newest of each topic waits for the reader, by default not: one that comes takes the place of one
+    /// that was not read, which counts as missed.  So what a slow reader gets is never older than one of its own turns,
+    /// and live video does not lag; what it misses has come all the same.  For [`Connection`](crate::Connection), which
+    /// keeps nothing for readers, it makes no difference.
+    pub latest: bool,
     /// The last publication that this side has, to get those after it that the topic keeps; the filter must have no
     /// wildcards.  What is kept no more counts as missed.  SPEC §14.4
     pub from: Option<Point>,
@@ -46,7 +52,7 @@ pub struct SubscribeOptions {
 
 impl Default for SubscribeOptions {
     fn default() -> Self {
-        Self { window: 64 * 1024, largest: 1024 * 1024, from: None }
+        Self { window: 64 * 1024, largest: 1024 * 1024, latest: false, from: None }
     }
 }
 

@@ -15,18 +15,16 @@ use crate::{Failure, clock};
 pub struct Model {
     /// How long it takes to show one picture.
     pub shows_in: Duration,
-    /// See [`SubscribeOptions::window`].
-    window: u32,
 }
 
-/// Shows each picture at once: whatever is on its way arrives, three of the longest if need be.
-pub const FAST: Model = Model { shows_in: Duration::ZERO, window: 128 * 1024 };
+/// Shows each picture at once.
+pub const FAST: Model = Model { shows_in: Duration::ZERO };
 
-/// Electronic paper, for example.  Pictures that wait here grow old, each by as long as it takes to show those before it:
-/// with the default of 64 KiB they are nearly two seconds old.  A window shorter than a picture lets one wait, and no
-/// other begin; the camera keeps the rest back, and puts what is newer in its place.  Not shorter than need be: a
-/// picture takes a round trip for each window that it is long.
-pub const SLOW: Model = Model { shows_in: Duration::from_millis(200), window: 4 * 1024 };
+/// Electronic paper, for example.
+pub const SLOW: Model = Model { shows_in: Duration::from_millis(200) };
+
+/// Whatever is on its way arrives, three of the longest pictures if need be.
+const WINDOW: u32 = 128 * 1024;
 
 /// How many pictures the camera is asked to keep each time.
 pub const RECORDED: u32 = 10;
@@ -44,8 +42,9 @@ pub async fn run(model: &Model) -> Result<(), Failure> {
 
     let camera = device.connect(address, camera.parse()?).await?;
     let mut options = SubscribeOptions::default();
-    options.window = model.window;
-    options.largest = LARGEST;
+    (options.window, options.largest) = (WINDOW, LARGEST);
+    // Pictures that waited here in a line would grow old, each by as long as it takes to show those before it.
+    options.latest = true;
     let mut frames = camera.subscribe_raw(FRAMES, options).await?;
     println!("watches");
     // On the connection of the pictures: they do not hold up a call.

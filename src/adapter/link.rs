@@ -97,6 +97,8 @@ pub(crate) struct Link<H> {
     calls: HashMap<ExchangeId, Call>,
     inboxes: HashMap<ExchangeId, Inbox>,
     streams: Streams,
+    /// A publication that a newer one took the place of, and what it cost: to be released.
+    superseded: Option<(ExchangeId, u64)>,
     owed: Debts,
     /// The peer's subscriptions that stand.
     served: Vec<ExchangeId>,
@@ -128,6 +130,7 @@ impl<H: Serve> Link<H> {
             calls: HashMap::new(),
             inboxes: HashMap::new(),
             streams: Streams::default(),
+            superseded: None,
             owed: Debts::default(),
             served: Vec::new(),
             requests: VecDeque::new(),
@@ -161,6 +164,9 @@ impl<H: Serve> Link<H> {
     }
 
     fn absorb_one(&mut self, shared: &Shared<H>, now: Instant) -> bool {
+        if let Some((id, cost)) = self.superseded.take() {
+            self.release(id, cost);
+        }
         let peer = self.connection.peer();
         let (inboxes, woken) = (&mut self.inboxes, &mut self.woken);
         let Some(event) = self.connection.poll_event() else { return false };
@@ -181,7 +187,9 @@ impl<H: Serve> Link<H> {
                 self.watchers.wake_all(&mut self.woken);
             }
             Event::Continuation { id, chunk, cost, more } => {
-                change(inboxes, woken, id, |inbox| inbox.go_on(chunk, cost, more));
+                change(inboxes, woken, id, |inbox| {
+                    self.superseded = inbox.go_on(chunk, cost, more).map(|cost| (id, cost));
+                });
             }
             Event::Data { id, chunk, cost } => self.streams.on_data(id, chunk, cost, &mut self.woken),
             Event::End { id, status } => self.streams.on_end(id, status, &mut self.woken),
@@ -189,7 +197,9 @@ impl<H: Serve> Link<H> {
             Event::GoingAway => self.wake_lines(),
             Event::Missed { id, missed } => change(inboxes, woken, id, |inbox| inbox.miss(missed)),
             Event::Publication { id, publication } => {
-                change(inboxes, woken, id, |inbox| inbox.take(publication));
+                change(inboxes, woken, id, |inbox| {
+                    self.superseded = inbox.take(publication).map(|cost| (id, cost));
+                });
             }
             Event::Request { id, method, body, deadline, more } => {
                 let routed = peer.map_or(Err(Status::DENIED), |peer| shared.router.route(peer, method));

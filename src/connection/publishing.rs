@@ -28,7 +28,7 @@ impl Connection {
         window: u32,
         from: Option<Point>,
     ) -> Result<ExchangeId, SendError> {
-        self.subscribe_with(filter, &SubscribeOptions { window, largest: 0, from })
+        self.subscribe_with(filter, &SubscribeOptions { window, largest: 0, latest: false, from })
     }
 
     /// The same, with these options: bodies up to [`largest`](SubscribeOptions::largest) come in parts, where they are

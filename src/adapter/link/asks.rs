@@ -61,7 +61,7 @@ impl<H: Serve> Link<H> {
         options: &SubscribeOptions,
     ) -> Result<ExchangeId, SendError> {
         let id = self.connection.subscribe_with(filter, options)?;
-        self.inboxes.insert(id, Inbox::default());
+        self.inboxes.insert(id, Inbox::new(options.latest));
         Ok(id)
     }
 
@@ -86,13 +86,8 @@ impl<H: Serve> Link<H> {
             return Some(Err(Ended::Failed(Failure::Disconnected)));
         };
         if let Some(delivery) = inbox.items.pop_front() {
-            let mut cost = delivery.publication.as_ref().map_or(0, |publication| publication.cost);
-            while cost > 0 {
-                let most = u32::try_from(cost).unwrap_or(u32::MAX);
-                // Refused where the subscription has ended, which needs no credit.
-                let _released = self.connection.release(id, most);
-                cost -= u64::from(most);
-            }
+            let cost = delivery.publication.as_ref().map_or(0, |publication| publication.cost);
+            self.release(id, cost);
             return Some(Ok(delivery));
         }
         if let Some(ended) = inbox.ended {
@@ -100,6 +95,16 @@ impl<H: Serve> Link<H> {
         }
         keep(&mut inbox.waker, waker);
         None
+    }
+
+    /// Frees the credit of what was taken, or superseded.
+    pub(super) fn release(&mut self, id: ExchangeId, mut cost: u64) {
+        while cost > 0 {
+            let most = u32::try_from(cost).unwrap_or(u32::MAX);
+            // Refused where the subscription has ended, which needs no credit.
+            let _released = self.connection.release(id, most);
+            cost -= u64::from(most);
+        }
     }
 
     /// Forgets a subscription; one that is still open is cancelled on the wire.

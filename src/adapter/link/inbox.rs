@@ -16,6 +16,8 @@ use crate::adapter::delivery::Delivery;
 pub(super) struct Inbox {
     pub(super) items: VecDeque<Delivery>,
     coming: Option<Coming>,
+    /// Whether only the newest of each topic waits.
+    latest: bool,
     pub(super) accepted: bool,
     pub(super) ended: Option<Ended>,
     pub(super) waker: Option<Waker>,
@@ -32,28 +34,49 @@ struct Coming {
 }
 
 impl Inbox {
-    pub(super) fn take(&mut self, publication: crate::Publication<'_>) {
-        let Some(total) = publication.total else {
-            self.items.push_back(publication.into());
-            return;
-        };
+    pub(super) fn new(latest: bool) -> Self {
+        Self { latest, ..Self::default() }
+    }
+
+    /// Takes a publication, or its beginning; gives what one cost that it took the place of.
+    pub(super) fn take(&mut self, publication: crate::Publication<'_>) -> Option<u64> {
+        let Some(total) = publication.total else { return self.queue(publication.into()) };
         let first = publication.body;
         let delivery = crate::Publication { body: &[], ..publication }.into();
         let total = usize::try_from(total).unwrap_or(usize::MAX);
         let mut coming = Coming { delivery, body: Vec::new(), total };
         coming.append(first);
         self.coming = Some(coming);
+        None
     }
 
-    pub(super) fn go_on(&mut self, chunk: &[u8], cost: u32, more: bool) {
-        let Some(coming) = &mut self.coming else { return };
+    /// Takes more of it, and gives what one cost that it took the place of.
+    pub(super) fn go_on(&mut self, chunk: &[u8], cost: u32, more: bool) -> Option<u64> {
+        let coming = self.coming.as_mut()?;
         coming.append(chunk);
         if let Some(publication) = &mut coming.delivery.publication {
             publication.cost = publication.cost.saturating_add(cost.into());
         }
-        if !more && let Some(coming) = self.coming.take() {
-            self.items.push_back(coming.whole());
+        if more {
+            return None;
         }
+        let whole = self.coming.take()?.whole();
+        self.queue(whole)
+    }
+
+    /// Appends a publication; where only the newest of each topic waits, in the place of an older one.
+    fn queue(&mut self, mut delivery: Delivery) -> Option<u64> {
+        let topic_of = |delivery: &Delivery| delivery.publication.as_ref().map(|p| p.topic.clone());
+        let older = self.latest.then(|| topic_of(&delivery)).and_then(|topic| {
+            self.items.iter_mut().find(|item| item.publication.is_some() && topic_of(item) == topic)
+        });
+        let Some(older) = older else {
+            self.items.push_back(delivery);
+            return None;
+        };
+        delivery.missed.add(u64::from(older.missed.count) + 1);
+        delivery.missed.unknown |= older.missed.unknown;
+        std::mem::replace(older, delivery).publication.map(|superseded| superseded.cost)
     }
 
     /// The one that goes on will never be whole, and nobody but its receiver counts it.  SPEC §14.5
@@ -139,6 +162,29 @@ mod tests {
             inbox.go_on(&[7; 1_000], 1_000, true);
         }
         assert_eq!(inbox.coming.as_ref().unwrap().body.capacity(), 100_000);
+    }
+
+    /// A newer value takes the place of one of its topic that waits, counts it, and gives its credit back.
+    #[test]
+    fn the_latest_supersedes() {
+        let mut inbox = Inbox::new(true);
+        let value = |topic, body, count| crate::Publication { topic, total: None, ..begins(body, 0, count) };
+        assert_eq!(inbox.take(value("a", b"1", 2)), None);
+        assert_eq!(inbox.take(value("b", b"1", 0)), None);
+        inbox.miss(Missed { count: 5, unknown: false });
+        assert_eq!(inbox.take(value("a", b"2", 1)), Some(10));
+        assert_eq!(inbox.take(begins(b"lo", 4, 0)), None);
+        assert_eq!(inbox.go_on(b"ng", 7, false), None, "of another topic");
+        let got: Vec<_> =
+            inbox.items.iter().map(|item| (item.missed.count, item.publication.as_ref())).collect();
+        let body = |at: usize| got[at].1.map(|publication| &publication.body[..]);
+        assert_eq!((got[0].0, body(0)), (4, Some(&b"2"[..])));
+        assert_eq!((got[1].0, body(1)), (0, Some(&b"1"[..])));
+        assert_eq!((got[2].0, body(2)), (5, None));
+        assert_eq!(body(3), Some(&b"long"[..]));
+        let mut all = Inbox::new(false);
+        assert_eq!((all.take(value("a", b"1", 0)), all.take(value("a", b"2", 0))), (None, None));
+        assert_eq!(all.items.len(), 2);
     }
 
     /// PUB-10: what only half came is counted here, with what it counted itself, and gaps are one.

@@ -16,7 +16,7 @@ use crate::wire::message::{Continuation, Message, Publication};
 
 impl Session {
     pub(crate) fn subscribe(&mut self, filter: &str, options: &SubscribeOptions) -> Result<u64, SendError> {
-        let SubscribeOptions { window, largest, from } = *options;
+        let SubscribeOptions { window, largest, from, .. } = *options;
         self.check_opening()?;
         name::check_filter(filter)?;
         // PUB-4

@@ -1,0 +1,167 @@
+//! What is known of one open exchange.  SPEC §10.2
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use super::super::bodies::Bodies;
+use super::super::credit::{Allowance, Budget};
+use super::super::event::{Failure, StopCause};
+use crate::status::Status;
+use crate::time::Instant;
+
+/// An exchange that this side opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) id: u64,
+    pub(crate) deadline: Option<Instant>,
+    /// Its opening has left in a frame.
+    pub(crate) sealed: bool,
+    /// Its opening was taken out of the queue instead, since its deadline had passed.
+    pub(crate) unsent: bool,
+    /// The application has been told its end; what still comes is ignored.  SPEC §10.4
+    pub(crate) given_up: bool,
+    pub(crate) cancel: Cancel,
+    /// The peer has answered with `more`.
+    pub(crate) answering: bool,
+    /// The back direction has ended; the `end` of this side's body is still to leave.
+    pub(crate) ended: bool,
+    pub(crate) kind: OpenedKind,
+    /// Boxed: most exchanges have none.
+    pub(crate) bodies: Option<Box<Bodies>>,
+}
+
+/// What was opened, and so what may come back.
+#[derive(Debug)]
+pub(crate) enum OpenedKind {
+    /// A request that is answered by one message.
+    Request,
+    /// A request whose answer may go on in chunks.
+    Open,
+    /// Boxed: most exchanges are requests.
+    Subscription(Box<Subscription>),
+}
+
+impl Opened {
+    pub(crate) fn subscription(&mut self) -> Option<&mut Subscription> {
+        match &mut self.kind {
+            OpenedKind::Subscription(subscription) => Some(subscription),
+            OpenedKind::Open | OpenedKind::Request => None,
+        }
+    }
+
+    pub(crate) fn is_subscription(&self) -> bool {
+        matches!(self.kind, OpenedKind::Subscription(_))
+    }
+
+    /// Whether the application still waits for its end.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.given_up && !self.ended
+    }
+
+    /// When it ends for want of time, or of movement.
+    pub(super) fn due(&self) -> Option<(Instant, Failure)> {
+        if !self.is_awaited() {
+            return None;
+        }
+        let stalls = self.bodies.as_ref().and_then(|bodies| bodies.stalls_at());
+        let stalls = stalls.map(|at| (at, Failure::Stalled));
+        let deadline = self.deadline.map(|at| (at, Failure::DeadlinePassed));
+        deadline.into_iter().chain(stalls).min_by_key(|(at, _)| *at)
+    }
+}
+
+/// Whether the peer is asked to stop.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cancel {
+    No,
+    Due(Status),
+    Sent,
+}
+
+/// The receiving end of a subscription.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) filter: String,
+    pub(crate) allowance: Allowance,
+    /// The longest body that is taken in several messages; 0 for none.
+    pub(crate) largest: u32,
+    /// A publication that goes on.
+    pub(crate) coming: Option<Coming>,
+}
+
+/// What is still to come of a publication.  SPEC §14.5
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Coming {
+    pub(crate) rest: u64,
+    /// The application is told; if not, it is discarded.
+    pub(crate) wanted: bool,
+}
+
+/// An exchange that the peer opened.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) id: u64,
+    pub(crate) deadline: Option<Instant>,
+    /// The part of it that the opener asked for; this side's own limit holds only until it answers.
+    pub(crate) asked: Option<Instant>,
+    pub(crate) kind: TakenKind,
+    pub(crate) answer: Answer,
+    /// The peer has asked to stop.
+    pub(crate) cancelled: bool,
+    /// Whether the peer is asked to end its body.
+    pub(crate) stop_body: Cancel,
+    /// Boxed: most exchanges have none.
+    pub(crate) bodies: Option<Box<Bodies>>,
+}
+
+impl Taken {
+    /// Whether the opener's body goes on.
+    pub(crate) fn is_out_open(&self) -> bool {
+        self.bodies.as_ref().is_some_and(|bodies| bodies.inbound.is_some())
+    }
+
+    /// Whether the message that ends the back direction is still to be made.
+    pub(crate) fn is_owed(&self) -> bool {
+        matches!(self.answer, Answer::Owed | Answer::Started)
+    }
+
+    /// When it ends for want of time, or of movement.
+    pub(super) fn due(&self) -> Option<(Instant, StopCause)> {
+        if !self.is_owed() {
+            return None;
+        }
+        let stalls = self.bodies.as_ref().and_then(|bodies| bodies.stalls_at());
+        let stalls = stalls.map(|at| (at, StopCause::Stalled));
+        let deadline = self.deadline.map(|at| (at, StopCause::Deadline));
+        deadline.into_iter().chain(stalls).min_by_key(|(at, _)| *at)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum TakenKind {
+    Request,
+    Subscription {
+        /// The application has accepted it.
+        accepted: bool,
+        budget: Budget,
+        /// Whether `credited` has it.
+        credited: bool,
+        /// How much of a publication's body is still to be sent; 0 where none is half sent.  SPEC §14.5
+        unsent: u64,
+    },
+}
+
+/// How far the one message that ends the back direction has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Answer {
+    /// The application owes it.
+    Owed,
+    /// A response with `more` has left or waits; its body goes on.
+    Started,
+    /// This side gives it itself, without a body.
+    Due(Status),
+    /// It waits in a queue.
+    Queued,
+    /// It has left; the opener's body goes on.
+    Sent,
+}
