@@ -51,6 +51,28 @@ fn random_scripts_break_no_promise() {
     }
 }
 
+/// The same about bodies in chunks: command 15 with an operand that names one.
+#[test]
+fn random_scripts_of_bodies_break_no_promise() {
+    const USUAL: [u8; 4] = [0x80, 0x90, 0xc0, 0xc8];
+    let mut random = generator();
+    for run in 0..200 {
+        let mut script = vec![run as u8 & 1];
+        script.extend([0x80, 0x90].repeat(5));
+        for _ in 0..400 {
+            match random() % 128 {
+                0 => script.push(0xa0 | (random() % 8) as u8),
+                1 => script.push(0xb8),
+                2 => script.extend([0xd0 + (random() % 16) as u8, random() as u8]),
+                3..=63 => script.push(USUAL[random() % USUAL.len()]),
+                64..=95 => script.extend([0xdf, random() as u8]),
+                _ => script.extend([0xef, random() as u8]),
+            }
+        }
+        fuzz::connection(&script);
+    }
+}
+
 #[test]
 fn random_scripts_on_a_line_break_no_promise() {
     let mut random = generator();

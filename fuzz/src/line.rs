@@ -208,7 +208,7 @@ impl World {
                     } else {
                         let head = RequestHead { method: "a", body: b"", more: true, deadline: None };
                         let id = running.open(now, &head);
-                        let _ = id.and_then(|id| running.write(id, body).and(running.finish(id)));
+                        let _ = id.and_then(|id| running.write(id, body).and_then(|_| running.finish(id)));
                     }
                 }
             }

@@ -166,10 +166,11 @@ impl Exchanges {
 
     /// The exchange of ours that a message is about; `None` for a stray.  SPEC §10.1
     pub(crate) fn ours_or_stray(&mut self, id: u64) -> Result<Option<&mut Opened>, PeerMisbehaved> {
-        if !self.is_ours(id) {
-            return Err(self.foreign(id));
-        }
         self.check_opened(id)?;
+        // EXC-5
+        if !self.is_ours(id) {
+            return Err(PeerMisbehaved::State(id));
+        }
         match self.ours.binary_search_by_key(&id, |opened| opened.id) {
             Ok(at) => Ok(self.ours.get_mut(at)),
             Err(_) => self.stray().map(|()| None),
@@ -178,10 +179,10 @@ impl Exchanges {
 
     /// The exchange of theirs that a message is about; `None` for a stray.  SPEC §10.1
     pub(crate) fn theirs_or_stray(&mut self, id: u64) -> Result<Option<&mut Taken>, PeerMisbehaved> {
-        if self.is_ours(id) {
-            return Err(self.foreign(id));
-        }
         self.check_opened(id)?;
+        if self.is_ours(id) {
+            return Err(PeerMisbehaved::State(id));
+        }
         match self.theirs.binary_search_by_key(&id, |taken| taken.id) {
             Ok(at) => Ok(self.theirs.get_mut(at)),
             Err(_) => self.stray().map(|()| None),
@@ -339,11 +340,6 @@ impl Exchanges {
     pub(crate) fn check_opened(&self, id: u64) -> Result<(), PeerMisbehaved> {
         let known = if self.is_ours(id) { self.highest_sealed } else { self.highest_taken };
         if id == 0 || id > known { Err(PeerMisbehaved::UnknownExchange(id)) } else { Ok(()) }
-    }
-
-    /// What a message means that only the other side may send about this id.
-    fn foreign(&self, id: u64) -> PeerMisbehaved {
-        self.check_opened(id).err().unwrap_or(PeerMisbehaved::State(id))
     }
 
     /// Ignores one message about an exchange that has ended, within the budget.  SPEC §10.1
