@@ -106,7 +106,7 @@ pub struct Limits {
     /// Bytes of publications that wait to be sent; at least 288, by default 128 KiB.
     pub publication_queue: usize,
     /// How much of a body in chunks the peer may send before the application has taken it, in bytes, for each such
-    /// body; by default 256 KiB.  0: bodies in chunks are not taken.  SPEC §11
+    /// body; at least 15, by default 256 KiB.  0: bodies in chunks are not taken.  SPEC §11
     pub window: u32,
     /// Bytes of a body in chunks that wait to be sent, for each such body; at least 1, by default 64 KiB.
     pub body_buffer: usize,
@@ -150,6 +150,9 @@ impl Limits {
         if self.publication_queue < one_message {
             return Err(ConfigError::PublicationQueue);
         }
+        if (1..LEAST_WINDOW).contains(&self.window) {
+            return Err(ConfigError::Window);
+        }
         if self.body_buffer == 0 {
             return Err(ConfigError::BodyBuffer);
         }
@@ -157,6 +160,8 @@ impl Limits {
     }
 }
 
+/// Below this, no chunk of a single byte could ever come.
+const LEAST_WINDOW: u32 = 15;
 /// What a queue stores beside a message.
 const QUEUE_SLACK: usize = 32;
 
@@ -279,6 +284,9 @@ pub enum ConfigError {
     /// `publication_queue` does not hold one message of the smallest frame.
     #[error("publication_queue holds less than one message of the smallest frame (288 bytes)")]
     PublicationQueue,
+    /// `window` is neither 0 nor at least 15.
+    #[error("window is neither 0 nor at least 15 bytes")]
+    Window,
     /// A timeout is below 1 ms (`silence`: 2 ms) or above 2³²−1 ms.
     #[error("a timeout is below 1 ms (silence: 2 ms) or above 4294967295 ms")]
     Timeout,

@@ -36,10 +36,12 @@ fn publishing(pair: &mut Pair) -> ExchangeId {
 #[test]
 fn limits_are_checked() {
     type Set = fn(&mut Limits, usize);
-    let fields: [(Set, usize, ConfigError); 3] = [
+    let fields: [(Set, usize, ConfigError); 5] = [
         (|l, n| l.max_frame = u16::try_from(n).expect("below 64 Ki"), 256, ConfigError::MaxFrame),
         (|l, n| l.call_queue = n, 288, ConfigError::CallQueue),
         (|l, n| l.publication_queue = n, 288, ConfigError::PublicationQueue),
+        (|l, n| l.body_buffer = n, 1, ConfigError::BodyBuffer),
+        (|l, n| l.window = u32::try_from(n).expect("small"), 15, ConfigError::Window),
     ];
     for (set, least, error) in fields {
         let with = |value| {
