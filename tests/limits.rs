@@ -36,12 +36,11 @@ fn publishing(pair: &mut Pair) -> ExchangeId {
 #[test]
 fn limits_are_checked() {
     type Set = fn(&mut Limits, usize);
-    let fields: [(Set, usize, ConfigError); 5] = [
+    let fields: [(Set, usize, ConfigError); 4] = [
         (|l, n| l.max_frame = u16::try_from(n).expect("below 64 Ki"), 256, ConfigError::MaxFrame),
         (|l, n| l.call_queue = n, 288, ConfigError::CallQueue),
         (|l, n| l.publication_queue = n, 288, ConfigError::PublicationQueue),
         (|l, n| l.body_buffer = n, 1, ConfigError::BodyBuffer),
-        (|l, n| l.window = u32::try_from(n).expect("small"), 15, ConfigError::Window),
     ];
     for (set, least, error) in fields {
         let with = |value| {
@@ -53,6 +52,13 @@ fn limits_are_checked() {
         assert_eq!(with(least - 1), Err(error));
         assert_eq!(with(least), Ok(()));
         assert_eq!(with(65_535), Ok(()));
+    }
+    // No body in chunks at all, or one of which a byte can come.
+    for (window, taken) in [(0, true), (1, false), (14, false), (15, true)] {
+        let mut limits = Limits::default();
+        limits.window = window;
+        let with = device(1).with_limits(limits).map(drop);
+        assert_eq!(with, if taken { Ok(()) } else { Err(ConfigError::Window) });
     }
     assert!(device(1).with_limits(Limits::small()).is_ok());
 }
