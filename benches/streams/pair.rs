@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use symbolon::{Identity, blocking, tokio as on_tokio};
@@ -17,7 +19,7 @@ fn identity() -> Identity {
     Identity::generate().expect("entropy")
 }
 
-/// On tokio, with two workers.
+/// On tokio: each device with a thread and a runtime of its own, as two processes would have them.
 pub struct Tokio {
     runtime: Runtime,
     link: on_tokio::Handle,
@@ -25,28 +27,33 @@ pub struct Tokio {
 
 impl Tokio {
     pub fn new() -> Self {
-        let runtime =
-            runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let link = runtime.block_on(async {
-            let device = on_tokio::Device::builder(identity())
-                .admit(|_| true)
-                .on_raw("echo", |_, body| async move { Ok(body) })
-                .on_stream_raw("sink", |_, _, mut exchange| async move {
-                    let mut bytes = 0_u64;
-                    while let Some(chunk) = exchange.body.chunk().await? {
-                        bytes += chunk.len() as u64;
-                    }
-                    exchange.reply.send(bytes.to_be_bytes().to_vec());
-                    Ok(())
-                })
-                .build()
-                .expect("a device");
-            let listener = device.listen("127.0.0.1:0").await.expect("a port");
-            let address = listener.local_addr().expect("its address");
-            tokio::spawn(listener.serve());
-            let other = on_tokio::Device::builder(identity()).build().expect("a device");
-            other.connect(address, device.peer_id()).await.expect("a connection")
+        let device = on_tokio::Device::builder(identity())
+            .admit(|_| true)
+            .on_raw("echo", |_, body| async move { Ok(body) })
+            .on_stream_raw("sink", |_, _, mut exchange| async move {
+                let mut bytes = 0_u64;
+                while let Some(chunk) = exchange.body.chunk().await? {
+                    bytes += chunk.len() as u64;
+                }
+                exchange.reply.send(bytes.to_be_bytes().to_vec());
+                Ok(())
+            })
+            .build()
+            .expect("a device");
+        let peer = device.peer_id();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            one_worker().block_on(async {
+                let listener = device.listen("127.0.0.1:0").await.expect("a port");
+                tell.send(listener.local_addr().expect("its address")).expect("who asked");
+                listener.serve().await
+            })
         });
+        let address = told.recv().expect("it listens");
+        let runtime =
+            runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let other = on_tokio::Device::builder(identity()).build().expect("a device");
+        let link = runtime.block_on(async { other.connect(address, peer).await.expect("a connection") });
         Self { runtime, link }
     }
 
@@ -92,7 +99,7 @@ impl Tokio {
         let (stop, moved) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let stream = self.runtime.spawn(stream(self.link.clone(), stop.clone(), moved.clone()));
         while moved.load(Relaxed) < (BLOCK * 16) as u64 {
-            std::thread::sleep(Duration::from_millis(1));
+            thread::sleep(Duration::from_millis(1));
         }
         let before = moved.load(Relaxed);
         let took = self.calls(times);
@@ -110,7 +117,7 @@ impl Tokio {
             .iter()
             .map(|moved| self.runtime.spawn(stream(self.link.clone(), stop.clone(), moved.clone())))
             .collect();
-        std::thread::sleep(within);
+        thread::sleep(within);
         let moved = moved.iter().map(|moved| moved.load(Relaxed)).collect();
         stop.store(true, Relaxed);
         for stream in streams {
@@ -118,6 +125,10 @@ impl Tokio {
         }
         moved
     }
+}
+
+fn one_worker() -> Runtime {
+    runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 /// Writes until it is told to stop.
