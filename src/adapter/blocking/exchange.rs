@@ -11,7 +11,7 @@ use super::core::Core;
 use crate::adapter::error::{BodyError, CallError};
 use crate::adapter::guard::Place;
 use crate::adapter::link::Opening;
-use crate::{BadBody, Body, ExchangeId, Instant, SendError};
+use crate::{BadBody, Body, ExchangeId, Instant};
 
 /// The reply to a request with a body in chunks, which the peer may give at any time.
 ///
@@ -130,17 +130,11 @@ impl RawResponder {
     pub fn start(self, head: &[u8]) -> Result<BodyWriter, BodyError> {
         let mut place = Place::in_line(&*self.core, Opening::Reply);
         let started = self.core.wait(None, |state, now, waker| {
-            state.link.poll_open(Opening::Reply, &mut place.number, waker, |link| {
-                link.start_reply(now, self.id, head).map(|()| self.id)
-            })
+            state.link.poll_start(now, self.id, head, &mut place.number, waker)
         });
         // Without a limit it ends only by having something.
-        match started.unwrap_or(Err(SendError::Closed)) {
-            Ok(id) => Ok(BodyWriter::new(self.core.clone(), id)),
-            Err(SendError::TooLarge { .. }) => Err(BodyError::TooLarge),
-            Err(SendError::UnknownExchange) => Err(BodyError::Cancelled),
-            Err(_) => Err(BodyError::Disconnected),
-        }
+        started.unwrap_or(Err(BodyError::Disconnected))?;
+        Ok(BodyWriter::new(self.core.clone(), self.id))
     }
 }
 

@@ -13,7 +13,7 @@ use super::runner::Core;
 use crate::adapter::error::{BodyError, CallError};
 use crate::adapter::guard::Place;
 use crate::adapter::link::Opening;
-use crate::{BadBody, Body, ExchangeId, SendError};
+use crate::{BadBody, Body, ExchangeId};
 
 /// The reply to a request with a body in chunks, which the peer may give at any time.
 ///
@@ -142,20 +142,14 @@ impl RawResponder {
     /// Dropped, nothing was answered.
     pub async fn start(self, head: &[u8]) -> Result<BodyWriter, BodyError> {
         let mut place = Place::in_line(&*self.core, Opening::Reply);
-        let started = poll_fn(|task| {
+        poll_fn(|task| {
             self.core.with(|state, now| {
-                let started = state.link.poll_open(Opening::Reply, &mut place.number, task.waker(), |link| {
-                    link.start_reply(now, self.id, head).map(|()| self.id)
-                });
+                let started = state.link.poll_start(now, self.id, head, &mut place.number, task.waker());
                 started.map_or(Poll::Pending, Poll::Ready)
             })
-        });
-        match started.await {
-            Ok(id) => Ok(BodyWriter::new(self.core.clone(), id)),
-            Err(SendError::TooLarge { .. }) => Err(BodyError::TooLarge),
-            Err(SendError::UnknownExchange) => Err(BodyError::Cancelled),
-            Err(_) => Err(BodyError::Disconnected),
-        }
+        })
+        .await?;
+        Ok(BodyWriter::new(self.core.clone(), self.id))
     }
 }
 

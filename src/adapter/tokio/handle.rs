@@ -503,6 +503,7 @@ impl Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("peer", &self.peer()).finish_non_exhaustive()
+        let held = self.core.look(|state| state.link.held());
+        f.debug_struct("Handle").field("peer", &self.peer()).field("held", &held).finish_non_exhaustive()
     }
 }
