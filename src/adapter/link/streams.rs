@@ -366,6 +366,13 @@ impl<H: Serve> Link<H> {
         self.owe(Owed::Response(id, Status::OK, reply));
     }
 
+    /// Whether the handler of a request that takes bodies in chunks has given all of its answer.
+    pub(crate) fn has_answered(&self, id: ExchangeId) -> bool {
+        let finished = |stream: &Stream| stream.write_end == Some(BodyError::Finished);
+        let answered = |stream: &Stream| stream.serving == Some(Serving::Sent) || finished(stream);
+        self.streams.0.get(&id).is_some_and(answered)
+    }
+
     /// The handler of such a request is done; gives back what is still to be answered.
     pub(super) fn conclude(&mut self, id: ExchangeId, reply: Reply) -> Option<Reply> {
         let stream = self.streams.0.get_mut(&id);
