@@ -411,3 +411,54 @@ fn status_of(refusal: Refusal) -> Status {
 fn no_success(status: Status) -> Status {
     if status.is_ok() { Status::CANCELLED } else { status }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What it holds of the heap, and a bound for what each entry needs beside its bytes.
+    fn weight(chunks: &Chunks) -> usize {
+        let whole: usize = chunks.whole.iter().map(|(chunk, _)| chunk.len()).sum();
+        whole + chunks.whole.capacity() * size_of::<(Bytes, u32)>() + chunks.tail.capacity()
+    }
+
+    /// Sentence 4: whatever chunks a peer makes of its credit, they take little more than that.
+    #[test]
+    fn chunks_of_any_length_weigh_little_more_than_their_cost() {
+        for len in [0, 1, 2, 100, SMALL - 1, SMALL, JOINED] {
+            let (mut chunks, chunk, mut spent) = (Chunks::default(), std::vec![7; len], 0);
+            let cost = len as u32 + 6;
+            while spent < 256 * 1024 {
+                chunks.push(&chunk, cost);
+                spent += cost;
+            }
+            assert!(weight(&chunks) < 300_000 + 2 * JOINED, "{len}: {}", weight(&chunks));
+            let (mut bytes, mut released) = (0, 0);
+            while let Some((chunk, cost)) = chunks.pop() {
+                bytes += chunk.len();
+                released += cost;
+            }
+            assert_eq!((bytes, released), ((spent / cost) as usize * len, spent), "{len}: all of it, once");
+        }
+    }
+
+    /// The order stays where small ones and long ones take turns.
+    #[test]
+    fn joined_chunks_keep_their_order() {
+        let mut chunks = Chunks::default();
+        let parts = [1, SMALL, 0, 3, SMALL, SMALL + 1, 0, 2];
+        let mut expected = Vec::new();
+        for (part, len) in (0..).zip(parts) {
+            let chunk = std::vec![part; len];
+            chunks.push(&chunk, 1);
+            expected.extend_from_slice(&chunk);
+        }
+        let (mut heard, mut released) = (Vec::new(), 0);
+        while let Some((chunk, cost)) = chunks.pop() {
+            heard.extend_from_slice(&chunk);
+            released += cost;
+        }
+        assert!(heard == expected);
+        assert_eq!(released, 8);
+    }
+}
