@@ -141,7 +141,8 @@ impl Streams {
 
     pub(super) fn on_end(&mut self, id: ExchangeId, status: Status, woken: &mut Vec<Waker>) {
         let Some(stream) = self.0.get_mut(&id) else { return };
-        stream.read_end.get_or_insert(if status.is_ok() { Ok(()) } else { Err(BodyError::Status(status)) });
+        let end = if status.is_ok() { Ok(()) } else { Err(BodyError::Status(status)) };
+        stream.read_end.get_or_insert(end);
         woken.extend(stream.reader.take());
         if !stream.theirs {
             // The exchange is over with this.  EXC-14
