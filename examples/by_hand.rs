@@ -264,13 +264,21 @@ impl Publisher {
         }
         self.topics.pump(LINK, |offer| {
             let sent = match offer {
-                Offer::Publication { subscription, publication } => {
-                    connection.publish(subscription, &publication)
+                Offer::Abort { subscription } => {
+                    connection.publish_abort(subscription).map(|()| Verdict::Sent)
                 }
-                Offer::Missed { subscription, missed } => connection.publish_missed(subscription, missed),
+                Offer::Missed { subscription, missed } => {
+                    connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
+                }
+                Offer::Publication { subscription, publication } => {
+                    connection.publish_first(subscription, &publication).map(Verdict::Part)
+                }
+                Offer::Rest { subscription, rest } => {
+                    connection.publish_next(subscription, rest).map(Verdict::Part)
+                }
             };
             match sent {
-                Ok(()) => Verdict::Sent,
+                Ok(verdict) => verdict,
                 Err(SendError::NoCredit) => Verdict::NoCredit,
                 Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
                 Err(SendError::UnknownExchange) => Verdict::Gone,

@@ -110,9 +110,13 @@ pub struct Limits {
     pub window: u32,
     /// Bytes of a body in chunks that wait to be sent, for each such body; at least 1, by default 64 KiB.
     pub body_buffer: usize,
+    /// How many bytes of frames are sealed at once, for one write to the socket, where so much waits: at least one frame,
+    /// by default 64 KiB.  What is sealed cannot be overtaken any more.
+    pub transmit_buffer: usize,
     /// Bytes that the two frame buffers and the two queues keep while idle, by default 512; they grow from here, and come
     /// back to it when the connection has been silent.  Where it is at least the longest frame that either
-    /// side takes with its length, and twice each queue, no buffer changes its size after the handshake.
+    /// side takes with its length, `transmit_buffer`, and twice each queue, no buffer changes its size after the
+    /// handshake.
     pub buffer_at_rest: usize,
 }
 
@@ -130,6 +134,7 @@ impl Limits {
             publication_queue: 1_024,
             window: 2_048,
             body_buffer: 1_024,
+            transmit_buffer: 1_026,
             buffer_at_rest: 1_026,
         }
     }
@@ -167,6 +172,7 @@ impl Default for Limits {
             publication_queue: 128 * 1024,
             window: 256 * 1024,
             body_buffer: 64 * 1024,
+            transmit_buffer: 64 * 1024,
             buffer_at_rest: 512,
         }
     }

@@ -8,6 +8,7 @@ mod exchanges;
 mod handshake;
 pub(crate) mod packets;
 mod pending;
+mod publishing;
 mod queue;
 mod reader;
 mod session;
@@ -31,11 +32,9 @@ use crate::config::{Admission, Config, Limits, Timeouts};
 use crate::error::{CloseReason, SendError};
 use crate::exchange::ExchangeId;
 use crate::identity::{PeerId, Seed};
-use crate::publication::{Missed, Outgoing};
 use crate::role::Role;
 use crate::status::Status;
 use crate::time::Instant;
-use crate::wire::message::Point;
 use crate::wire::payload::PeerLimits;
 use crate::wire::preamble::PREAMBLE_LEN;
 
@@ -364,11 +363,12 @@ impl Connection {
         self.session()?.finish(id.number())
     }
 
-    /// Gives this side's body up: what waits is not sent, and the peer gets `status`.
+    /// Gives this side's body up: what waits is not sent, and the peer gets `status`, or [`Status::CANCELLED`] in the
+    /// place of [`Status::OK`], which says that all was sent.
     ///
     /// # Errors
     ///
-    /// [`SendError::UnknownExchange`] where this side has no body there, or its end has left.
+    /// [`SendError::UnknownExchange`] where this side has no body there, its end has left, or it was given up before.
     pub fn reset(&mut self, id: ExchangeId, status: Status) -> Result<(), SendError> {
         self.session()?.reset(id.number(), status)
     }
@@ -446,24 +446,6 @@ impl Connection {
         self.session()?.busy(id.number(), retry)
     }
 
-    /// Subscribes to what `filter` matches.  It ends by [`Event::SubscriptionEnded`] or [`Event::Failed`].
-    ///
-    /// `window`, in bytes, is how much may be on its way or wait for this application; a publication whose
-    /// message is longer can never arrive.  `from` names the last publication this side has; it needs a
-    /// filter without wildcards.
-    ///
-    /// # Errors
-    ///
-    /// As [`request`](Self::request), and [`SendError::PointWithWildcards`].
-    pub fn subscribe(
-        &mut self,
-        filter: &str,
-        window: u32,
-        from: Option<Point>,
-    ) -> Result<ExchangeId, SendError> {
-        self.session()?.subscribe(filter, window, from).map(ExchangeId::from_number)
-    }
-
     /// Says that the application has taken publications or data of this cost, so that more may come.  SPEC §11
     ///
     /// # Errors
@@ -471,43 +453,6 @@ impl Connection {
     /// [`SendError::UnknownExchange`] where the subscription or body has ended.
     pub fn release(&mut self, id: ExchangeId, cost: u32) -> Result<(), SendError> {
         self.session()?.release(id.number(), cost)
-    }
-
-    /// Accepts a subscription of theirs.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::UnknownExchange`] where it is none that waits; [`SendError::Full`] until something was sent.
-    pub fn accept_subscription(&mut self, id: ExchangeId) -> Result<(), SendError> {
-        self.session()?.accept_subscription(id.number())
-    }
-
-    /// Publishes into a subscription of theirs.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::NoCredit`] until the subscriber has read, [`SendError::Full`] until something was sent;
-    /// also `TooLarge`, `Name`, and `UnknownExchange` where it does not stand.
-    pub fn publish(&mut self, id: ExchangeId, publication: &Outgoing<'_>) -> Result<(), SendError> {
-        self.session()?.publish(id.number(), publication)
-    }
-
-    /// Tells a subscriber of theirs what was dropped, where no publication follows to tell it.
-    ///
-    /// # Errors
-    ///
-    /// As [`publish`](Self::publish).
-    pub fn publish_missed(&mut self, id: ExchangeId, missed: Missed) -> Result<(), SendError> {
-        self.session()?.missed(id.number(), missed)
-    }
-
-    /// Ends a subscription of theirs, behind what was published into it.
-    ///
-    /// # Errors
-    ///
-    /// As [`respond`](Self::respond).
-    pub fn end_subscription(&mut self, id: ExchangeId, status: Status) -> Result<(), SendError> {
-        self.session()?.end_subscription(id.number(), status)
     }
 
     /// Announces that this side takes no more exchanges.  Those it took go on; once
@@ -569,13 +514,13 @@ impl Connection {
         session.poll_writable().map(ExchangeId::from_number)
     }
 
-    /// Bytes for the peer, if any; tell by [`advance_transmit`](Self::advance_transmit) how many were written.
+    /// Bytes for the peer, one frame or several, if any; tell by [`advance_transmit`](Self::advance_transmit) how many were written.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<&[u8]> {
         // Fires no timer: that could make an event, after a caller has drained them and before it sleeps.
         self.clock = self.clock.max(now);
         if self.wire.is_empty() {
-            self.seal();
+            self.seal_all();
         }
         self.wire.unsent()
     }

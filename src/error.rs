@@ -196,6 +196,10 @@ pub enum SendError {
     /// As many exchanges of this kind are open as both sides allow; try again when one has ended.
     #[error("too many exchanges open")]
     TooMany,
+    /// A publication into this subscription is half sent: it goes on, or is given up, before another begins; or, for
+    /// the commands that do that, none is, or not with so many bytes left.  SPEC §14.5
+    #[error("a publication is half sent, or none is, or it has another length")]
+    Unfinished,
     /// There is no such exchange here, or not in a state for this command.
     #[error("no such exchange, or it does not wait for this")]
     UnknownExchange,

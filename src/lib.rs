@@ -7,8 +7,10 @@
 //!
 //! # Where to begin
 //!
-//! - **A program without a runtime**: [`blocking`], and `examples/chat.rs`, to be copied.
-//! - **A program on tokio**: the `tokio` module (feature `tokio`), and `examples/home`.
+//! - **A program without a runtime**: [`blocking`], and `examples/chat.rs`, to be copied; `examples/files` where
+//!   something long is sent.
+//! - **A program on tokio**: the `tokio` module (feature `tokio`), and `examples/home`; `examples/camera` for
+//!   live video.
 //! - **A serial line**: [`blocking::Device::serial`]; below it [`serial`], which puts a [`Connection`] on it, and
 //!   another after it.
 //! - **Anything else**: [`Connection`], the whole protocol without a socket, a clock or a source of randomness,
@@ -115,7 +117,7 @@ pub use exchange::ExchangeId;
 #[cfg_attr(docsrs, doc(cfg(feature = "std")))]
 pub use identity::EntropyError;
 pub use identity::{ConstantSeed, Identity, ParsePeerIdError, PeerId, SecretKey, Seed};
-pub use publication::{Missed, Outgoing};
+pub use publication::{Missed, Outgoing, SubscribeOptions};
 pub use role::Role;
 pub use router::{Allow, RouteError, Router};
 pub use status::Status;

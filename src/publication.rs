@@ -17,6 +17,39 @@ pub struct Outgoing<'a> {
     pub body: &'a [u8],
 }
 
+/// How to subscribe.
+///
+/// ```
+/// use symbolon::{Point, SubscribeOptions};
+///
+/// // What came last, from before the connection broke: only what is newer is sent again, where it is kept.
+/// let last = Point { epoch: 0x5eed_1234, sequence: 17 };
+/// let mut options = SubscribeOptions::default();
+/// options.from = Some(last);
+/// assert_eq!((options.window, options.largest), (64 * 1024, 1024 * 1024));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct SubscribeOptions {
+    /// How many bytes of publications may be on their way or wait here; 64 KiB by default.  One publication that goes on
+    /// for longer comes beside it.  Where not even its topic's name fits, it never arrives, and is counted as missed at
+    /// the latest when the subscription ends.  SPEC §11
+    pub window: u32,
+    /// The longest body that is taken in several messages, in bytes; 1 MiB by default, 0 for none at all.  A longer one
+    /// is discarded and counted as missed; one that came in a single message is always taken.  With the window this
+    /// bounds what waits here.  SPEC §14.5
+    pub largest: u32,
+    /// The last publication that this side has, to get those after it that the topic keeps; the filter must have no
+    /// wildcards.  What is kept no more counts as missed.  SPEC §14.4
+    pub from: Option<Point>,
+}
+
+impl Default for SubscribeOptions {
+    fn default() -> Self {
+        Self { window: 64 * 1024, largest: 1024 * 1024, from: None }
+    }
+}
+
 /// Publications that a subscription did not get and was not told of yet.  SPEC §14.3
 ///
 /// ```

@@ -160,7 +160,7 @@ impl Topics {
     /// Publishes a body: stores it once, and queues it for each subscriber of the topic.
     ///
     /// Where [`TopicLimits::bytes`] would be exceeded, publications that topics keep no more and that only wait for
-    /// slow subscribers are dropped first, and counted as missed by those.
+    /// slow subscribers are dropped first, and counted as missed by those; then such that are half sent are given up.
     ///
     /// # Errors
     ///
@@ -169,6 +169,9 @@ impl Topics {
         self.check_publish(topic, body)?;
         let kind = self.topics[topic.index()].kind;
         let depth = kind.depth();
+        if kind == Kind::State {
+            self.subscriptions.outdate(topic, &mut self.bodies);
+        }
         if kind.drops_oldest() {
             self.subscriptions.drop_oldest(topic, depth, &mut self.bodies);
         }
@@ -217,8 +220,15 @@ impl Topics {
             return;
         }
         let others = (0..self.topics.len()).map(|number| TopicId(number as u32));
-        for topic in iter::once(topic).chain(others) {
+        let all = iter::once(topic).chain(others);
+        for topic in all.clone() {
             if self.subscriptions.drop_unkept(topic, len, &mut self.bodies) {
+                return;
+            }
+        }
+        // Last, since part of it was sent for nothing then.
+        for topic in all {
+            if self.subscriptions.give_up_unkept(topic, len, &mut self.bodies) {
                 return;
             }
         }
@@ -302,7 +312,8 @@ impl Topics {
     }
 
     /// Closes a subscription, and returns what it was not told of, if anything: to be sent before its `end`
-    /// (SPEC §14.3, PUB-3). What was still queued for it counts. `None` also if there is no such subscription.
+    /// (SPEC §14.3, PUB-3). What was still queued for it counts; what is half sent does not, since its subscriber counts
+    /// it by that `end`. `None` also if there is no such subscription.
     pub fn unsubscribe(&mut self, link: LinkId, subscription: ExchangeId) -> Option<Missed> {
         self.subscriptions.remove(link, subscription, &mut self.bodies)
     }
@@ -318,7 +329,7 @@ impl Topics {
     }
 
     /// Offers what waits for a link, until nothing does or `send` takes no more. Subscriptions take turns, and so do
-    /// the topics within one.
+    /// the topics within one; a body that is taken in parts has a turn for each.
     ///
     /// A call continues where the last one stopped: an adapter calls it when a link was named by [`wake`](Self::wake),
     /// when a full connection has room again, and after [`credited`](Self::credited). A subscription refused with

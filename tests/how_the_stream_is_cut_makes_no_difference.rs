@@ -13,7 +13,7 @@ use common::{Happened, device_with, seed};
 use proptest::prelude::*;
 use symbolon::{
     Admission, CloseReason, Config, Connection, ExchangeId, Instant, Missed, Outgoing, PeerMisbehaved, Point,
-    Role, Status, StopCause, WireError,
+    RequestHead, Role, Status, StopCause, SubscribeOptions, WireError,
 };
 
 const NOW: Instant = Instant::from_millis(1_000);
@@ -25,6 +25,10 @@ type App = fn(&mut Connection, &Happened, &mut Memory);
 #[derive(Default)]
 struct Memory {
     slow: Option<ExchangeId>,
+    /// What came so far of a publication in parts.
+    cost: u32,
+    unsubscribed: bool,
+    has_copy: bool,
 }
 
 /// A side of the conversation: its connection, what its application knows, and what both have done.
@@ -100,7 +104,10 @@ impl Side {
 }
 
 fn config(n: u8) -> Config {
-    device_with(n, |limits, _| limits.max_frame = 2_000)
+    device_with(n, |limits, _| {
+        limits.max_frame = 2_000;
+        limits.window = 8_000;
+    })
 }
 
 /// Asks three times, subscribes, asks for something slow and gives it up, and parts after the last publication.
@@ -111,14 +118,30 @@ fn dial(connection: &mut Connection, event: &Happened, memory: &mut Memory) {
             for len in [0, 1, 1_500] {
                 connection.request(NOW, "echo", &vec![7; len], None).unwrap();
             }
-            connection.subscribe("room/#", 3_000, None).unwrap();
+            let mut options = SubscribeOptions::default();
+            (options.window, options.largest) = (40_000, 5_000);
+            connection.subscribe_with("room/#", &options).unwrap();
+            let head = RequestHead { method: "copy", body: b"two parts", more: true, deadline: None };
+            let copy = connection.open(NOW, &head).unwrap();
+            // Several frames, within the lamp's window: what credit allows leaves when it comes, and not with an event.
+            assert_eq!(connection.write(copy, &[3; 5_000]), Ok(5_000));
+            assert_eq!(connection.write(copy, b"the end"), Ok(7));
+            connection.finish(copy).unwrap();
         }
+        Happened::Data(id, _, cost) => connection.release(*id, *cost).unwrap(),
         Happened::Request { id, .. } => connection.respond(*id, Status::NOT_FOUND, b"").unwrap(),
         Happened::Response { id, .. } if id.number() == 6 => {
             let slow = connection.request(NOW, "slow", b"", None).unwrap();
             // It leaves before it is given up, so that the lamp hears of both.
             memory.slow = Some(slow);
         }
+        Happened::Continuation { id, cost, more, .. } => {
+            memory.cost += cost;
+            if !more {
+                connection.release(*id, memory.cost).unwrap();
+            }
+        }
+        Happened::Publication { cost, total: Some(_), .. } => memory.cost = *cost,
         Happened::Publication { id, point, cost, .. } => {
             connection.release(*id, *cost).unwrap();
             match point.sequence {
@@ -127,12 +150,16 @@ fn dial(connection: &mut Connection, event: &Happened, memory: &mut Memory) {
                 _ => {}
             }
         }
-        Happened::Failed(id, _) if id.number() == 8 => connection.close(NOW, Status::OK),
+        Happened::Failed(id, _) if id.number() == 8 => memory.unsubscribed = true,
+        Happened::End(..) => memory.has_copy = true,
         _ => {}
+    }
+    if memory.unsubscribed && memory.has_copy {
+        connection.close(NOW, Status::OK);
     }
 }
 
-/// Answers, publishes five values to whoever subscribes, and asks for a name.
+/// Answers, publishes two long values and five short ones to whoever subscribes, and asks for a name.
 fn serve(connection: &mut Connection, event: &Happened, _: &mut Memory) {
     match event {
         Happened::Admission(_) => connection.admit(NOW).unwrap(),
@@ -140,11 +167,19 @@ fn serve(connection: &mut Connection, event: &Happened, _: &mut Memory) {
         Happened::Request { id, method, body, .. } if method == "echo" => {
             connection.respond(*id, Status::OK, body).unwrap();
         }
+        Happened::RequestGoesOn { id, .. } => connection.respond_more(NOW, *id, b"copied").unwrap(),
+        Happened::Data(id, chunk, cost) => {
+            assert_eq!(connection.write(*id, chunk), Ok(chunk.len()));
+            // The credit for the last of them may find nothing to be for.
+            let _ = connection.release(*id, *cost);
+        }
+        Happened::End(id, Status::OK) => connection.finish(*id).unwrap(),
         Happened::Stop(id, StopCause::Cancel(_)) => {
             connection.respond(*id, Status::CANCELLED, b"").unwrap();
         }
         Happened::Subscribe { id, .. } => {
             connection.accept_subscription(*id).unwrap();
+            publish_long(connection, *id);
             for sequence in 0..5 {
                 let (point, missed) = (Point { epoch: 1, sequence }, Missed::NONE);
                 let body = vec![sequence as u8; 100 * sequence as usize];
@@ -155,6 +190,23 @@ fn serve(connection: &mut Connection, event: &Happened, _: &mut Memory) {
         }
         Happened::Unsubscribe(id) => connection.end_subscription(*id, Status::CANCELLED).unwrap(),
         _ => {}
+    }
+}
+
+/// Gives up one that is longer than a frame, then sends one.
+fn publish_long(connection: &mut Connection, id: ExchangeId) {
+    let body = vec![9; 5_000];
+    for sequence in [10, 11] {
+        let point = Point { epoch: 1, sequence };
+        let long = Outgoing { topic: "room/1", point, missed: Missed::NONE, retained: false, body: &body };
+        let mut sent = connection.publish_first(id, &long).unwrap();
+        if sequence == 10 {
+            connection.publish_abort(id).unwrap();
+            continue;
+        }
+        while sent < body.len() {
+            sent += connection.publish_next(id, &body[sent..]).unwrap();
+        }
     }
 }
 
@@ -196,8 +248,21 @@ fn the_conversation_is_a_whole_one() {
     assert_eq!(count(lamp_saw, |e| matches!(e, Happened::Subscribe { .. } | Happened::Unsubscribe(_))), 2);
     assert_eq!(count(lamp_saw, |e| matches!(e, Happened::Response { .. })), 1);
     assert_eq!(count(lamp_saw, |e| matches!(e, Happened::Stop(..))), 1);
+    for saw in [lamp_saw, dialler_saw] {
+        let mut copied = 0;
+        for event in saw {
+            if let Happened::Data(_, chunk, _) = event {
+                copied += chunk.len();
+            }
+        }
+        assert_eq!(copied, 5_007, "a body is the same however it is cut");
+        assert!(count(saw, |e| matches!(e, Happened::Data(..))) > 2);
+        assert_eq!(count(saw, |e| matches!(e, Happened::End(_, Status::OK))), 1);
+    }
     assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Failed(..))), 2);
-    assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Publication { .. })), 5);
+    assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Publication { .. })), 2 + 5);
+    assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Continuation { .. })), 2);
+    assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Aborted(_))), 1);
     assert_eq!(count(dialler_saw, |e| matches!(e, Happened::Response { .. })), 3);
     assert_eq!(lamp_saw.last(), Some(&Happened::Closed(CloseReason::Remote(Status::OK))));
     assert_eq!(dialler_saw.last(), Some(&Happened::Closed(CloseReason::Local(Status::OK))));

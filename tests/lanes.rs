@@ -163,7 +163,8 @@ fn messages_of_an_exchange_do_not_overtake_each_other() {
 /// LAN-3: `cancel` and `credit` may overtake, but not their opening: what is not opened is not cancelled.
 #[test]
 fn a_cancel_does_not_overtake_its_opening() {
-    let config = common::device(1);
+    // One frame at a time.
+    let config = common::device_with(1, |limits, _| limits.transmit_buffer = 0);
     let mut peer = Hostile::of(Role::Initiator, &config, Knobs { max_frame: 256, ..Knobs::default() });
     let now = peer.victim.now;
     let connection = &mut peer.victim.connection;

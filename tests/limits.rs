@@ -238,10 +238,11 @@ fn limits_are_declared() {
         limits.max_frame = 777;
         limits.requests_in = 0;
         limits.subscriptions_in = u16::MAX;
+        limits.window = 4_321;
     });
     for role in [Role::Initiator, Role::Responder] {
         let peer = Hostile::of(role, &config, Knobs::default());
-        let declared = [2, 777, 3, 0, 4, 65_535, 5, 0, 6, 30_000, 7, 0].map(uint).concat();
+        let declared = [2, 777, 3, 0, 4, 65_535, 5, 4_321, 6, 30_000, 7, 0].map(uint).concat();
         assert!(peer.attacker.victim_payload.ends_with(&declared));
     }
 }

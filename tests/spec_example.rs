@@ -19,7 +19,7 @@ use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::{HandshakeState, StatelessTransportState, types};
 use symbolon::{
     Admission, CloseReason, Config, Connection, ExchangeId, Identity, Instant, Limits, Missed, Outgoing,
-    Point, SecretKey, Seed, Status, Timeouts,
+    Point, RequestHead, SecretKey, Seed, Status, Timeouts,
 };
 
 const BEGIN: &str =
@@ -41,6 +41,15 @@ fn appendix_b_is_what_happens() {
         assert_eq!(present, new, "line {} of appendix B; UPDATE=1 writes it anew", line + 1);
     }
     assert_eq!(present, example, "UPDATE=1 writes it anew");
+}
+
+/// So small that each chunk taken is followed by credit.
+const WINDOW: u32 = 64;
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.window = WINDOW;
+    limits
 }
 
 /// 32 bytes that nobody takes for random.
@@ -123,7 +132,7 @@ impl Side {
 
     /// SPEC §5.2
     fn payload(&self, proof: &[u8]) -> Vec<u8> {
-        let (limits, timeouts) = (Limits::default(), Timeouts::default());
+        let (limits, timeouts) = (limits(), Timeouts::default());
         let mut cbor = Encoder::new(Vec::new());
         let mut write = || {
             cbor.map(8)?.u8(0)?.bytes(self.identity.verifying_key().as_bytes())?;
@@ -131,7 +140,7 @@ impl Side {
             cbor.u8(2)?.u16(limits.max_frame)?;
             cbor.u8(3)?.u16(limits.requests_in)?;
             cbor.u8(4)?.u16(limits.subscriptions_in)?;
-            cbor.u8(5)?.u32(0)?;
+            cbor.u8(5)?.u32(WINDOW)?;
             cbor.u8(6)?.u64(timeouts.silence.map_or(0, |silence| silence.as_millis() as u64))?;
             cbor.u8(7)?.u64(0)?;
             Ok::<_, minicbor::encode::Error<_>>(())
@@ -172,8 +181,9 @@ impl Example {
         let now = Instant::default();
         let configs = [0x00, 0x40].map(|first| {
             let secret = SecretKey::from_bytes(counting_from(first));
-            // `Config::new` takes `Limits::default()` and `Timeouts::default()`.
-            Config::new(Identity::new(&secret, Side::seed(counting_from(first + 0x20))))
+            // `Config::new` takes `Timeouts::default()`.
+            let config = Config::new(Identity::new(&secret, Side::seed(counting_from(first + 0x20))));
+            config.with_limits(limits()).expect("limits in range")
         });
         let expect = |of: usize| Admission::expect(configs[of].identity().peer_id());
         let ephemeral = |first| Side::seed(counting_from(first));
@@ -207,8 +217,9 @@ impl Example {
         self.say(
             "All bytes of one short conversation, in hexadecimal. Its keys are bytes that count upwards: for this \
              example, and for nothing else. Both sides declare the default limits of the reference implementation \
-             (`Limits::default()` and `Timeouts::default()`): `max_frame` 16384, `max_requests` 64, \
-             `max_subscriptions` 256, `window` 0, `silence` 30000, `features` 0. Each lets exactly the other in. \
+             (`Limits::default()` and `Timeouts::default()`) but for `window`, which is 64 in the place of 262144, so \
+             that each chunk taken is followed by credit: `max_frame` 16384, `max_requests` 64, \
+             `max_subscriptions` 256, `window` 64, `silence` 30000, `features` 0. Each lets exactly the other in. \
              Ed25519 signatures are deterministic, so every byte below comes out again.",
         );
     }
@@ -333,29 +344,32 @@ impl Example {
         self.frame(transport, false, "answers", &["[6, 2, 0, 0, h'68656c6c6f']"]);
         assert!(matches!(self.a.events()[..], [Happened::Response { .. }]));
 
+        self.bodies(transport);
+        self.stopped(transport);
+
         let ours = self.a.connection.subscribe("room/+", 1_000, None).unwrap();
         self.frame(
             transport,
             true,
             "subscribes, with credit for 1000 bytes",
-            &[r#"[12, 4, 1000, "room/+"]"#],
+            &[r#"[12, 8, 1000, "room/+"]"#],
         );
         let events = self.b.events();
         let [Happened::Subscribe { id, .. }] = events[..] else { panic!("{events:?}") };
         self.publish(id);
-        let publication = r#"[13, 4, 0, 4, "room/1", 168496141, 7, h'3139']"#;
-        let both = ["[6, 4, 0, 1, h'']", publication];
+        let publication = r#"[13, 8, 0, 4, "room/1", 168496141, 7, h'3139']"#;
+        let both = ["[6, 8, 0, 1, h'']", publication];
         self.frame(transport, false, "accepts, and publishes a value that it had: 21 bytes of credit", &both);
         let events = self.a.events();
         assert!(matches!(events[..], [Happened::Subscribed(_), Happened::Publication { cost: 21, .. }]));
 
         self.a.connection.cancel(ours).unwrap();
-        self.frame(transport, true, "unsubscribes", &["[8, 4, 1]"]);
+        self.frame(transport, true, "unsubscribes", &["[8, 8, 1]"]);
         assert!(matches!(self.b.events()[..], [Happened::Unsubscribe(_)]));
         // The responder speaks last, so that the initiator's keepalive comes first.
         self.now = self.now + Duration::from_secs(1);
         self.b.connection.end_subscription(id, Status::CANCELLED).unwrap();
-        self.frame(transport, false, "ends the subscription", &["[10, 4, 1]"]);
+        self.frame(transport, false, "ends the subscription", &["[10, 8, 1]"]);
 
         self.now = self.now + Duration::from_secs(14);
         self.a.connection.handle_timeout(self.now);
@@ -368,6 +382,67 @@ impl Example {
         self.frame(transport, false, "closes as well", &["[1, 0]"]);
         assert_eq!(self.a.events().last(), Some(&Happened::Closed(CloseReason::Local(Status::OK))));
         self.close();
+    }
+
+    /// SPEC §10.5: a body in chunks each way, at the same time, with credit.
+    fn bodies(&mut self, transport: &[StatelessTransportState; 2]) {
+        let head = RequestHead { method: "copy", body: b"two parts", more: true, deadline: None };
+        let ours = self.a.connection.open(self.now, &head).unwrap();
+        self.a.connection.write(ours, b"first").unwrap();
+        let request = r#"[5, 4, 0, 1, "copy", h'74776f207061727473']"#;
+        let both = [request, "[9, 4, h'6669727374']"];
+        self.frame(transport, true, "calls with a body in chunks: 9 bytes of credit", &both);
+        let events = self.b.events();
+        let [Happened::RequestGoesOn { id, .. }, Happened::Data(_, ref chunk, cost)] = events[..] else {
+            panic!("{events:?}")
+        };
+        self.b.connection.release(id, cost).unwrap();
+        self.b.connection.respond_more(self.now, id, b"").unwrap();
+        assert_eq!(self.b.connection.write(id, chunk), Ok(5));
+        let all = ["[11, 4, 73]", "[6, 4, 0, 1, h'']", "[9, 4, h'6669727374']"];
+        self.frame(transport, false, "has taken the chunk, and answers in chunks before the last one", &all);
+        let events = self.a.events();
+        let [Happened::ResponseGoesOn { .. }, Happened::Data(id, _, cost)] = events[..] else {
+            panic!("{events:?}")
+        };
+        self.a.connection.release(id, cost).unwrap();
+        self.a.connection.write(ours, b"last").unwrap();
+        self.a.connection.finish(ours).unwrap();
+        let all = ["[11, 4, 73]", "[9, 4, h'6c617374']", "[10, 4, 0]"];
+        self.frame(transport, true, "has taken it as well, and ends its body", &all);
+        let events = self.b.events();
+        let [Happened::Data(id, ref chunk, _), Happened::End(_, Status::OK)] = events[..] else {
+            panic!("{events:?}")
+        };
+        self.b.connection.write(id, chunk).unwrap();
+        self.b.connection.finish(id).unwrap();
+        let both = ["[9, 4, h'6c617374']", "[10, 4, 0]"];
+        self.frame(transport, false, "ends the answer, and with it the exchange", &both);
+        let events = self.a.events();
+        assert!(matches!(events[..], [Happened::Data(..), Happened::End(_, Status::OK)]));
+        assert!(self.a.connection.is_idle() && self.b.connection.is_idle());
+    }
+
+    /// SPEC §10.5: the answerer asks for the end of the opener's body, and answers.
+    fn stopped(&mut self, transport: &[StatelessTransportState; 2]) {
+        let head = RequestHead { method: "copy", body: b"", more: true, deadline: None };
+        let ours = self.a.connection.open(self.now, &head).unwrap();
+        self.a.connection.write(ours, b"first").unwrap();
+        let both = [r#"[5, 6, 0, 1, "copy", h'']"#, "[9, 6, h'6669727374']"];
+        self.frame(transport, true, "calls again", &both);
+        let events = self.b.events();
+        let [Happened::RequestGoesOn { id, .. }, Happened::Data(..)] = events[..] else {
+            panic!("{events:?}")
+        };
+        self.b.connection.cancel_with(id, Status::new(256)).unwrap();
+        self.frame(transport, false, "wants no more of the body, for a reason of its own", &["[8, 6, 256]"]);
+        assert_eq!(self.a.events(), [Happened::Stopped(ours, Status::new(256))]);
+        self.frame(transport, true, "ends the body, with the same status", &["[10, 6, 256]"]);
+        assert_eq!(self.b.events(), [Happened::End(id, Status::new(256))]);
+        self.b.connection.respond(id, Status::OK, b"").unwrap();
+        self.frame(transport, false, "answers all the same", &["[6, 6, 0, 0, h'']"]);
+        assert!(matches!(self.a.events()[..], [Happened::Response { status: Status::OK, .. }]));
+        assert!(self.a.connection.is_idle() && self.b.connection.is_idle());
     }
 
     fn publish(&mut self, id: ExchangeId) {

@@ -87,7 +87,8 @@ fn each_field_arrives() {
                 missed: publication.missed,
                 retained: true,
                 body: vec![],
-                cost
+                cost,
+                total: None
             }
         ]
     );

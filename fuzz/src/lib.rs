@@ -7,13 +7,13 @@
 
 pub mod line;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use symbolon::{
     Admission, Config, Connection, Event, ExchangeId, Identity, Instant, Limits, Missed, Outgoing, Point,
-    SecretKey, Seed, Status,
+    RequestHead, SecretKey, Seed, SendError, Status, SubscribeOptions,
 };
 
 /// Runs a script twice: against a connection that was dialled, and against one that dials.
@@ -160,6 +160,9 @@ impl World {
     }
 }
 
+/// The longest body that is taken in parts.
+const LARGEST: u32 = 1_500;
+
 /// How many bytes go over at once.
 fn piece(number: usize) -> usize {
     if number == 0 { usize::MAX } else { 1 << (number - 1) }
@@ -174,6 +177,10 @@ struct Side {
     closed: bool,
     /// Ours that have not ended.
     open: BTreeSet<ExchangeId>,
+    /// How much is still to come of what goes on.
+    coming: BTreeMap<ExchangeId, u64>,
+    /// How long the body is that is half sent into a subscription of theirs, and how much of it has left.
+    half_sent: BTreeMap<ExchangeId, (usize, usize)>,
     /// Theirs, ended or not: commands about exchanges that are gone are refused.
     theirs: Vec<ExchangeId>,
     outgoing: VecDeque<u8>,
@@ -183,14 +190,18 @@ impl Side {
     fn new(connection: Connection, limits: &Limits, peer: &Limits) -> Self {
         let frames = usize::from(limits.max_frame).max(512) + usize::from(peer.max_frame).max(1_024);
         let queues = limits.call_queue + limits.publication_queue;
+        let requests = limits.requests_in + limits.requests_out.min(peer.requests_in);
+        let bodies = usize::from(requests) * limits.body_buffer;
         // A growing buffer doubles, and a queue keeps at most as much that was sent as waits.
-        let most_buffered = 2 * (frames + 2 * queues + 4 * limits.buffer_at_rest);
+        let most_buffered = 2 * (frames + 2 * queues + 4 * limits.buffer_at_rest) + bodies;
         Self {
             connection,
             most_buffered,
             asked: false,
             closed: false,
             open: BTreeSet::new(),
+            coming: BTreeMap::new(),
+            half_sent: BTreeMap::new(),
             theirs: Vec::new(),
             outgoing: VecDeque::new(),
         }
@@ -232,16 +243,56 @@ impl Side {
             }
             Event::Busy { id, .. }
             | Event::Failed { id, .. }
-            | Event::Response { id, .. }
+            | Event::Response { id, more: false, .. }
             | Event::SubscriptionEnded { id, .. } => Some(id),
-            Event::Missed { id, .. } | Event::Publication { id, .. } | Event::Subscribed { id } => {
+            // Of theirs it is the end of a body; of ours, of all.
+            Event::End { id, .. } => (!self.theirs.contains(&id)).then_some(id),
+            Event::Data { id, .. } => {
+                assert!(
+                    self.open.contains(&id) || self.theirs.contains(&id),
+                    "data of {id}, which has ended"
+                );
+                None
+            }
+            Event::Response { id, .. } | Event::Stopped { id, .. } => {
                 assert!(self.open.contains(&id), "news of {id}, which has ended");
+                None
+            }
+            Event::Missed { id, .. } | Event::Subscribed { id } => {
+                assert!(self.open.contains(&id), "news of {id}, which has ended");
+                None
+            }
+            Event::Publication { id, publication } => {
+                assert!(self.open.contains(&id), "news of {id}, which has ended");
+                assert!(!self.coming.contains_key(&id), "one amid another");
+                if let Some(total) = publication.total {
+                    let left =
+                        total.checked_sub(publication.body.len() as u64).expect("no more than its total");
+                    assert!(total <= LARGEST.into(), "more than is taken");
+                    self.coming.insert(id, left);
+                }
+                None
+            }
+            Event::Continuation { id, chunk, more, .. } => {
+                assert!(self.open.contains(&id), "news of {id}, which has ended");
+                let left = self.coming.remove(&id).expect("it has begun");
+                let left = left.checked_sub(chunk.len() as u64).expect("no more than its total");
+                assert!(more || left == 0, "the last, and not all");
+                if more {
+                    self.coming.insert(id, left);
+                }
+                None
+            }
+            Event::Aborted { id } => {
+                assert!(self.open.contains(&id), "news of {id}, which has ended");
+                assert!(self.coming.remove(&id).is_some(), "nothing to give up");
                 None
             }
             _ => None,
         };
         if let Some(id) = ended {
             assert!(self.open.remove(&id), "{id} ended twice");
+            self.coming.remove(&id);
         }
         true
     }
@@ -260,6 +311,36 @@ impl Side {
         len
     }
 
+    /// Begins a body that is longer than a frame of the small device, goes on with one, or gives it up.
+    fn publish_in_parts(&mut self, id: ExchangeId, operand: u8, news: &Outgoing<'_>) {
+        let long = [0x5a; 8 * 255];
+        let connection = &mut self.connection;
+        let Some((len, sent)) = self.half_sent.remove(&id) else {
+            let body = &long[..8 * usize::from(operand)];
+            match connection.publish_first(id, &Outgoing { body, ..*news }) {
+                Ok(sent) if sent < body.len() => drop(self.half_sent.insert(id, (body.len(), sent))),
+                _ => {}
+            }
+            return;
+        };
+        if operand & 12 == 0 && connection.publish_abort(id).is_ok() {
+            return;
+        }
+        let rest = &long[sent..len];
+        let more = match connection.publish_next(id, rest) {
+            Ok(more) => {
+                assert!((1..=rest.len()).contains(&more), "a part that moves nothing on");
+                more
+            }
+            Err(SendError::Unfinished) => panic!("{id} has lost what is half sent"),
+            Err(SendError::UnknownExchange | SendError::Closed) => return,
+            Err(_) => 0,
+        };
+        if sent + more < len {
+            self.half_sent.insert(id, (len, sent + more));
+        }
+    }
+
     /// One command of the application; its refusal is as good as its success.
     fn command(&mut self, now: Instant, number: usize, script: &mut &[u8]) {
         let operand = script.split_off_first().copied().unwrap_or(0);
@@ -276,7 +357,10 @@ impl Side {
             (2, ..) => {
                 let filter = ["a/b", "a/+", "#", "+/b", "", "a/", "a/b", "$x"][usize::from(operand % 8)];
                 let from = (operand & 8 != 0).then_some(Point { epoch: 1, sequence: 2 });
-                self.open.extend(connection.subscribe(filter, u32::from(operand) << 4, from));
+                let mut options = SubscribeOptions::default();
+                (options.window, options.from) = (u32::from(operand) << 4, from);
+                options.largest = if operand & 16 == 0 { 0 } else { LARGEST };
+                self.open.extend(connection.subscribe_with(filter, &options));
             }
             (3, Some(id), _) => drop(connection.cancel(id)),
             (4, Some(id), _) => drop(connection.release(id, operand.into())),
@@ -287,7 +371,11 @@ impl Side {
                 let point = Point { epoch: 1, sequence: operand.into() };
                 let retained = operand & 1 != 0;
                 let news = Outgoing { topic: "a/b", point, missed: Missed::NONE, retained, body };
-                let _ = connection.publish(id, &news);
+                if operand & 2 == 0 {
+                    let _ = connection.publish(id, &news);
+                } else {
+                    self.publish_in_parts(id, operand, &news);
+                }
             }
             (9, _, Some(id)) => drop(connection.publish_missed(id, Missed::NONE)),
             (10, _, Some(id)) => drop(connection.end_subscription(id, Status::CANCELLED)),
@@ -295,8 +383,43 @@ impl Side {
             (12, ..) => connection.close(now, Status::OK),
             (13, ..) => self.asked &= connection.admit(now).is_err(),
             (14, ..) => self.asked &= connection.refuse(now).is_err(),
-            (15, ..) => connection.turn_away(),
+            (15, ..) if operand & 0x0f == 0 => connection.turn_away(),
+            (15, ..) => self.body_command(now, operand),
             _ => {}
+        }
+    }
+
+    /// One command about bodies in chunks: which in the lower half of the operand, of which exchange in the upper.
+    fn body_command(&mut self, now: Instant, operand: u8) {
+        let (number, which) = (operand & 0x0f, usize::from(operand >> 4));
+        let of_ours = self.open.iter().nth(which % self.open.len().max(1)).copied();
+        let of_theirs = self.theirs.iter().rev().nth(which % self.theirs.len().clamp(1, 16)).copied();
+        let connection = &mut self.connection;
+        let bytes = &[0xa5; 200][..1 + which * 13];
+        match (number, of_ours, of_theirs) {
+            (1 | 2, ..) => {
+                let deadline = (which == 1).then_some(Duration::from_secs(1));
+                let head = RequestHead { method: "a/b", body: bytes, more: number == 1, deadline };
+                self.open.extend(connection.open(now, &head));
+            }
+            (3, Some(id), _) | (4, _, Some(id)) => {
+                let room = connection.write(id, bytes).map_or(0, |taken| bytes.len() - taken);
+                assert!(room < bytes.len(), "more taken than there was, or nothing");
+            }
+            (5, Some(id), _) | (6, _, Some(id)) => drop(connection.finish(id)),
+            (7, Some(id), _) | (8, _, Some(id)) => drop(connection.reset(id, Status::FAILED)),
+            (9, _, Some(id)) => drop(connection.respond_more(now, id, bytes)),
+            (10, _, Some(id)) => drop(connection.cancel_with(id, Status::CANCELLED)),
+            (11, Some(id), _) | (12, _, Some(id)) => drop(connection.release(id, 1 << which)),
+            (13, Some(id), _) | (14, _, Some(id)) => {
+                let idle = (which > 0).then(|| Duration::from_millis(1 << which));
+                let _ = connection.set_body_idle(now, id, idle);
+            }
+            _ => {
+                while let Some(id) = connection.poll_writable() {
+                    assert!(connection.write(id, b"x").is_ok(), "no room in {id} after all");
+                }
+            }
         }
     }
 }

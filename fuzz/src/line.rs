@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use symbolon::serial::{Line, Redial};
-use symbolon::{Admission, Connection, Event, Instant, Seed, Status};
+use symbolon::{Admission, Connection, Event, Instant, RequestHead, Seed, Status};
 
 use super::{devices, piece};
 
@@ -65,7 +65,7 @@ impl End {
         let (config, admission) = (&devices()[self.device], admission(self.device));
         let seed = seed(self.device, &mut self.seeds);
         self.line.dial(now, Connection::initiator(config, admission, seed, now));
-        self.drain();
+        self.drain(now);
     }
 
     fn hear(&mut self, now: Instant, mut bytes: &[u8]) {
@@ -77,17 +77,33 @@ impl End {
                 Some(Connection::responder(config, admission, seed(device, seeds), now))
             });
             assert!(taken <= bytes.len(), "more taken than there was");
-            let moved = self.drain();
+            let moved = self.drain(now);
             assert!(taken > 0 || moved, "bytes are left, and nothing waits");
             bytes = &bytes[taken..];
         }
     }
 
-    fn drain(&mut self) -> bool {
+    fn drain(&mut self, now: Instant) -> bool {
         let mut moved = false;
         while let Some(running) = self.line.running() {
             let asked = match running.poll_event() {
-                Some(Event::Request { id, .. }) => id,
+                Some(Event::Request { id, more: false, .. }) => id,
+                // A body in chunks goes back as it came.
+                Some(Event::Request { id, .. }) => {
+                    let _ = running.respond_more(now, id, b"");
+                    continue;
+                }
+                Some(Event::Data { id, chunk, cost }) => {
+                    let chunk = chunk.to_vec();
+                    // Of theirs; what comes back of ours is just taken.
+                    let _ = running.write(id, &chunk);
+                    let _ = running.release(id, cost);
+                    continue;
+                }
+                Some(Event::End { id, .. }) => {
+                    let _ = running.finish(id);
+                    continue;
+                }
                 Some(_) => continue,
                 None => break,
             };
@@ -175,7 +191,7 @@ impl World {
                 self.now = self.now + Duration::from_millis(1 << number);
                 for end in &mut self.ends {
                     end.line.handle_timeout(self.now);
-                    end.drain();
+                    end.drain(self.now);
                     assert!(end.line.poll_timeout().is_none_or(|next| next > self.now), "a timer that fired");
                     if end.redial.poll_dial(self.now, &mut end.line) {
                         end.dial(self.now);
@@ -186,7 +202,14 @@ impl World {
             0xb0..=0xbf => {
                 let now = self.now;
                 if let Some(running) = self.ends[number & 1].line.running() {
-                    let _ = running.request(now, "a", &[0x5a; 64][..4 * number], None);
+                    let body = &[0x5a; 64][..4 * number];
+                    if number & 2 == 0 {
+                        let _ = running.request(now, "a", body, None);
+                    } else {
+                        let head = RequestHead { method: "a", body: b"", more: true, deadline: None };
+                        let id = running.open(now, &head);
+                        let _ = id.and_then(|id| running.write(id, body).and(running.finish(id)));
+                    }
                 }
             }
             0xc0..=0xc7 => {
@@ -232,7 +255,7 @@ impl World {
             self.now = self.now + Duration::from_secs(1);
             for end in &mut self.ends {
                 end.line.handle_timeout(self.now);
-                end.drain();
+                end.drain(self.now);
                 if end.redial.poll_dial(self.now, &mut end.line) {
                     end.dial(self.now);
                 }

@@ -56,8 +56,9 @@ mod signal;
 mod stream;
 mod subscription;
 
-pub use super::delivery::{Delivery, Gap, Publication, SubscribeOptions};
+pub use super::delivery::{Delivery, Gap, Publication};
 pub use super::error::{BodyError, BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use crate::SubscribeOptions;
 pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};
 pub use exchange::{Exchange, RawExchange, RawReply, RawResponder, Reply, Responder};

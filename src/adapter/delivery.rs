@@ -7,35 +7,6 @@ use bytes::Bytes;
 
 use crate::{Missed, Point, Topic};
 
-/// How to subscribe.
-///
-/// ```
-/// use symbolon::Point;
-/// use symbolon::blocking::SubscribeOptions;
-///
-/// // What came last, from before the connection broke: only what is newer is sent again, where it is kept.
-/// let last = Point { epoch: 0x5eed_1234, sequence: 17 };
-/// let mut options = SubscribeOptions::default();
-/// options.from = Some(last);
-/// assert_eq!(options.window, 64 * 1024);
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct SubscribeOptions {
-    /// How many bytes of publications may be on their way or wait here; 64 KiB by default.  A publication that is longer
-    /// never arrives, and is counted as missed at the latest when the subscription ends.  SPEC §11
-    pub window: u32,
-    /// The last publication that this side has, to get those after it that the topic keeps; the filter must have no
-    /// wildcards.  What is kept no more counts as missed.  SPEC §14.4
-    pub from: Option<Point>,
-}
-
-impl Default for SubscribeOptions {
-    fn default() -> Self {
-        Self { window: 64 * 1024, from: None }
-    }
-}
-
 /// A publication that owns its parts, as subscriptions of adapters give it.  SPEC §14
 ///
 /// [`symbolon::Publication`](crate::Publication) is the same as the core lends it, in an event.
@@ -50,7 +21,8 @@ pub struct Publication {
     pub retained: bool,
     /// The application's bytes; cheap to clone, for those that hand them on.
     pub body: Bytes,
-    pub(super) cost: u32,
+    /// Of all its messages; a body in several of them may cost more than one of them can.
+    pub(super) cost: u64,
 }
 
 /// What a subscription delivers: a publication, what was missed before it, or both.  SPEC §14.3
@@ -72,7 +44,7 @@ impl From<crate::Publication<'_>> for Delivery {
                 point: publication.point,
                 retained: publication.retained,
                 body: Bytes::copy_from_slice(publication.body),
-                cost: publication.cost,
+                cost: publication.cost.into(),
             }),
         }
     }

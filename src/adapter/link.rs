@@ -6,6 +6,7 @@
 mod asks;
 mod debts;
 mod ending;
+mod inbox;
 mod streams;
 mod waiters;
 
@@ -18,7 +19,6 @@ use std::vec::Vec;
 
 use bytes::Bytes;
 
-use super::delivery::Delivery;
 use super::error::Refusal;
 use crate::{
     CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, Offer, PeerId, Point, Router,
@@ -27,6 +27,7 @@ use crate::{
 pub(crate) use asks::Opening;
 use debts::{Debts, Owed};
 use ending::Retiring;
+use inbox::Inbox;
 use streams::Streams;
 use waiters::Waiters;
 
@@ -72,15 +73,6 @@ pub(crate) enum NoAnswer {
 enum Call {
     Waiting(Option<Waker>),
     Answered(Answer),
-}
-
-/// The receiving end of a subscription; what it holds is bounded by the credit it gave.
-#[derive(Debug, Default)]
-struct Inbox {
-    items: VecDeque<Delivery>,
-    accepted: bool,
-    ended: Option<Ended>,
-    waker: Option<Waker>,
 }
 
 /// How a subscription ended.
@@ -170,8 +162,10 @@ impl<H: Serve> Link<H> {
 
     fn absorb_one(&mut self, shared: &Shared<H>, now: Instant) -> bool {
         let peer = self.connection.peer();
+        let (inboxes, woken) = (&mut self.inboxes, &mut self.woken);
         let Some(event) = self.connection.poll_event() else { return false };
         match event {
+            Event::Aborted { id } => change(inboxes, woken, id, Inbox::abort),
             Event::Admission { peer } => {
                 let decided = if decide(|| (shared.admit)(peer)) {
                     self.connection.admit(now)
@@ -189,14 +183,16 @@ impl<H: Serve> Link<H> {
                 self.connected = true;
                 self.watchers.wake_all(&mut self.woken);
             }
+            Event::Continuation { id, chunk, cost, more } => {
+                change(inboxes, woken, id, |inbox| inbox.go_on(chunk, cost, more));
+            }
             Event::Data { id, chunk, cost } => self.streams.on_data(id, chunk, cost, &mut self.woken),
             Event::End { id, status } => self.streams.on_end(id, status, &mut self.woken),
             Event::Failed { id, failure } => self.fail(id, failure),
             Event::GoingAway => self.wake_lines(),
-            Event::Missed { id, missed } => self.deliver(id, Delivery { missed, publication: None }),
+            Event::Missed { id, missed } => change(inboxes, woken, id, |inbox| inbox.miss(missed)),
             Event::Publication { id, publication } => {
-                let delivery = Delivery::from(publication);
-                self.deliver(id, delivery);
+                change(inboxes, woken, id, |inbox| inbox.take(publication));
             }
             Event::Request { id, method, body, deadline, more } => {
                 let routed = peer.map_or(Err(Status::DENIED), |peer| shared.router.route(peer, method));
@@ -248,12 +244,7 @@ impl<H: Serve> Link<H> {
                     Err(status) => Owed::Response(id, status, Bytes::new()),
                 });
             }
-            Event::Subscribed { id } => {
-                if let Some(inbox) = self.inboxes.get_mut(&id) {
-                    inbox.accepted = true;
-                    self.woken.extend(inbox.waker.take());
-                }
-            }
+            Event::Subscribed { id } => change(inboxes, woken, id, |inbox| inbox.accepted = true),
             Event::SubscriptionEnded { id, status } => self.end_inbox(id, Ended::Status(status)),
             Event::Unsubscribe { id } => {
                 self.served.retain(|served| *served != id);
@@ -284,18 +275,8 @@ impl<H: Serve> Link<H> {
         self.wake_lines();
     }
 
-    fn deliver(&mut self, id: ExchangeId, delivery: Delivery) {
-        if let Some(inbox) = self.inboxes.get_mut(&id) {
-            inbox.push(delivery);
-            self.woken.extend(inbox.waker.take());
-        }
-    }
-
     fn end_inbox(&mut self, id: ExchangeId, ended: Ended) {
-        if let Some(inbox) = self.inboxes.get_mut(&id) {
-            inbox.ended = Some(ended);
-            self.woken.extend(inbox.waker.take());
-        }
+        change(&mut self.inboxes, &mut self.woken, id, |inbox| inbox.end(ended));
     }
 
     fn wake_lines(&mut self) {
@@ -337,7 +318,7 @@ impl<H: Serve> Link<H> {
         }
         let (connection, crowded) = (&mut self.connection, &mut self.crowded);
         topics.pump(self.id, |offer| {
-            let verdict = verdict(send_offer(connection, offer));
+            let verdict = send_offer(connection, offer);
             *crowded |= verdict == Verdict::Full;
             verdict
         });
@@ -359,30 +340,32 @@ impl<H: Serve> Link<H> {
     }
 }
 
-impl Inbox {
-    /// Appends a delivery; gaps without a publication are added up, so that they cannot pile up.
-    fn push(&mut self, delivery: Delivery) {
-        if delivery.publication.is_none()
-            && let Some(last) = self.items.back_mut().filter(|last| last.publication.is_none())
-        {
-            last.missed.add(delivery.missed.count.into());
-            last.missed.unknown |= delivery.missed.unknown;
-            return;
+/// Has something done to what waits for a subscriber, and wakes him.
+fn change(
+    inboxes: &mut HashMap<ExchangeId, Inbox>,
+    woken: &mut Vec<Waker>,
+    id: ExchangeId,
+    change: impl FnOnce(&mut Inbox),
+) {
+    if let Some(inbox) = inboxes.get_mut(&id) {
+        change(inbox);
+        woken.extend(inbox.waker.take());
+    }
+}
+
+fn send_offer(connection: &mut Connection, offer: Offer<'_>) -> Verdict {
+    let sent = match offer {
+        Offer::Abort { subscription } => connection.publish_abort(subscription).map(|()| Verdict::Sent),
+        Offer::Missed { subscription, missed } => {
+            connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
         }
-        self.items.push_back(delivery);
-    }
-}
-
-fn send_offer(connection: &mut Connection, offer: Offer<'_>) -> Result<(), SendError> {
-    match offer {
-        Offer::Publication { subscription, publication } => connection.publish(subscription, &publication),
-        Offer::Missed { subscription, missed } => connection.publish_missed(subscription, missed),
-    }
-}
-
-fn verdict(sent: Result<(), SendError>) -> Verdict {
+        Offer::Publication { subscription, publication } => {
+            connection.publish_first(subscription, &publication).map(Verdict::Part)
+        }
+        Offer::Rest { subscription, rest } => connection.publish_next(subscription, rest).map(Verdict::Part),
+    };
     match sent {
-        Ok(()) => Verdict::Sent,
+        Ok(verdict) => verdict,
         // Not accepted yet: the acceptance is owed, goes first, and counts as credit.
         Err(SendError::NoCredit | SendError::UnknownExchange) => Verdict::NoCredit,
         Err(SendError::TooLarge { .. }) => Verdict::TooLarge,

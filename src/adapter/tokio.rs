@@ -52,8 +52,9 @@ mod subscription;
 #[cfg(feature = "test-util")]
 mod test_util;
 
-pub use super::delivery::{Delivery, Gap, Publication, SubscribeOptions};
+pub use super::delivery::{Delivery, Gap, Publication};
 pub use super::error::{BodyError, BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use crate::SubscribeOptions;
 pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};
 pub use exchange::{Exchange, RawExchange, RawReply, RawResponder, Reply, Responder};

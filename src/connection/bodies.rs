@@ -26,6 +26,11 @@ impl Bodies {
         Box::new(Self { outbound: None, inbound: None, moved: now, idle })
     }
 
+    /// Notes that something has moved; what is looked at late does not make it earlier.
+    pub(crate) fn touch(&mut self, at: Instant) {
+        self.moved = self.moved.max(at);
+    }
+
     /// When they have stood still for too long, unless something moves.
     pub(crate) fn stalls_at(&self) -> Option<Instant> {
         let is_open = self.outbound.is_some() || self.inbound.is_some();
@@ -43,8 +48,12 @@ pub(crate) struct Outbound {
     begun: bool,
     /// Behind what waits.
     end: Option<Status>,
+    /// It was given up, and says so with the first status that anybody named.
+    given_up: bool,
     /// Whether the line of bodies has it.
     pub(crate) lined_up: bool,
+    /// How much of its turn is left, in bytes of messages.
+    pub(crate) share: usize,
     /// It was full, and nobody has been told since that there is room.
     full: bool,
 }
@@ -57,13 +66,19 @@ impl Outbound {
             budget: Budget::new(window.into()),
             begun: false,
             end: None,
+            given_up: false,
             lined_up: false,
+            share: 0,
             full: false,
         }
     }
 
     pub(crate) fn begin(&mut self) {
         self.begun = true;
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Whether nothing can be appended any more.
@@ -84,15 +99,30 @@ impl Outbound {
         taken
     }
 
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting.len() < self.max
+    }
+
     /// Ends the body behind what waits.
     pub(crate) fn finish(&mut self) {
         self.end.get_or_insert(Status::OK);
     }
 
-    /// Gives the body up: what waits is not sent.
-    pub(crate) fn abort(&mut self, status: Status) {
+    /// Gives the body up: what waits is not sent.  `false` where that was done before.
+    pub(crate) fn abort(&mut self, status: Status) -> bool {
+        if self.given_up {
+            return false;
+        }
+        self.given_up = true;
         self.waiting = VecDeque::new();
-        self.end = Some(status);
+        // EXC-15: with 0 the peer would take the part for the whole.
+        self.end = Some(if status.is_ok() { Status::CANCELLED } else { status });
+        true
+    }
+
+    /// Whether it was given up before all of it had left.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up
     }
 
     /// Whether something can leave now, credit allowing.

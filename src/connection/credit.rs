@@ -3,13 +3,15 @@
 /// What this side may send in one direction of an exchange.
 #[derive(Debug)]
 pub(crate) struct Budget {
+    /// What there was at first, which a peer that keeps CRD-4 gives again once its application has taken all.
+    first: u64,
     limit: u64,
     spent: u64,
 }
 
 impl Budget {
     pub(crate) const fn new(limit: u64) -> Self {
-        Self { limit, spent: 0 }
+        Self { first: limit, limit, spent: 0 }
     }
 
     /// Takes credit from the peer; `false` where it is no more than before.  CRD-1
@@ -21,6 +23,21 @@ impl Budget {
 
     pub(crate) const fn left(&self) -> u64 {
         self.limit - self.spent
+    }
+
+    /// Whether a message of this cost would wait for ever, for all that CRD-4 promises.  Nothing is promised where
+    /// there was nothing at first.
+    pub(crate) fn never_affords(&self, cost: u64) -> bool {
+        self.first > 0 && cost > self.first.max(self.left())
+    }
+
+    /// How much of a message that can be cut shorter may be sent now, if it costs `whole`.  `None` where it is worth
+    /// waiting for more: what is left is less than `enough` and than half of what there was at first.  A peer that
+    /// keeps CRD-4 gives that much again, so nobody waits for ever.  SPEC §14.5
+    pub(crate) fn part(&self, whole: u64, enough: u64) -> Option<u64> {
+        let left = self.left();
+        let worth_it = left >= whole || left >= enough.min(self.first.div_ceil(2));
+        worth_it.then_some(left.min(whole))
     }
 
     /// Pays for a message; `false` where the credit does not do, and then nothing has changed.  CRD-2
@@ -42,6 +59,9 @@ pub(crate) struct Allowance {
     limit: u64,
     spent: u64,
     released: u64,
+    /// What came so far of a publication that goes on.  Its application cannot take half of one, so this counts as
+    /// taken until the rest is here.  PUB-8
+    lent: u64,
     /// New credit waits to be announced.
     due: bool,
 }
@@ -49,7 +69,7 @@ pub(crate) struct Allowance {
 impl Allowance {
     pub(crate) fn new(window: u32) -> Self {
         let window = u64::from(window);
-        Self { window, limit: window, spent: 0, released: 0, due: false }
+        Self { window, limit: window, spent: 0, released: 0, lent: 0, due: false }
     }
 
     /// Notes what a message cost; `false` where it had no credit.  CRD-3
@@ -67,12 +87,36 @@ impl Allowance {
         self.released = self.released.saturating_add(cost.into()).min(self.spent);
     }
 
+    /// Notes that a message of this cost was a part of a publication that goes on.  PUB-8
+    ///
+    /// So no more than the window and one publication is ever here: what was lent raises the limit once, and the next
+    /// publication is lent nothing more before it is the longer one, or the application has taken this one.
+    pub(crate) fn lend(&mut self, cost: u32) {
+        self.lent = self.lent.saturating_add(cost.into());
+    }
+
+    /// The last part came: from now on the application can take it, and has not.
+    pub(crate) fn complete(&mut self) {
+        self.lent = 0;
+    }
+
+    /// The rest will never come: what came of it is given back.
+    pub(crate) fn give_back(&mut self) {
+        self.released = self.taken();
+        self.lent = 0;
+    }
+
+    /// What counts as taken.
+    fn taken(&self) -> u64 {
+        self.released.saturating_add(self.lent).min(self.spent)
+    }
+
     /// Whether new credit is to be announced that is not on its way yet: half the window is free again, or all was
     /// taken and what is left might not do for one message.  Says so once, until it is announced.  CRD-4
     pub(crate) fn falls_due(&mut self, one_message: u64) -> bool {
-        let owed = (self.window.saturating_add(self.released)).saturating_sub(self.limit);
+        let owed = (self.window.saturating_add(self.taken())).saturating_sub(self.limit);
         let left = self.limit - self.spent;
-        let starved = owed > 0 && self.released == self.spent && left < one_message;
+        let starved = owed > 0 && self.taken() == self.spent && left < one_message;
         let half = (self.window / 2).max(1);
         let falls_due = !self.due && (owed >= half || starved);
         self.due |= falls_due;
@@ -81,7 +125,7 @@ impl Allowance {
 
     /// The limit to announce now.
     pub(crate) fn next_limit(&self) -> u64 {
-        self.window.saturating_add(self.released).max(self.limit)
+        self.window.saturating_add(self.taken()).max(self.limit)
     }
 
     /// Notes that this limit has left.
@@ -126,5 +170,82 @@ mod tests {
         assert_eq!(allowance.next_limit(), 190, "no more than came");
         assert!(!allowance.falls_due(60));
         assert!(allowance.falls_due(61), "all taken, and less than one message left");
+    }
+
+    /// Spends all that was announced, as parts of one publication, until so much has come; how much that was.
+    fn fill(allowance: &mut Allowance, most: u32) -> u32 {
+        let mut came = 0;
+        while came < most {
+            let cost = u32::try_from(allowance.limit - allowance.spent).unwrap().min(most - came).min(30);
+            if cost == 0 {
+                break;
+            }
+            assert!(allowance.spend(cost));
+            allowance.lend(cost);
+            came += cost;
+            if allowance.falls_due(40) {
+                allowance.announce(allowance.next_limit());
+            }
+        }
+        came
+    }
+
+    /// PUB-8: whatever the window, a publication arrives whole; and no more than it and the window is ever here.
+    #[test]
+    fn one_that_goes_on_arrives_whole_beside_the_window() {
+        for unread in [0, 40, 100] {
+            let mut allowance = Allowance::new(100);
+            assert!(allowance.spend(unread));
+            let came = fill(&mut allowance, 1_000);
+            assert_eq!(came, if unread == 100 { 0 } else { 1_000 }, "only what is complete is waited for");
+            allowance.release(unread);
+            if allowance.falls_due(40) {
+                allowance.announce(allowance.next_limit());
+            }
+            assert_eq!(came + fill(&mut allowance, 1_000 - came), 1_000);
+            allowance.complete();
+            assert!(!allowance.falls_due(u64::MAX), "nobody has taken it yet");
+            // Another as long gets no further than the window beyond the first.
+            let next = fill(&mut allowance, 1_000);
+            assert!(next <= 100, "{next}");
+            allowance.release(1_000);
+            assert!(allowance.falls_due(40));
+            allowance.announce(allowance.next_limit());
+            assert_eq!(next + fill(&mut allowance, 1_000 - next), 1_000);
+        }
+    }
+
+    /// SPEC §14.5: what came of one that is given up counts as taken, and nothing of it twice.
+    #[test]
+    fn one_that_is_given_up_gives_its_credit_back() {
+        let mut allowance = Allowance::new(100);
+        assert!(allowance.spend(20));
+        assert_eq!(fill(&mut allowance, 500), 500);
+        allowance.give_back();
+        assert_eq!(allowance.next_limit(), 600, "20 are still unread");
+        // Who says of parts that they were taken gains nothing by it.
+        assert_eq!(fill(&mut allowance, 70), 70);
+        allowance.release(u32::MAX);
+        allowance.give_back();
+        assert_eq!((allowance.next_limit(), allowance.spent), (690, 590));
+    }
+
+    /// CRD-2: a part is as long as the credit lets it, and not sent where little is left of much.
+    #[test]
+    fn a_part_waits_for_credit_that_is_worth_it() {
+        let mut budget = Budget::new(100);
+        assert!(!budget.never_affords(100) && budget.never_affords(101));
+        assert_eq!(budget.part(1_000, 80), Some(100));
+        assert_eq!(budget.part(60, 60), Some(60));
+        assert!(budget.spend(50));
+        assert_eq!(budget.part(1_000, 80), Some(50), "half of what there was");
+        assert!(budget.spend(1));
+        assert_eq!(budget.part(1_000, 80), None);
+        assert_eq!(budget.part(1_000, 49), Some(49), "a frame's worth");
+        assert_eq!(budget.part(49, 80), Some(49), "all of it");
+        let mut nothing = Budget::new(0);
+        assert_eq!((nothing.never_affords(1), nothing.part(5, 5)), (false, Some(0)));
+        assert!(nothing.raise(3));
+        assert_eq!(nothing.part(5, 5), Some(3));
     }
 }

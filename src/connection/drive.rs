@@ -273,6 +273,28 @@ impl Connection {
         matches!(&self.state, State::Session(session) if session.has_sealed_close())
     }
 
+    /// Seals one frame after the other, as long as there is something and the buffer has room for another, so that a
+    /// busy stream is written in few large pieces.
+    pub(super) fn seal_all(&mut self) {
+        let mut sealed = 0;
+        while self.wire.len() > sealed || sealed == 0 {
+            sealed = self.wire.len();
+            self.seal();
+            let room = self.limits.transmit_buffer.saturating_sub(self.wire.len());
+            if self.wire.is_empty() || room < self.longest_frame() {
+                break;
+            }
+        }
+    }
+
+    /// With its length.
+    fn longest_frame(&self) -> usize {
+        match &self.state {
+            State::Session(session) => frame::LENGTH_PREFIX + session.longest_frame(),
+            State::Handshake(_) | State::Failed(..) => usize::MAX,
+        }
+    }
+
     pub(super) fn seal(&mut self) {
         let State::Session(session) = &mut self.state else { return self.stop_if_flushed() };
         if session.seal_frame(self.clock, self.wire.buffer()).is_err() {

@@ -16,6 +16,12 @@ use crate::wire::message::Point;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// Ours: the rest of the publication that goes on will never come.  What came of it is to be forgotten, its credit
+    /// has been given back, and it counts as missed: nobody else counts it.  SPEC §14.5
+    Aborted {
+        /// The subscription.
+        id: ExchangeId,
+    },
     /// The peer has proven its identity; [`admit`](crate::Connection::admit) or
     /// [`refuse`](crate::Connection::refuse) it.  Only with [`Admission::Ask`](crate::Admission::Ask).
     Admission {
@@ -46,6 +52,18 @@ pub enum Event<'a> {
     Connected {
         /// The other side.
         peer: PeerId,
+    },
+    /// Ours: more of the publication that goes on, with none of the same subscription between.  SPEC §14.5
+    Continuation {
+        /// The subscription.
+        id: ExchangeId,
+        /// The next bytes of its body; perhaps none.
+        chunk: &'a [u8],
+        /// What this message cost of the subscription's credit, in bytes; to be released once the application has
+        /// taken the whole.
+        cost: u32,
+        /// Whether more comes; if not, all of [`Publication::total`] is here.
+        more: bool,
     },
     /// Bytes of the other side's body, which may be none.  Once the application has taken them,
     /// [`release`](crate::Connection::release) their cost.  SPEC §10.5
@@ -81,8 +99,8 @@ pub enum Event<'a> {
         /// How many, since the last publication or the last such event.
         missed: Missed,
     },
-    /// Ours: a publication.  Once the application has taken it,
-    /// [`release`](crate::Connection::release) its cost.
+    /// Ours: a publication, or how one begins, by its [`total`](Publication::total).  Once the application has taken
+    /// it, [`release`](crate::Connection::release) its cost.
     Publication {
         /// The subscription.
         id: ExchangeId,
@@ -166,10 +184,14 @@ pub struct Publication<'a> {
     pub missed: Missed,
     /// Whether it is the value that the topic had on subscribing.
     pub retained: bool,
-    /// The application's bytes.
+    /// The application's bytes, or the first of them, perhaps none.
     pub body: &'a [u8],
     /// What it cost of the subscription's credit, in bytes.
     pub cost: u32,
+    /// How long the whole body will be, where it goes on in [`Event::Continuation`]; the last of them, or
+    /// [`Event::Aborted`], or the end of the subscription ends it, which then counts as missed.  `None` where this is
+    /// all of it.  Never above [`SubscribeOptions::largest`](crate::SubscribeOptions::largest).
+    pub total: Option<u64>,
 }
 
 /// The first message of a request whose bodies may go on in chunks, for [`Connection::open`](crate::Connection::open).

@@ -89,8 +89,18 @@ pub(crate) enum Cancel {
 pub(crate) struct Subscription {
     pub(crate) filter: String,
     pub(crate) allowance: Allowance,
-    /// A publication longer than a frame goes on; this side discards it.  How many bytes are still to come.
-    pub(crate) discarding: Option<u64>,
+    /// The longest body that is taken in several messages; 0 for none.
+    pub(crate) largest: u32,
+    /// A publication that goes on.
+    pub(crate) coming: Option<Coming>,
+}
+
+/// What is still to come of a publication.  SPEC §14.5
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Coming {
+    pub(crate) rest: u64,
+    /// The application is told; if not, it is discarded.
+    pub(crate) wanted: bool,
 }
 
 /// An exchange that the peer opened.
@@ -142,6 +152,8 @@ pub(crate) enum TakenKind {
         budget: Budget,
         /// Whether `credited` has it.
         credited: bool,
+        /// How much of a publication's body is still to be sent; 0 where none is half sent.  SPEC §14.5
+        unsent: u64,
     },
 }
 
@@ -312,9 +324,7 @@ impl Exchanges {
         if !self.is_ours(id) {
             return Err(self.foreign(id));
         }
-        if id > self.highest_sealed || id == 0 {
-            return Err(PeerMisbehaved::UnknownExchange(id));
-        }
+        self.check_opened(id)?;
         match self.ours.binary_search_by_key(&id, |opened| opened.id) {
             Ok(at) => Ok(self.ours.get_mut(at)),
             Err(_) => self.stray().map(|()| None),
@@ -326,9 +336,7 @@ impl Exchanges {
         if self.is_ours(id) {
             return Err(self.foreign(id));
         }
-        if id > self.highest_taken || id == 0 {
-            return Err(PeerMisbehaved::UnknownExchange(id));
-        }
+        self.check_opened(id)?;
         match self.theirs.binary_search_by_key(&id, |taken| taken.id) {
             Ok(at) => Ok(self.theirs.get_mut(at)),
             Err(_) => self.stray().map(|()| None),
@@ -482,10 +490,15 @@ impl Exchanges {
         ours.chain(theirs).filter_map(|bodies| bodies.outbound.as_ref()).map(Outbound::capacity).sum()
     }
 
+    /// Whether this was ever an exchange.  EXC-3
+    pub(crate) fn check_opened(&self, id: u64) -> Result<(), PeerMisbehaved> {
+        let known = if self.is_ours(id) { self.highest_sealed } else { self.highest_taken };
+        if id == 0 || id > known { Err(PeerMisbehaved::UnknownExchange(id)) } else { Ok(()) }
+    }
+
     /// What a message means that only the other side may send about this id.
     fn foreign(&self, id: u64) -> PeerMisbehaved {
-        let known = if self.is_ours(id) { self.highest_sealed } else { self.highest_taken };
-        if id > known { PeerMisbehaved::UnknownExchange(id) } else { PeerMisbehaved::State(id) }
+        self.check_opened(id).err().unwrap_or(PeerMisbehaved::State(id))
     }
 
     /// Ignores one message about an exchange that has ended, within the budget.  SPEC §10.1

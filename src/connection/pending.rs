@@ -12,38 +12,105 @@ use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::message::Point;
 
-/// Where a name or body lies in the reader's unit.
-pub(crate) type Span = Range<usize>;
+/// Where a name or body lies in the reader's unit: a frame with its length, so that 32 bits are plenty.
+pub(crate) type Span = Range<u32>;
 
 /// An [`Event`] without its borrow.
 #[derive(Clone, Debug)]
 pub(crate) enum Pending {
+    Aborted {
+        id: u64,
+    },
     Admission(PeerId),
-    Busy { id: u64, retry: Duration },
+    Busy {
+        id: u64,
+        retry: Duration,
+    },
     Connected(PeerId),
-    Data { id: u64, chunk: Span, cost: u32 },
-    End { id: u64, status: Status },
-    Failed { id: u64, failure: Failure },
+    Continuation {
+        id: u64,
+        chunk: Span,
+        cost: u32,
+        more: bool,
+    },
+    Data {
+        id: u64,
+        chunk: Span,
+        cost: u32,
+    },
+    End {
+        id: u64,
+        status: Status,
+    },
+    Failed {
+        id: u64,
+        failure: Failure,
+    },
     GoingAway,
-    Missed { id: u64, missed: Missed },
-    Publication { id: u64, topic: Span, point: Point, missed: Missed, retained: bool, body: Span, cost: u32 },
-    Request { id: u64, method: Span, body: Span, deadline: Option<Instant>, more: bool },
-    Response { id: u64, status: Status, body: Span, more: bool },
-    Stop { id: u64, cause: StopCause },
-    Stopped { id: u64, status: Status },
-    Subscribe { id: u64, filter: Span, from: Option<Point> },
-    Subscribed { id: u64 },
-    SubscriptionEnded { id: u64, status: Status },
-    Unsubscribe { id: u64 },
+    Missed {
+        id: u64,
+        missed: Missed,
+    },
+    Publication {
+        id: u64,
+        topic: Span,
+        point: Point,
+        missed: Missed,
+        retained: bool,
+        body: Span,
+        cost: u32,
+        /// Short, since a connection has one of these: what is longer is not taken.
+        total: Option<u32>,
+    },
+    Request {
+        id: u64,
+        method: Span,
+        body: Span,
+        deadline: Option<Instant>,
+        more: bool,
+    },
+    Response {
+        id: u64,
+        status: Status,
+        body: Span,
+        more: bool,
+    },
+    Stop {
+        id: u64,
+        cause: StopCause,
+    },
+    Stopped {
+        id: u64,
+        status: Status,
+    },
+    Subscribe {
+        id: u64,
+        filter: Span,
+        from: Option<Point>,
+    },
+    Subscribed {
+        id: u64,
+    },
+    SubscriptionEnded {
+        id: u64,
+        status: Status,
+    },
+    Unsubscribe {
+        id: u64,
+    },
 }
 
 impl Pending {
     /// The event, lent from the reader's unit.
     pub(crate) fn lend(self, reader: &Reader) -> Event<'_> {
         match self {
+            Self::Aborted { id } => Event::Aborted { id: ExchangeId::from_number(id) },
             Self::Admission(peer) => Event::Admission { peer },
             Self::Busy { id, retry } => Event::Busy { id: ExchangeId::from_number(id), retry },
             Self::Connected(peer) => Event::Connected { peer },
+            Self::Continuation { id, chunk, cost, more } => {
+                Event::Continuation { id: ExchangeId::from_number(id), chunk: reader.part(chunk), cost, more }
+            }
             Self::Data { id, chunk, cost } => {
                 Event::Data { id: ExchangeId::from_number(id), chunk: reader.part(chunk), cost }
             }
@@ -51,17 +118,20 @@ impl Pending {
             Self::Failed { id, failure } => Event::Failed { id: ExchangeId::from_number(id), failure },
             Self::GoingAway => Event::GoingAway,
             Self::Missed { id, missed } => Event::Missed { id: ExchangeId::from_number(id), missed },
-            Self::Publication { id, topic, point, missed, retained, body, cost } => Event::Publication {
-                id: ExchangeId::from_number(id),
-                publication: Publication {
-                    topic: text(reader, topic),
-                    point,
-                    missed,
-                    retained,
-                    body: reader.part(body),
-                    cost,
-                },
-            },
+            Self::Publication { id, topic, point, missed, retained, body, cost, total } => {
+                Event::Publication {
+                    id: ExchangeId::from_number(id),
+                    publication: Publication {
+                        topic: text(reader, topic),
+                        point,
+                        missed,
+                        retained,
+                        body: reader.part(body),
+                        cost,
+                        total: total.map(u64::from),
+                    },
+                }
+            }
             Self::Request { id, method, body, deadline, more } => Event::Request {
                 id: ExchangeId::from_number(id),
                 method: text(reader, method),
@@ -93,6 +163,6 @@ fn text(reader: &Reader, span: Span) -> &str {
 
 /// Where `part` lies in `whole`, of which it is a slice.
 pub(crate) fn span_of(whole: &[u8], part: &[u8]) -> Span {
-    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-    start..start.wrapping_add(part.len())
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize) as u32;
+    start..start.wrapping_add(part.len() as u32)
 }

@@ -79,8 +79,8 @@ impl Reader {
     }
 
     /// Part of an opened frame's plaintext, by its place in [`Reader::unit`].
-    pub(crate) fn part(&self, span: Range<usize>) -> &[u8] {
-        self.bytes.get(span).unwrap_or_default()
+    pub(crate) fn part(&self, span: Range<u32>) -> &[u8] {
+        self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
     /// Gives back what is above `at_rest`, if no unit is on its way.

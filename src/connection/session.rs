@@ -1,12 +1,15 @@
 //! A connection once it has transport keys: what both sides may ask, answer and publish.
 //!
-//! What arrives is in `incoming`, what the application commands in `commands`, what leaves in `outgoing`, and all
-//! three of bodies in chunks in `bodies`; this file holds the state that they share.  SPEC §7 to §16
+//! What arrives is in `incoming`, what the application commands in `commands`, what leaves in `outgoing`; what is about
+//! subscriptions alone in `subscribing`, ours, and `publishing`, theirs, and about bodies in chunks in `bodies`; this
+//! file holds the state that all share.  SPEC §7 to §16
 
 mod bodies;
 mod commands;
 mod incoming;
 mod outgoing;
+mod publishing;
+mod subscribing;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -187,6 +190,11 @@ impl Session {
     /// Whether no exchange is open in either direction.
     pub(crate) fn is_idle(&self) -> bool {
         self.exchanges.is_empty()
+    }
+
+    /// The longest frame that the peer takes.
+    pub(crate) fn longest_frame(&self) -> usize {
+        self.theirs.max_frame.into()
     }
 
     /// The most plaintext that the peer takes in one frame.  SPEC §4 FRM-2

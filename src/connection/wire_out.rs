@@ -1,4 +1,4 @@
-//! Bytes on their way to the socket: the handshake's, or one sealed frame.
+//! Bytes on their way to the socket: the handshake's, or sealed frames.
 
 use alloc::vec::Vec;
 
@@ -16,6 +16,11 @@ impl WireOut {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.sent == self.bytes.len()
+    }
+
+    /// How much is on its way.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.sent
     }
 
     /// Where to append.

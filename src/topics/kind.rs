@@ -5,7 +5,9 @@
 pub enum Kind {
     /// The latest value counts. A subscriber gets it on subscribing, marked `retained`. A newer value takes the
     /// place of one that still waits (in the line too, so that a topic which changes all the time is still sent),
-    /// and the one replaced counts as missed.
+    /// and the one replaced counts as missed. One that is half sent is finished, however many come meanwhile, unless its
+    /// subscriber has stalled: where no part of it found credit between two newer values, it is given up, but never two
+    /// in a row, so that a subscriber far away gets one of each two.
     State,
     /// Each publication counts.
     Event {
@@ -73,12 +75,12 @@ pub struct TopicLimits {
     pub matches_per_link: u32,
     /// The depth of an event topic, in publications. Default 1024.
     pub depth: u32,
-    /// One body, in bytes. A subscriber whose frames are shorter gets a gap instead. Default 16,000, which fits
-    /// the frames of a peer with default limits.
+    /// One body, in bytes. A subscriber that takes none so long gets a gap instead. Default 1 MiB, which is also what
+    /// subscribers of adapters take by default.
     pub body: usize,
-    /// All bodies together, in bytes, whether a topic keeps them or a queue does; each counts as the next power of
-    /// two, at least 16 (an empty one as 0). Buffers no longer in use count too, until their room is needed.
-    /// Default 4 MiB.
+    /// All bodies together, in bytes, whether a topic keeps them, a queue does, or one is half sent; each counts as the
+    /// next power of two, at least 16 (an empty one as 0). Buffers no longer in use count too, until their room is
+    /// needed. Nothing is allocated before it is published. Default 16 MiB.
     pub bytes: usize,
 }
 
@@ -91,8 +93,8 @@ impl Default for TopicLimits {
             matches: 65_536,
             matches_per_link: 4_096,
             depth: 1024,
-            body: 16_000,
-            bytes: 4 << 20,
+            body: 1 << 20,
+            bytes: 16 << 20,
         }
     }
 }

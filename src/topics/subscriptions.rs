@@ -5,6 +5,7 @@
 
 mod line;
 mod pump;
+mod under_way;
 
 use super::bodies::{Bodies, BodyKey};
 use super::filters::Filters;
@@ -17,6 +18,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use line::Line;
+use under_way::UnderWay;
 
 pub(super) type SubscriptionKey = Key<Subscription>;
 type PairKey = Key<Pair>;
@@ -53,6 +55,10 @@ pub(super) struct Subscription {
     /// Pairs with something queued, each once; the front is next. One that was emptied may linger in it.
     ready: VecDeque<PairKey>,
     missed: Missed,
+    /// The publication that is half sent; it is in no queue any more.
+    under_way: Option<UnderWay>,
+    /// Whether the one before was given up for a newer value, so that the next is not.
+    spared: bool,
     /// Whether it is in its link's line, and then between whom.
     waiting: bool,
     before: Option<SubscriptionKey>,
@@ -81,6 +87,8 @@ pub(super) struct Subscriptions {
     links: Slab<Link>,
     /// Only links that have subscriptions.
     by_link: BTreeMap<LinkId, LinkKey>,
+    /// How many subscriptions have a publication half sent.
+    half_sent: usize,
     woken: Vec<LinkKey>,
 }
 
@@ -276,9 +284,12 @@ impl Subscriptions {
         self.drop_idle_link(link);
     }
 
-    /// Forgets a subscription. Returns what it was not told, with what it gets no more.
+    /// Forgets a subscription. Returns what it was not told, with what it gets no more; its subscriber knows of what
+    /// is half sent.
     fn forget(&mut self, key: SubscriptionKey, bodies: &mut Bodies) -> Missed {
         self.leave_line(key);
+        self.give_up(key, bodies);
+        self.end_under_way(key);
         let subscription = self.all.take(key);
         if let Some(moved) = self.filters.remove(&subscription.filter, subscription.place) {
             self.all[moved].place = subscription.place;

@@ -1,7 +1,9 @@
-//! Each policy, resuming, limits and fairness, one by one; `model` checks them against a naive table,
+//! Each policy, resuming, limits and fairness, one by one; `long` the same of bodies that are taken in parts; `model`
+//! checks them against a naive table,
 //! `filters` the ways from topics to subscriptions and back.
 
 mod filters;
+mod long;
 mod model;
 
 use super::*;
@@ -44,6 +46,10 @@ fn show(offer: Offer<'_>) -> String {
         }
         Offer::Missed { subscription, missed: Missed { count, unknown } } => {
             (format!("{subscription} missed {count}"), unknown, false)
+        }
+        Offer::Abort { subscription } => (format!("{subscription} abort"), false, false),
+        Offer::Rest { subscription, rest } => {
+            (format!("{subscription} rest={}", String::from_utf8_lossy(rest)), false, false)
         }
     };
     let unknown = if unknown { " unknown" } else { "" };
@@ -302,7 +308,7 @@ fn what_is_too_large_is_missed_and_what_is_gone_is_forgotten() {
         got.push(show(offer));
         match offer {
             Offer::Publication { .. } => Verdict::TooLarge,
-            Offer::Missed { .. } => Verdict::Sent,
+            Offer::Abort { .. } | Offer::Missed { .. } | Offer::Rest { .. } => Verdict::Sent,
         }
     });
     let expected = ["2 a@0=0 missed 0", "2 a@1=1 missed 1", "2 missed 2"];

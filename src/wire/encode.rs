@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use super::cbor::{Counter, Sink};
-use super::message::{Message, Point, Publication, flag, kind};
+use super::message::{Continuation, Message, Point, Publication, flag, kind};
 
 impl Message<'_> {
     /// Appends the message to `out`.
@@ -41,7 +41,7 @@ impl Message<'_> {
             Self::Credit { id, limit } => numbers(out, kind::CREDIT, [id, limit]),
             Self::Subscribe { id, limit, filter, from } => subscribe(out, id, limit, filter, from),
             Self::Publication(publication) => publication.write(out),
-            Self::Continuation { id, more, abort, chunk } => {
+            Self::Continuation(Continuation { id, more, abort, chunk }) => {
                 let fields = [id, bit(more, flag::MORE) | bit(abort, flag::ABORT)];
                 numbers_and_bytes(out, kind::CONTINUATION, fields, chunk);
             }
@@ -137,6 +137,12 @@ fn begin(out: &mut impl Sink, elements: u64, kind: u8) {
 
 fn bit(set: bool, flag: u8) -> u64 {
     if set { flag.into() } else { 0 }
+}
+
+/// How long a byte string may be that adds at most `room` bytes to a message in which it is empty.
+pub(crate) fn bytes_within(room: usize) -> usize {
+    let heads = [(0, 23), (1, 0xff), (2, 0xffff), (4, u32::MAX as usize)];
+    heads.into_iter().map(|(head, most)| room.saturating_sub(head).min(most)).max().unwrap_or(0)
 }
 
 fn count(write: impl FnOnce(&mut Counter)) -> usize {

@@ -153,12 +153,7 @@ pub(crate) enum Message<'a> {
         from: Option<Point>,
     },
     Publication(Publication<'a>),
-    Continuation {
-        id: u64,
-        more: bool,
-        abort: bool,
-        chunk: &'a [u8],
-    },
+    Continuation(Continuation<'a>),
     Missed {
         id: u64,
         unknown: bool,
@@ -180,6 +175,15 @@ pub(crate) struct Publication<'a> {
     pub(crate) chunk: &'a [u8],
     /// The length of the whole body, where it goes on in continuations: the flag `more` is this being there.
     pub(crate) total: Option<u64>,
+}
+
+/// The next part of a publication, or its end.  SPEC §14.5
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Continuation<'a> {
+    pub(crate) id: u64,
+    pub(crate) more: bool,
+    pub(crate) abort: bool,
+    pub(crate) chunk: &'a [u8],
 }
 
 impl<'a> Message<'a> {
@@ -253,7 +257,7 @@ impl<'a> Message<'a> {
         let id = f.u64()?;
         let flags = f.flags(flag::MORE | flag::ABORT)?;
         let (more, abort) = (flags & flag::MORE != 0, flags & flag::ABORT != 0);
-        Ok(Self::Continuation { id, more, abort, chunk: f.bytes()? })
+        Ok(Self::Continuation(Continuation { id, more, abort, chunk: f.bytes()? }))
     }
 }
 

@@ -132,6 +132,8 @@ mod conversations {
         publications:
             a_state_is_there_on_subscribing,
             a_state_that_waits_is_replaced,
+            a_long_state_reaches_the_fast_and_the_slow,
+            a_long_publication_is_taken_or_counted,
             the_oldest_or_the_newest_is_dropped,
             a_publisher_that_refuses_waits,
             wildcards_match_levels,

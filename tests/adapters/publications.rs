@@ -84,6 +84,90 @@ pub fn a_state_that_waits_is_replaced(pair: Pair) {
     });
 }
 
+/// A value of so many bytes, that says which it is at its beginning and at its end.
+fn value(number: u32, len: usize) -> Vec<u8> {
+    let mut value = vec![number as u8; len];
+    value[..4].copy_from_slice(&number.to_be_bytes());
+    value[len - 4..].copy_from_slice(&number.to_be_bytes());
+    value
+}
+
+/// Which value this is, if it is whole.
+fn number_of(body: &[u8]) -> u32 {
+    let number = u32::from_be_bytes(body[..4].try_into().unwrap());
+    assert!(body == value(number, body.len()), "not whole: {number}");
+    number
+}
+
+/// PUB-8, PUB-10, SPEC §14.2: values of 200 KB at a fast pace, to one that reads them and one that looks at a few: the first gets nearly
+/// all; the second only whole ones, in order, the newest soon after each pause; of both, got and missed are together
+/// what was published.
+pub fn a_long_state_reaches_the_fast_and_the_slow(pair: Pair) {
+    const VALUES: u32 = 100;
+    each_way(pair, &[("camera", Kind::State)], |publisher, subscriber| {
+        let (mut fast, mut slow) = (all(subscriber, "camera"), all(subscriber, "#"));
+        thread::scope(|scope| {
+            let reader = scope.spawn(move || {
+                let (mut got, mut missed) = (Vec::new(), 0);
+                while got.last() != Some(&(VALUES - 1)) {
+                    let (gap, body) = next(&mut fast);
+                    missed += gap;
+                    got.extend((!body.is_empty()).then(|| number_of(&body)));
+                }
+                assert_eq!(got.len() as u32 + missed, VALUES);
+                got
+            });
+            let (mut got, mut missed) = (Vec::new(), 0);
+            let mut look = |slow: &mut Box<dyn Feed>| {
+                let (gap, body) = next(slow);
+                missed += gap;
+                got.extend((!body.is_empty()).then(|| number_of(&body)));
+                got.last() == Some(&(VALUES - 1))
+            };
+            for number in 0..VALUES {
+                publisher.try_publish("camera", &value(number, 200_000)).unwrap();
+                thread::sleep(Duration::from_millis(5));
+                if number % 25 == 24 {
+                    look(&mut slow);
+                }
+            }
+            let all = reader.join().unwrap();
+            assert!(all.is_sorted() && all.len() as u32 > VALUES / 2, "{all:?}");
+            // What came before the pause, what was begun then, and the newest.
+            while !look(&mut slow) {}
+            assert!(got.is_sorted() && got.len() < 16, "{got:?}");
+            assert_eq!(got.len() as u32 + missed, VALUES, "{got:?}");
+        });
+    });
+}
+
+/// SPEC §14.5: a body of the longest that the subscriber takes arrives, and one byte more is counted, with the window as
+/// narrow as may be; so does an event of a topic with a queue, in its order among short ones.
+pub fn a_long_publication_is_taken_or_counted(pair: Pair) {
+    each_way(pair, &[("long", events(8, Overflow::DropOldest))], |publisher, subscriber| {
+        for window in [100, 20_000, 1 << 20] {
+            let mut options = SubscribeOptions::default();
+            (options.window, options.largest) = (window, 100_000);
+            let mut feed = subscriber.subscribe("long", options).unwrap();
+            for (number, len) in [(0, 8), (1, 100_000), (2, 100_001), (3, 8), (4, 50_000), (5, 100_001)] {
+                publisher.publish("long", &value(number, len)).unwrap();
+            }
+            publisher.publish("long", &value(6, 8)).unwrap();
+            // Of each its number, and how many were missed before it, told with it or by themselves.
+            let (mut got, mut missed) = (Vec::new(), 0);
+            while got.last().is_none_or(|(number, _)| *number != 6) {
+                let (gap, body) = next(&mut feed);
+                missed += gap;
+                if !body.is_empty() {
+                    got.push((number_of(&body), std::mem::take(&mut missed)));
+                }
+            }
+            let expected = [(0, 0), (1, 0), (3, 1), (4, 0), (6, 1)];
+            assert_eq!(got, expected, "{window}");
+        }
+    });
+}
+
 /// PUB-2: each publication is got, or counted.
 pub fn the_oldest_or_the_newest_is_dropped(pair: Pair) {
     let kinds = [("oldest", events(4, Overflow::DropOldest)), ("newest", events(4, Overflow::DropNewest))];

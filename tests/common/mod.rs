@@ -40,10 +40,17 @@ pub fn device_with(n: u8, change: impl FnOnce(&mut Limits, &mut Timeouts)) -> Co
 /// An event that owns its parts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Happened {
+    Aborted(ExchangeId),
     Admission(PeerId),
     Busy(ExchangeId, Duration),
     Closed(CloseReason),
     Connected(PeerId),
+    Continuation {
+        id: ExchangeId,
+        chunk: Vec<u8>,
+        cost: u32,
+        more: bool,
+    },
     Data(ExchangeId, Vec<u8>, u32),
     End(ExchangeId, Status),
     Failed(ExchangeId, Failure),
@@ -57,6 +64,7 @@ pub enum Happened {
         retained: bool,
         body: Vec<u8>,
         cost: u32,
+        total: Option<u64>,
     },
     Request {
         id: ExchangeId,
@@ -94,10 +102,14 @@ pub enum Happened {
 impl From<Event<'_>> for Happened {
     fn from(event: Event<'_>) -> Self {
         match event {
+            Event::Aborted { id } => Self::Aborted(id),
             Event::Admission { peer } => Self::Admission(peer),
             Event::Busy { id, retry } => Self::Busy(id, retry),
             Event::Closed { reason } => Self::Closed(reason),
             Event::Connected { peer } => Self::Connected(peer),
+            Event::Continuation { id, chunk, cost, more } => {
+                Self::Continuation { id, chunk: chunk.into(), cost, more }
+            }
             Event::Failed { id, failure } => Self::Failed(id, failure),
             Event::GoingAway => Self::GoingAway,
             Event::Missed { id, missed } => Self::Missed(id, missed),
@@ -109,6 +121,7 @@ impl From<Event<'_>> for Happened {
                 retained: p.retained,
                 body: p.body.into(),
                 cost: p.cost,
+                total: p.total,
             },
             Event::Data { id, chunk, cost } => Self::Data(id, chunk.into(), cost),
             Event::End { id, status } => Self::End(id, status),

@@ -1,8 +1,8 @@
 //! A device with topics at one end of a pair, driven as an adapter drives it.
 
 use symbolon::{
-    Connection, ExchangeId, LinkId, Offer, Point, PublishError, SendError, Status, TopicId, TopicLimits,
-    Topics, Verdict,
+    Connection, ExchangeId, LinkId, Offer, Point, PublishError, SendError, Status, SubscribeOptions, TopicId,
+    TopicLimits, Topics, Verdict,
 };
 
 use super::{Happened, Pair};
@@ -16,13 +16,19 @@ pub fn pump(topics: &mut Topics, link: LinkId, connection: &mut Connection) {
     }
     topics.pump(link, |offer| {
         let sent = match offer {
-            Offer::Publication { subscription, publication } => {
-                connection.publish(subscription, &publication)
+            Offer::Abort { subscription } => connection.publish_abort(subscription).map(|()| Verdict::Sent),
+            Offer::Missed { subscription, missed } => {
+                connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
             }
-            Offer::Missed { subscription, missed } => connection.publish_missed(subscription, missed),
+            Offer::Publication { subscription, publication } => {
+                connection.publish_first(subscription, &publication).map(Verdict::Part)
+            }
+            Offer::Rest { subscription, rest } => {
+                connection.publish_next(subscription, rest).map(Verdict::Part)
+            }
         };
         match sent {
-            Ok(()) => Verdict::Sent,
+            Ok(verdict) => verdict,
             Err(SendError::NoCredit) => Verdict::NoCredit,
             Err(SendError::Full) => Verdict::Full,
             Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
@@ -55,6 +61,11 @@ impl Publisher {
     /// `a` subscribes; the exchange has one id at both sides.
     pub fn subscribe(&mut self, filter: &str, window: u32, from: Option<Point>) -> ExchangeId {
         self.pair.a.subscribe(filter, window, from).expect("room to subscribe")
+    }
+
+    /// The same, with options.
+    pub fn subscribe_with(&mut self, filter: &str, options: &SubscribeOptions) -> ExchangeId {
+        self.pair.a.subscribe_with(filter, options).expect("room to subscribe")
     }
 
     /// Publishes, and sends what can be sent.

@@ -9,12 +9,12 @@ use bytes::Bytes;
 use super::core::Core;
 use super::device::{Device, Handler};
 use super::subscription::{RawSubscription, Subscription};
-use crate::adapter::delivery::SubscribeOptions;
 use crate::adapter::error::{CallError, SubscribeError};
 use crate::adapter::guard::{Call, Place};
 use crate::adapter::link::{Link, Opening};
 use crate::{
-    CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status, Topic,
+    CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status,
+    SubscribeOptions, Topic,
 };
 
 /// One connection, cheap to clone, to be used from any thread.
@@ -173,7 +173,7 @@ impl Handle {
         self.subscribe_with(SubscribeOptions::default())
     }
 
-    /// As [`subscribe`](Self::subscribe), with a window of its own, or behind what this side has already.
+    /// As [`subscribe`](Self::subscribe), with bounds of its own, or behind what this side has already.
     ///
     /// # Errors
     ///
@@ -223,10 +223,9 @@ impl Handle {
         filter: &str,
         options: SubscribeOptions,
     ) -> Result<RawSubscription, SubscribeError> {
-        let SubscribeOptions { window, from } = options;
         let until = Some(self.device().now() + self.device().base().call_timeout);
         let id = self
-            .open_exchange(Opening::Subscription, until, |link, _| link.subscribe(filter, window, from))
+            .open_exchange(Opening::Subscription, until, |link, _| link.subscribe(filter, &options))
             .ok_or(SubscribeError::TimedOut)??;
         let subscription = RawSubscription::new(self.core.clone(), id);
         let accepted = self.core.wait(until, |state, _, waker| state.link.poll_accepted(id, waker));

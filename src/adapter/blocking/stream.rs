@@ -15,7 +15,7 @@ use super::signal::Signal;
 use crate::CloseReason;
 
 /// How much is read at once.
-pub(super) const READ_CHUNK: usize = 16 * 1024;
+pub(super) const READ_CHUNK: usize = 64 * 1024;
 /// How long a stream is kept to let the last bytes arrive.  SPEC §16.3
 pub(super) const LINGER: Duration = Duration::from_millis(500);
 /// How long to wait where a stream says that it would block, though it should.

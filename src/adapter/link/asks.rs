@@ -4,8 +4,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::waiters::Waiters;
-use super::{Answer, Call, Delivery, Ended, Inbox, Link, NoAnswer, Serve};
-use crate::{CloseReason, ExchangeId, Failure, Instant, Point, SendError};
+use super::{Answer, Call, Ended, Inbox, Link, NoAnswer, Serve};
+use crate::adapter::delivery::Delivery;
+use crate::{CloseReason, ExchangeId, Failure, Instant, SendError, SubscribeOptions};
 
 /// What is opened; each kind has slots of its own, and a line of those who wait for one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,10 +58,9 @@ impl<H: Serve> Link<H> {
     pub(crate) fn subscribe(
         &mut self,
         filter: &str,
-        window: u32,
-        from: Option<Point>,
+        options: &SubscribeOptions,
     ) -> Result<ExchangeId, SendError> {
-        let id = self.connection.subscribe(filter, window, from)?;
+        let id = self.connection.subscribe_with(filter, options)?;
         self.inboxes.insert(id, Inbox::default());
         Ok(id)
     }
@@ -86,9 +86,13 @@ impl<H: Serve> Link<H> {
             return Some(Err(Ended::Failed(Failure::Disconnected)));
         };
         if let Some(delivery) = inbox.items.pop_front() {
-            let cost = delivery.publication.as_ref().map_or(0, |publication| publication.cost);
-            // Refused where the subscription has ended, which needs no credit.
-            let _released = self.connection.release(id, cost);
+            let mut cost = delivery.publication.as_ref().map_or(0, |publication| publication.cost);
+            while cost > 0 {
+                let most = u32::try_from(cost).unwrap_or(u32::MAX);
+                // Refused where the subscription has ended, which needs no credit.
+                let _released = self.connection.release(id, most);
+                cost -= u64::from(most);
+            }
             return Some(Ok(delivery));
         }
         if let Some(ended) = inbox.ended {

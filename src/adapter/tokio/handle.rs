@@ -12,12 +12,12 @@ use bytes::Bytes;
 use super::device::{Device, Handler};
 use super::runner::Core;
 use super::subscription::{RawSubscription, Subscription};
-use crate::adapter::delivery::SubscribeOptions;
 use crate::adapter::error::{CallError, SubscribeError};
 use crate::adapter::guard::{Call, Place};
 use crate::adapter::link::{Link, Opening};
 use crate::{
-    CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status, Topic,
+    CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status,
+    SubscribeOptions, Topic,
 };
 
 /// One connection, cheap to clone, to be used from any task.
@@ -224,7 +224,7 @@ impl Handle {
         self.subscribe_with(SubscribeOptions::default()).await
     }
 
-    /// As [`subscribe`](Self::subscribe), with a window of its own, or behind what this side has already.
+    /// As [`subscribe`](Self::subscribe), with bounds of its own, or behind what this side has already.
     ///
     /// # Errors
     ///
@@ -267,10 +267,9 @@ impl Handle {
         filter: &str,
         options: SubscribeOptions,
     ) -> Result<RawSubscription, SubscribeError> {
-        let SubscribeOptions { window, from } = options;
         let standing = async {
             let opening =
-                self.open_exchange(Opening::Subscription, |link, _| link.subscribe(filter, window, from));
+                self.open_exchange(Opening::Subscription, |link, _| link.subscribe(filter, &options));
             let id = opening.await?;
             let subscription = RawSubscription::new(self.core.clone(), id);
             poll_fn(|task| subscription.poll_accepted(task)).await?;

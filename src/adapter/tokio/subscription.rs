@@ -15,7 +15,8 @@ use crate::{ExchangeId, Point, Topic};
 /// A subscription, with bare bytes: a stream of [`Delivery`] that ends with the subscription.
 ///
 /// Dropped, it is cancelled.  What was not read yet holds its credit, so that a reader who pauses bounds what
-/// is held: the window, and about a hundred bytes for each publication in it.
+/// is held: the window, with about a hundred bytes for each publication in it, and one that is longer, of which nothing
+/// is given before it is whole.  See [`SubscribeOptions`](super::SubscribeOptions).
 pub struct RawSubscription {
     core: Arc<Core>,
     id: ExchangeId,

@@ -32,8 +32,8 @@ pub(super) struct Bulk {
 enum Turn {
     /// Nothing of it fits into this frame.
     Full,
-    /// Something has left, and more can.
-    More,
+    /// Something has left, and more can; whose turn is it then?
+    More { again: bool },
     /// Nothing of it can leave, now or ever.
     Over,
 }
@@ -110,6 +110,9 @@ impl Session {
     pub(crate) fn finish(&mut self, id: u64) -> Result<(), SendError> {
         self.check_open()?;
         self.writing(id)?.finish();
+        if self.exchanges.theirs(id).is_some_and(|taken| taken.cancelled) {
+            self.drop_finished(id);
+        }
         self.line_up(id);
         Ok(())
     }
@@ -118,7 +121,8 @@ impl Session {
     pub(crate) fn reset(&mut self, id: u64, status: Status) -> Result<(), SendError> {
         self.check_open()?;
         // Also behind `finish`, as long as something waits.
-        self.exchanges.outbound(id).ok_or(SendError::UnknownExchange)?;
+        let body = self.exchanges.outbound(id).filter(|body| !body.is_given_up());
+        body.ok_or(SendError::UnknownExchange)?;
         self.abort_body(id, status);
         Ok(())
     }
@@ -152,7 +156,8 @@ impl Session {
     /// The next body that was full and has room again.
     pub(crate) fn poll_writable(&mut self) -> Option<u64> {
         while let Some(id) = self.bulk.writable.pop_front() {
-            if self.exchanges.outbound(id).is_some_and(|body| !body.is_ending()) {
+            // One that was filled again meanwhile is named when it has room again.
+            if self.exchanges.outbound(id).is_some_and(|body| !body.is_ending() && body.has_room()) {
                 return Some(id);
             }
         }
@@ -164,12 +169,11 @@ impl Session {
         body.ok_or(SendError::UnknownExchange)
     }
 
-    /// Gives this side's body up, if it goes on; its `end` needs neither credit nor room.
-    pub(super) fn abort_body(&mut self, id: u64, status: Status) {
-        if let Some(body) = self.exchanges.outbound(id) {
-            body.abort(status);
-            self.line_up(id);
-        }
+    /// Gives this side's body up, if it goes on; its `end` needs neither credit nor room.  EXC-18
+    pub(super) fn abort_body(&mut self, id: u64, status: Status) -> bool {
+        let aborted = self.exchanges.outbound(id).is_some_and(|body| body.abort(status));
+        self.line_up(id);
+        aborted
     }
 
     fn line_up(&mut self, id: u64) {
@@ -195,13 +199,13 @@ impl Session {
             (taken.bodies.as_deref_mut(), awaited)
         };
         // EXC-6
-        let inbound = bodies.and_then(|bodies| Some((bodies.inbound.as_mut()?, &mut bodies.moved)));
-        let (inbound, moved) = inbound.ok_or(PeerMisbehaved::State(id))?;
+        let bodies = bodies.ok_or(PeerMisbehaved::State(id))?;
+        let inbound = bodies.inbound.as_mut().ok_or(PeerMisbehaved::State(id))?;
         // CRD-3
         if !inbound.spend(cost) {
             return Err(PeerMisbehaved::CreditExceeded(id));
         }
-        *moved = self.plaintext.arrived;
+        bodies.touch(self.plaintext.arrived);
         if !awaited {
             return Ok(None);
         }
@@ -215,7 +219,8 @@ impl Session {
         let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
         let bodies = taken.bodies.as_mut().filter(|bodies| bodies.inbound.is_some());
         let bodies = bodies.ok_or(PeerMisbehaved::State(id))?;
-        (bodies.inbound, bodies.moved) = (None, arrived);
+        bodies.inbound = None;
+        bodies.touch(arrived);
         match taken.answer {
             Answer::Sent => {
                 self.exchanges.close_theirs(id);
@@ -234,15 +239,23 @@ impl Session {
         event(Pending::End { id, status })
     }
 
+    /// The opener has cancelled: whether the answer's body was finished before.  What still waits of it would wait for
+    /// ever, since nobody gives credit for it any more.  EXC-13
+    pub(super) fn drop_finished(&mut self, id: u64) -> bool {
+        let Some(body) = self.exchanges.outbound(id).filter(|body| body.is_ending()) else { return false };
+        if body.next_end().is_none() {
+            self.abort_body(id, Status::CANCELLED);
+        }
+        true
+    }
+
     /// The answerer wants no more of this side's body.  EXC-16
     pub(super) fn on_cancel_of_ours(&mut self, id: u64, status: Status) -> Outcome {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         let awaited = opened.is_awaited();
-        if self.exchanges.outbound(id).is_none() {
-            return Ok(None);
-        }
-        self.abort_body(id, status);
-        if awaited { event(Pending::Stopped { id, status }) } else { Ok(None) }
+        // Nothing to be done about a body that has ended, or was given up: a second `cancel` is ignored.
+        let aborted = self.abort_body(id, status);
+        if aborted && awaited { event(Pending::Stopped { id, status }) } else { Ok(None) }
     }
 
     /// Credit for a body of this side's; without one it has no effect.  CRD-1
@@ -250,9 +263,10 @@ impl Session {
         let arrived = self.plaintext.arrived;
         let Some(bodies) = self.exchanges.bodies(id) else { return };
         let Some(body) = &mut bodies.outbound else { return };
-        if body.budget.raise(limit) {
-            bodies.moved = arrived;
+        // Before a body has begun there is nothing to raise.  SPEC §11
+        if body.has_begun() && body.budget.raise(limit) {
             self.bulk.line_up(id, body);
+            bodies.touch(arrived);
         }
     }
 
@@ -261,7 +275,8 @@ impl Session {
         let (window, idle, now) = (self.limits.window, self.body_idle, self.plaintext.arrived);
         let Some(opened) = self.exchanges.ours(id) else { return };
         let bodies = opened.bodies.get_or_insert_with(|| Bodies::new(now, idle));
-        (bodies.inbound, bodies.moved) = (Some(Allowance::new(window)), now);
+        bodies.inbound = Some(Allowance::new(window));
+        bodies.touch(now);
         let stalls = bodies.stalls_at();
         self.arm_deadline(stalls);
     }
@@ -293,18 +308,24 @@ impl Session {
 
     /// Appends up to `most` messages of bodies, one of each in turn; `false` where the next one does not fit.
     pub(super) fn fill_bulk(&mut self, now: Instant, frame: &mut Frame<'_>, most: usize) -> bool {
-        for _ in 0..most {
+        let mut sent = 0;
+        while sent < most {
             let Some(&id) = self.bulk.line.front() else { return true };
+            let before = frame.room();
             match self.take_turn(id, now, frame) {
                 Turn::Full => return false,
-                Turn::More => self.bulk.line.rotate_left(1),
+                Turn::More { again: true } => {}
+                Turn::More { again: false } => self.bulk.line.rotate_left(1),
                 Turn::Over => drop(self.bulk.line.pop_front()),
             }
+            // One that has ended and lingers takes nobody's turn.
+            sent += usize::from(frame.room() < before);
         }
         true
     }
 
     fn take_turn(&mut self, id: u64, now: Instant, frame: &mut Frame<'_>) -> Turn {
+        let whole_frame = self.max_plaintext();
         let Some(bodies) = self.exchanges.bodies(id) else { return Turn::Over };
         let Some(body) = &mut bodies.outbound else { return Turn::Over };
         body.lined_up = false;
@@ -321,6 +342,9 @@ impl Session {
             self.on_outbound_ended(id);
             return Turn::Over;
         }
+        if body.share < SLIVER {
+            body.share += whole_frame;
+        }
         let Some(len) = chunk_len(id, body, frame) else { return Turn::Full };
         let start = frame.bytes.len();
         encode::data_head(id, len, frame.bytes);
@@ -328,14 +352,18 @@ impl Session {
         frame.bytes.extend_from_slice(first);
         frame.bytes.extend_from_slice(second);
         // CRD-2
-        body.sent(len, (frame.bytes.len() - start) as u64);
-        bodies.moved = now;
+        let cost = frame.bytes.len() - start;
+        body.sent(len, cost as u64);
         let more = body.is_ready();
         body.lined_up = more;
-        if body.takes_again() {
+        body.share = if more { body.share.saturating_sub(cost) } else { 0 };
+        let again = body.share >= SLIVER;
+        let takes_again = body.takes_again();
+        bodies.touch(now);
+        if takes_again {
             self.bulk.tell_writable(id, &mut self.exchanges);
         }
-        if more { Turn::More } else { Turn::Over }
+        if more { Turn::More { again } } else { Turn::Over }
     }
 
     /// The `end` of this side's body has left.  SPEC §10.2
@@ -349,7 +377,7 @@ impl Session {
     }
 }
 
-/// How long the next chunk is: what waits, as far as credit and the frame go; `None` where the frame is too full.
+/// How long the next chunk is: what waits, as far as credit, its share and the frame go; `None` where the frame is too full.
 fn chunk_len(id: u64, body: &Outbound, frame: &Frame<'_>) -> Option<usize> {
     let head = Message::Data { id, chunk: &[] }.encoded_len() + 2;
     let room = frame.room().checked_sub(head)?;
@@ -358,5 +386,5 @@ fn chunk_len(id: u64, body: &Outbound, frame: &Frame<'_>) -> Option<usize> {
     }
     let affordable =
         usize::try_from(body.budget.left() - DATA_HEAD_MAX.min(head as u64)).unwrap_or(usize::MAX);
-    Some(body.waiting().min(room).min(affordable))
+    Some(body.waiting().min(room).min(affordable).min(body.share.saturating_sub(head)))
 }

@@ -1,23 +1,19 @@
 //! What the application commands.  A refused command changes nothing.
 
-use alloc::boxed::Box;
-use alloc::string::String;
 use core::time::Duration;
 
 use super::{Due, Session};
 use crate::connection::RequestHead;
 use crate::connection::bodies::{Bodies, Outbound};
-use crate::connection::credit::{Allowance, Budget};
 use crate::connection::event::Failure;
-use crate::connection::exchanges::{Answer, OpenedKind, Subscription, Taken, TakenKind};
+use crate::connection::exchanges::{Answer, OpenedKind, Taken, TakenKind};
 use crate::connection::queue::Role;
 use crate::error::SendError;
 use crate::name;
-use crate::publication::{Missed, Outgoing};
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::encode;
-use crate::wire::message::{self, Message, Point};
+use crate::wire::message::Message;
 
 impl Session {
     pub(crate) fn request(
@@ -54,43 +50,6 @@ impl Session {
         Ok(id)
     }
 
-    pub(crate) fn subscribe(
-        &mut self,
-        filter: &str,
-        window: u32,
-        from: Option<Point>,
-    ) -> Result<u64, SendError> {
-        self.check_opening()?;
-        name::check_filter(filter)?;
-        // PUB-4
-        if from.is_some() && name::has_wildcards(filter) {
-            return Err(SendError::PointWithWildcards);
-        }
-        let most = self.limits.subscriptions_out.min(self.theirs.max_subscriptions);
-        if most == 0 {
-            return Err(SendError::NoneTaken);
-        }
-        if self.exchanges.our_subscriptions() >= most {
-            return Err(SendError::TooMany);
-        }
-        let limit = u64::from(window);
-        let len = Message::Subscribe { id: u64::MAX, limit, filter, from }.encoded_len();
-        self.check_call(len)?;
-        let id = self.exchanges.open(
-            None,
-            OpenedKind::Subscription(Box::new(Subscription {
-                filter: String::from(filter),
-                allowance: Allowance::new(window),
-                discarding: None,
-            })),
-            None,
-        );
-        self.calls.push(Role::Subscribe, id, None, |out| {
-            Message::Subscribe { id, limit, filter, from }.encode(out);
-        });
-        Ok(id)
-    }
-
     /// Gives up an exchange of ours, or the opener's body in one of theirs.  SPEC §10.4, §10.5
     pub(crate) fn cancel(&mut self, id: u64, status: Status) -> Result<(), SendError> {
         self.check_open()?;
@@ -115,96 +74,6 @@ impl Session {
     pub(crate) fn busy(&mut self, id: u64, retry: Duration) -> Result<(), SendError> {
         let retry_ms = u32::try_from(retry.as_millis()).unwrap_or(u32::MAX);
         self.answer(id, |kind| matches!(kind, TakenKind::Request), Message::Busy { id, retry_ms })
-    }
-
-    pub(crate) fn accept_subscription(&mut self, id: u64) -> Result<(), SendError> {
-        self.check_open()?;
-        let response = Message::Response { id, status: Status::OK, more: true, body: &[] };
-        let len = response.encoded_len();
-        let taken = self.exchanges.theirs(id).filter(|taken| taken.answer == Answer::Owed);
-        let Some(Taken { kind: TakenKind::Subscription { accepted, .. }, .. }) = taken else {
-            return Err(SendError::UnknownExchange);
-        };
-        if *accepted {
-            return Err(SendError::UnknownExchange);
-        }
-        // In the lane of what follows it, so that no publication overtakes it.  LAN-3
-        if !self.publications.has_room(len) {
-            return Err(SendError::Full);
-        }
-        *accepted = true;
-        self.publications.push(Role::Ongoing, id, None, |out| response.encode(out));
-        self.exchanges.on_credited(id);
-        Ok(())
-    }
-
-    /// Ends a subscription of theirs, behind the publications that wait.
-    pub(crate) fn end_subscription(&mut self, id: u64, status: Status) -> Result<(), SendError> {
-        self.check_open()?;
-        let accepted = match self.exchanges.theirs(id) {
-            Some(Taken { kind: TakenKind::Subscription { accepted, .. }, answer: Answer::Owed, .. }) => {
-                *accepted
-            }
-            _ => return Err(SendError::UnknownExchange),
-        };
-        if !accepted {
-            return self.respond(id, status, &[]);
-        }
-        let end = Message::End { id, status };
-        if !self.publications.has_room(end.encoded_len()) {
-            return Err(SendError::Full);
-        }
-        self.publications.push(Role::Last, id, None, |out| end.encode(out));
-        if let Some(taken) = self.exchanges.theirs(id) {
-            taken.answer = Answer::Queued;
-        }
-        Ok(())
-    }
-
-    /// Queues a publication for a subscription of theirs, and spends its credit.  SPEC §11 CRD-2
-    pub(crate) fn publish(&mut self, id: u64, publication: &Outgoing<'_>) -> Result<(), SendError> {
-        self.check_open()?;
-        let Outgoing { topic, point, missed, retained, body } = *publication;
-        name::check_name(topic)?;
-        let message = Message::Publication(message::Publication {
-            id,
-            missed: missed.count,
-            unknown: missed.unknown,
-            retained,
-            topic,
-            point,
-            chunk: body,
-            total: None,
-        });
-        let len = message.encoded_len();
-        let max = self.max_plaintext().min(self.publications.longest());
-        let room = self.publications.has_room(len);
-        let budget = self.publishing(id)?;
-        if len > max {
-            return Err(SendError::TooLarge { len, max });
-        }
-        let cost = len as u64;
-        if cost > budget.left() {
-            return Err(SendError::NoCredit);
-        }
-        if !room {
-            return Err(SendError::Full);
-        }
-        budget.spend(cost);
-        self.publications.push(Role::Ongoing, id, None, |out| message.encode(out));
-        Ok(())
-    }
-
-    /// Tells a subscriber what was dropped, with nothing behind it.  SPEC §14.3
-    pub(crate) fn missed(&mut self, id: u64, missed: Missed) -> Result<(), SendError> {
-        self.check_open()?;
-        self.publishing(id)?;
-        let message = Message::Missed { id, unknown: missed.unknown, count: missed.count };
-        if !self.publications.has_room(message.encoded_len()) {
-            return Err(SendError::Full);
-        }
-        self.publications.push(Role::Ongoing, id, None, |out| message.encode(out));
-        Ok(())
     }
 
     /// Notes that the application has taken publications or data of this cost.  SPEC §11
@@ -261,18 +130,6 @@ impl Session {
         Ok(())
     }
 
-    /// The credit of an accepted subscription of theirs.
-    fn publishing(&mut self, id: u64) -> Result<&mut Budget, SendError> {
-        match self.exchanges.theirs(id) {
-            Some(Taken {
-                kind: TakenKind::Subscription { accepted: true, budget, .. },
-                answer: Answer::Owed,
-                ..
-            }) => Ok(budget),
-            _ => Err(SendError::UnknownExchange),
-        }
-    }
-
     pub(super) fn check_open(&self) -> Result<(), SendError> {
         if self.is_closing() {
             return Err(SendError::Closed);
@@ -283,7 +140,7 @@ impl Session {
         Ok(())
     }
 
-    fn check_opening(&self) -> Result<(), SendError> {
+    pub(super) fn check_opening(&self) -> Result<(), SendError> {
         self.check_open()?;
         // END-4
         if self.goaway_received.is_some() {

@@ -6,7 +6,7 @@ use super::{Admission, Plaintext, Session};
 use crate::connection::bodies::Bodies;
 use crate::connection::credit::{Allowance, Budget};
 use crate::connection::event::{Failure, StopCause};
-use crate::connection::exchanges::{Answer, Cancel, OpenedKind, Subscription, Taken, TakenKind};
+use crate::connection::exchanges::{Answer, Cancel, OpenedKind, Taken, TakenKind};
 use crate::connection::pending::{Pending, span_of};
 use crate::connection::reader::Reader;
 use crate::error::{CloseReason, PeerMisbehaved};
@@ -16,7 +16,7 @@ use crate::publication::Missed;
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::frame;
-use crate::wire::message::{Message, Point, Publication};
+use crate::wire::message::{Message, Point};
 
 /// What a message led to.
 pub(crate) enum Received {
@@ -132,9 +132,7 @@ impl Session {
                 self.on_subscribe(id, limit, filter, from, pending)
             }
             Message::Publication(publication) => self.on_publication(unit, publication, cost_of(len)),
-            Message::Continuation { id, more, abort, chunk } => {
-                self.on_continuation(id, more, abort, chunk, cost_of(len))
-            }
+            Message::Continuation(continuation) => self.on_continuation(unit, continuation, cost_of(len)),
             Message::Missed { id, unknown, count } => self.on_missed(id, Missed { count, unknown }),
         }
     }
@@ -242,7 +240,12 @@ impl Session {
             id,
             deadline: None,
             asked: None,
-            kind: TakenKind::Subscription { accepted: false, budget: Budget::new(limit), credited: false },
+            kind: TakenKind::Subscription {
+                accepted: false,
+                budget: Budget::new(limit),
+                credited: false,
+                unsent: 0,
+            },
             answer: Answer::Owed,
             cancelled: false,
             stop_body: Cancel::No,
@@ -269,7 +272,7 @@ impl Session {
         let (given_up, subscription) = (opened.given_up, opened.is_subscription());
         if more {
             opened.answering = true;
-            let takes_more = !matches!(opened.kind, OpenedKind::Request);
+            let takes_more = !matches!(opened.kind, OpenedKind::Request) && self.limits.window > 0;
             if !subscription {
                 self.begin_inbound(id);
             }
@@ -305,10 +308,13 @@ impl Session {
             return Ok(None);
         }
         taken.cancelled = true;
-        event(match taken.kind {
-            TakenKind::Request => Pending::Stop { id, cause: StopCause::Cancel(status) },
-            TakenKind::Subscription { .. } => Pending::Unsubscribe { id },
-        })
+        if matches!(taken.kind, TakenKind::Subscription { .. }) {
+            return event(Pending::Unsubscribe { id });
+        }
+        if self.drop_finished(id) {
+            return Ok(None);
+        }
+        event(Pending::Stop { id, cause: StopCause::Cancel(status) })
     }
 
     fn on_end(&mut self, id: u64, status: Status) -> Outcome {
@@ -339,102 +345,17 @@ impl Session {
         if self.is_passed_over(id) {
             return Ok(None);
         }
-        if self.exchanges.is_ours(id) {
-            if self.exchanges.ours_or_stray(id)?.is_some() {
-                self.on_credit_for_body(id, granted);
-            }
-            return Ok(None);
-        }
-        if let Some(taken) = self.exchanges.theirs_or_stray(id)? {
-            match &mut taken.kind {
-                TakenKind::Subscription { budget, .. } => {
-                    if budget.raise(granted) {
-                        self.exchanges.on_credited(id);
-                    }
+        // EXC-4: never a stray, since it crosses the end that it knows nothing of.
+        self.exchanges.check_opened(id)?;
+        match self.exchanges.theirs(id).map(|taken| &mut taken.kind) {
+            Some(TakenKind::Subscription { budget, .. }) => {
+                if budget.raise(granted) {
+                    self.exchanges.on_credited(id);
                 }
-                TakenKind::Request => self.on_credit_for_body(id, granted),
             }
+            _ => self.on_credit_for_body(id, granted),
         }
         Ok(None)
-    }
-
-    fn on_publication(&mut self, unit: &[u8], publication: Publication<'_>, cost: u32) -> Outcome {
-        let Publication { id, missed, unknown, retained, topic, point, chunk, total } = publication;
-        let Some((subscription, given_up)) = self.spend(id, cost)? else { return Ok(None) };
-        // PUB-7, NAM-3
-        if subscription.discarding.is_some() {
-            return Err(PeerMisbehaved::State(id));
-        }
-        if name::check_name(topic).is_err() || !name::matches(&subscription.filter, topic) {
-            return Err(PeerMisbehaved::Topic(id));
-        }
-        let missed = Missed { count: missed, unknown };
-        if let Some(total) = total {
-            // Longer than a frame, which this side does not take: counted, not lost silently.  SPEC §14.5
-            let rest = total.checked_sub(chunk.len() as u64);
-            subscription.discarding = Some(rest.ok_or(PeerMisbehaved::Chunks(id))?);
-            subscription.allowance.release(cost);
-            self.grant(id);
-            if given_up {
-                return Ok(None);
-            }
-            let mut missed = missed;
-            missed.add(1);
-            return event(Pending::Missed { id, missed });
-        }
-        if given_up {
-            return Ok(None);
-        }
-        event(Pending::Publication {
-            id,
-            topic: span_of(unit, topic.as_bytes()),
-            point,
-            missed,
-            retained,
-            body: span_of(unit, chunk),
-            cost,
-        })
-    }
-
-    fn on_continuation(&mut self, id: u64, more: bool, abort: bool, chunk: &[u8], cost: u32) -> Outcome {
-        if abort && (more || !chunk.is_empty()) {
-            return Err(PeerMisbehaved::AbortForm);
-        }
-        let Some((subscription, _)) = self.spend(id, cost)? else { return Ok(None) };
-        // PUB-7
-        let rest = subscription.discarding.ok_or(PeerMisbehaved::State(id))?;
-        let rest = rest.checked_sub(chunk.len() as u64).ok_or(PeerMisbehaved::Chunks(id))?;
-        if rest > 0 && !more && !abort {
-            return Err(PeerMisbehaved::Chunks(id));
-        }
-        subscription.discarding = more.then_some(rest);
-        subscription.allowance.release(cost);
-        self.grant(id);
-        Ok(None)
-    }
-
-    fn on_missed(&mut self, id: u64, missed: Missed) -> Outcome {
-        let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
-        if !opened.answering || !opened.is_subscription() {
-            return Err(PeerMisbehaved::State(id));
-        }
-        if opened.given_up || !missed.is_any() {
-            return Ok(None);
-        }
-        event(Pending::Missed { id, missed })
-    }
-
-    /// Spends a subscription's credit.  SPEC §11 CRD-3
-    fn spend(&mut self, id: u64, cost: u32) -> Result<Option<(&mut Subscription, bool)>, PeerMisbehaved> {
-        let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
-        let given_up = opened.given_up;
-        let (true, Some(subscription)) = (opened.answering, opened.subscription()) else {
-            return Err(PeerMisbehaved::State(id));
-        };
-        if !subscription.allowance.spend(cost) {
-            return Err(PeerMisbehaved::CreditExceeded(id));
-        }
-        Ok(Some((subscription, given_up)))
     }
 
     /// SPEC §16.2: those above `last` were not executed, and their slots are free.
@@ -469,9 +390,9 @@ impl Session {
         if opened.sealed && opened.cancel == Cancel::No {
             opened.cancel = Cancel::Due(status);
             self.control.due.push_back(super::Due::Cancel(id));
-            // EXC-17
-            self.abort_body(id, status);
         }
+        // EXC-17; where nothing was sealed there is nobody to tell, and nothing more is taken.
+        self.abort_body(id, status);
         if unsent {
             self.exchanges.close_ours(id);
         }

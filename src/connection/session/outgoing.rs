@@ -70,23 +70,16 @@ impl Session {
         if let Some(lane) = starved {
             self.drain(lane, now, frame, 1);
         }
-        let publications = |session: &mut Self, frame: &mut Frame<'_>| {
-            session.drain(Lane::Publications, now, frame, usize::MAX)
-        };
-        let full_at = if !self.fill_control(now, frame) || !self.drain(Lane::Calls, now, frame, usize::MAX) {
-            Some(Lane::Calls)
-        } else if !publications(self, frame) {
-            Some(Lane::Publications)
-        } else if !self.drain(Lane::Bulk, now, frame, usize::MAX) {
-            Some(Lane::Bulk)
-        } else {
-            None
-        };
-        // The lane at which the frame was full got something of it, unless something above took all.
-        let publications_wait = !self.publications.is_empty() && full_at == Some(Lane::Calls);
-        let bulk_waits = !self.bulk.is_empty() && full_at.is_some_and(|lane| lane != Lane::Bulk);
+        let above = self.fill_control(now, frame) && self.drain(Lane::Calls, now, frame, usize::MAX);
+        let before = frame.room();
+        let publications = above && self.drain(Lane::Publications, now, frame, usize::MAX);
+        let between = frame.room();
+        let all = publications && self.drain(Lane::Bulk, now, frame, usize::MAX);
+        // A lane whose first message did not fit behind the lanes above went without as well.
+        let publications_wait = !self.publications.is_empty() && between == before;
+        let bulk_waits = !self.bulk.is_empty() && frame.room() == between;
         self.passed_over.count(starved, publications_wait, bulk_waits);
-        if full_at.is_none() {
+        if all {
             self.fill_close(frame);
         }
     }
@@ -172,7 +165,8 @@ impl Session {
                 Lane::Bulk => return self.fill_bulk(now, frame, most),
             };
             let Some((entry, bytes)) = queue.front() else { return true };
-            match append(entry, bytes, &mut self.exchanges, now, frame) {
+            let appended = append(entry, bytes, &mut self.exchanges, now, frame);
+            match appended {
                 Appended::Full if frame.is_empty() => {
                     // Cannot be: commands check each length against a whole frame.  Dropped, so as not to stall.
                     debug_assert!(false, "a message fits an empty frame");
@@ -181,7 +175,8 @@ impl Session {
                 Appended::Yes | Appended::Obsolete => {}
             }
             queue.pop(entry);
-            if lane == Lane::Calls {
+            // LAN-3: what was not opened after all has no body.
+            if lane == Lane::Calls && matches!(appended, Appended::Yes) {
                 self.begin_outbound(entry.id, now);
             }
         }

@@ -1,11 +1,23 @@
 //! Handing what waits to a link, fairly.
 
 use super::super::{Offer, Topic, Verdict};
-use super::{LinkId, PairKey, SubscriptionKey, Subscriptions};
+use super::{LinkId, PairKey, Subscription, SubscriptionKey, Subscriptions};
 use crate::Point;
 use crate::exchange::ExchangeId;
 use crate::publication::{Missed, Outgoing};
-use crate::topics::bodies::Bodies;
+use crate::topics::bodies::{Bodies, BodyKey};
+
+/// What is next for a subscription.
+#[derive(Clone, Copy)]
+enum Next {
+    /// What was half sent was given up.
+    Abort,
+    Missed,
+    /// The front of this pair, whose body is so long.
+    Publication(PairKey, usize),
+    /// The rest of this body: behind how much of it, and how long it is.
+    Rest(BodyKey, usize, usize),
+}
 
 impl Subscriptions {
     /// Offers what waits for a link, one of each subscription in turn.
@@ -21,36 +33,67 @@ impl Subscriptions {
             return;
         };
         while let Some(key) = self.links[link].line.first {
-            let pair = self.next_ready(key);
-            let verdict = send(self.offer(key, pair, epoch, topics, bodies));
-            match (verdict, pair) {
-                (Verdict::Sent, Some(pair)) => {
-                    self.pass(pair, bodies);
-                    self.all[key].missed = Missed::default();
-                }
-                (Verdict::Sent, None) => self.all[key].missed = Missed::default(),
-                (Verdict::TooLarge, Some(pair)) => {
-                    self.pass(pair, bodies);
-                    self.all[key].missed.add(1);
-                }
-                // Telling what was missed is never too large; if it is said to be, it is kept for later.
-                (Verdict::NoCredit, _) | (Verdict::TooLarge, None) => {
-                    // Out of the line, so that those who wait for credit cost nothing until it comes.
-                    self.leave_line(key);
-                    continue;
-                }
-                (Verdict::Full, _) => break,
-                (Verdict::Gone, _) => {
+            let next = self.next(key, bodies);
+            match send(self.offer(key, next, epoch, topics, bodies)) {
+                Verdict::Full => break,
+                Verdict::Gone => {
                     self.forget(key, bodies);
-                    continue;
                 }
-            }
-            self.leave_line(key);
-            if self.has_something(key) {
-                self.line_up(key);
+                verdict => {
+                    self.leave_line(key);
+                    // Out of the line where it has no credit, so that those who wait for that cost nothing until it
+                    // comes.
+                    if self.has_taken(key, next, verdict, bodies) && self.has_something(key) {
+                        self.line_up(key);
+                    }
+                }
             }
         }
         self.drop_idle_link(link);
+    }
+
+    /// Does what a verdict means; `false` where there was no credit.
+    fn has_taken(&mut self, key: SubscriptionKey, next: Next, verdict: Verdict, bodies: &mut Bodies) -> bool {
+        let taken = match verdict {
+            Verdict::Sent => usize::MAX,
+            Verdict::Part(taken) => taken,
+            Verdict::TooLarge => return self.drop_next(key, next, bodies),
+            Verdict::NoCredit | Verdict::Full | Verdict::Gone => {
+                self.starve(key, true);
+                return false;
+            }
+        };
+        match next {
+            Next::Abort => self.end_under_way(key),
+            Next::Missed => self.all[key].missed = Missed::default(),
+            Next::Publication(_, len) | Next::Rest(_, _, len) if taken == 0 && len > 0 => {
+                self.starve(key, true);
+                return false;
+            }
+            Next::Publication(pair, len) => {
+                if taken < len {
+                    self.begin(key, pair, taken, bodies);
+                }
+                self.pass(pair, bodies);
+                self.all[key].missed = Missed::default();
+            }
+            Next::Rest(..) => self.go_on(key, taken, bodies),
+        }
+        true
+    }
+
+    /// What can never be sent. Telling what was missed is never too large, nor is giving up; if they are said to be, they
+    /// are kept for later.
+    fn drop_next(&mut self, key: SubscriptionKey, next: Next, bodies: &mut Bodies) -> bool {
+        match next {
+            Next::Abort | Next::Missed => return false,
+            Next::Publication(pair, _) => {
+                self.pass(pair, bodies);
+                self.all[key].missed.add(1);
+            }
+            Next::Rest(..) => self.give_up(key, bodies),
+        }
+        true
     }
 
     /// Puts a subscription that has got credit back in the line, if it has anything to send or to tell.
@@ -61,13 +104,28 @@ impl Subscriptions {
         let Some(&key) = self.links[link].subscriptions.get(&id) else {
             return;
         };
+        self.starve(key, false);
         if self.has_something(key) {
             self.line_up(key);
         }
     }
 
     fn has_something(&mut self, key: SubscriptionKey) -> bool {
-        self.next_ready(key).is_some() || self.all[key].missed.is_any()
+        let subscription = &self.all[key];
+        subscription.under_way.is_some() || subscription.missed.is_any() || self.next_ready(key).is_some()
+    }
+
+    /// What a subscription has to be sent, if it has anything.
+    fn next(&mut self, key: SubscriptionKey, bodies: &Bodies) -> Next {
+        match self.rest(key) {
+            Some(Some((body, sent))) => return Next::Rest(body, sent, bodies.bytes(body).len() - sent),
+            Some(None) => return Next::Abort,
+            None => {}
+        }
+        match self.next_ready(key).and_then(|pair| Some((pair, self.pairs[pair].queue.front()?.body))) {
+            Some((pair, body)) => Next::Publication(pair, bodies.bytes(body).len()),
+            None => Next::Missed,
+        }
     }
 
     fn next_ready(&mut self, key: SubscriptionKey) -> Option<PairKey> {
@@ -85,29 +143,32 @@ impl Subscriptions {
     fn offer<'a>(
         &'a self,
         key: SubscriptionKey,
-        pair: Option<PairKey>,
+        next: Next,
         epoch: u32,
         topics: &'a [Topic],
         bodies: &'a Bodies,
     ) -> Offer<'a> {
-        let subscription = &self.all[key];
-        let missed = subscription.missed;
-        let next = pair.and_then(|pair| {
-            let pair = &self.pairs[pair];
-            Some((pair.topic, pair.queue.front()?))
-        });
+        let Subscription { id: subscription, missed, .. } = self.all[key];
         match next {
-            Some((topic, entry)) => Offer::Publication {
-                subscription: subscription.id,
-                publication: Outgoing {
-                    topic: &topics[topic.index()].name,
+            Next::Abort => Offer::Abort { subscription },
+            Next::Missed => Offer::Missed { subscription, missed },
+            Next::Publication(pair, _) => {
+                let pair = &self.pairs[pair];
+                let Some(entry) = pair.queue.front() else {
+                    return Offer::Missed { subscription, missed };
+                };
+                let publication = Outgoing {
+                    topic: &topics[pair.topic.index()].name,
                     point: Point { epoch, sequence: entry.sequence },
                     missed,
                     retained: entry.retained,
                     body: bodies.bytes(entry.body),
-                },
-            },
-            None => Offer::Missed { subscription: subscription.id, missed },
+                };
+                Offer::Publication { subscription, publication }
+            }
+            Next::Rest(body, sent, _) => {
+                Offer::Rest { subscription, rest: bodies.bytes(body).get(sent..).unwrap_or_default() }
+            }
         }
     }
 

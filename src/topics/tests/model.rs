@@ -11,6 +11,8 @@ const KINDS: [Kind; 4] =
 const NAMES: [&str; 4] = ["a", "b/x", "b/y", "c"];
 const FILTERS: [&str; 5] = ["#", "a", "b/+", "c", "b/x"];
 const LINKS: u64 = 3;
+/// How long each body is.
+const LEN: usize = size_of::<u64>();
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -26,7 +28,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..NAMES.len()).prop_map(Step::Publish),
         2 => (0..LINKS, 0..FILTERS.len()).prop_map(|(link, filter)| Step::Subscribe(link, filter)),
         1 => (0..LINKS, 0..FILTERS.len()).prop_map(|(link, filter)| Step::Unsubscribe(link, filter)),
-        4 => (0..LINKS, prop::collection::vec(0..10_u8, 0..12))
+        4 => (0..LINKS, prop::collection::vec(0..20_u8, 0..12))
             .prop_map(|(link, verdicts)| Step::Pump(link, verdicts)),
         2 => (0..LINKS, 0..FILTERS.len()).prop_map(|(link, filter)| Step::Credit(link, filter)),
     ]
@@ -42,11 +44,33 @@ struct Subscriber {
     /// Published for it, and delivered or told missed.
     owed: u64,
     settled: u64,
+    under_way: Option<UnderWay>,
+    /// The last one that was half sent was given up for a newer value.
+    spared: bool,
+}
+
+/// What is half sent: of which topic, which number, how much of it, and whether it was given up.
+struct UnderWay {
+    topic: usize,
+    sequence: u64,
+    sent: usize,
+    starved: bool,
+    outdated: bool,
+    aborted: bool,
 }
 
 impl Subscriber {
     fn push(&mut self, topic: usize, sequence: u64, retained: bool) {
         self.owed += 1;
+        if let Some(under_way) = &mut self.under_way
+            && (under_way.topic, KINDS[topic]) == (topic, Kind::State)
+            && under_way.starved
+        {
+            let again = core::mem::replace(&mut under_way.outdated, true);
+            if again && !self.spared {
+                (under_way.aborted, self.spared) = (true, true);
+            }
+        }
         let queue = &mut self.queues[topic];
         if queue.len() == KINDS[topic].depth() {
             self.missed += 1;
@@ -66,7 +90,11 @@ impl Subscriber {
     /// Checks what the table offers, and does to the model what the verdict does to the table.
     fn offered(&mut self, offer: Offer<'_>, verdict: Verdict) {
         assert!(!self.stalled);
-        self.stalled = verdict == Verdict::NoCredit;
+        self.stalled = matches!(verdict, Verdict::NoCredit | Verdict::Part(0));
+        if self.offered_more(offer, verdict) {
+            return;
+        }
+        assert!(self.under_way.is_none());
         match offer {
             Offer::Publication { publication, .. } => {
                 let Outgoing { topic, point, missed: Missed { count: missed, .. }, retained, body } =
@@ -76,11 +104,17 @@ impl Subscriber {
                 assert_eq!(self.queues[topic].front(), Some(&front));
                 assert_eq!(missed, self.missed);
                 assert_eq!(body, point.sequence.to_be_bytes());
-                if matches!(verdict, Verdict::Sent | Verdict::TooLarge) {
+                if matches!(verdict, Verdict::Sent | Verdict::TooLarge | Verdict::Part(1..)) {
                     self.queues[topic].pop_front();
                 }
                 match verdict {
-                    Verdict::Sent => self.settle(1),
+                    Verdict::Part(sent @ 1..LEN) => {
+                        let sequence = point.sequence;
+                        let (starved, outdated, aborted) = (false, false, false);
+                        self.under_way = Some(UnderWay { topic, sequence, sent, starved, outdated, aborted });
+                        self.settle(0);
+                    }
+                    Verdict::Sent | Verdict::Part(LEN..) => self.settle(1),
                     Verdict::TooLarge => self.missed += 1,
                     _ => {}
                 }
@@ -89,12 +123,53 @@ impl Subscriber {
                 assert_eq!((self.queued(), count), (0, self.missed));
                 assert!(count > 0);
                 match verdict {
-                    Verdict::Sent => self.settle(0),
+                    Verdict::Sent | Verdict::Part(_) => self.settle(0),
+                    Verdict::TooLarge => self.stalled = true,
+                    _ => {}
+                }
+                self.stalled &= !matches!(verdict, Verdict::Part(_));
+            }
+            Offer::Abort { .. } | Offer::Rest { .. } => panic!("nothing is half sent"),
+        }
+    }
+
+    /// The same about what is half sent, if anything.
+    fn offered_more(&mut self, offer: Offer<'_>, verdict: Verdict) -> bool {
+        let Some(under_way) = &mut self.under_way else { return false };
+        match offer {
+            Offer::Rest { rest, .. } => {
+                assert!(!under_way.aborted);
+                assert_eq!(rest, &under_way.sequence.to_be_bytes()[under_way.sent..]);
+                match verdict {
+                    Verdict::Sent | Verdict::Part(1..) => {
+                        under_way.sent += if let Verdict::Part(more) = verdict { more } else { LEN };
+                        (under_way.starved, under_way.outdated) = (false, false);
+                        if under_way.sent >= LEN {
+                            (self.under_way, self.spared) = (None, false);
+                            self.settled += 1;
+                        }
+                    }
+                    Verdict::TooLarge => under_way.aborted = true,
+                    Verdict::NoCredit | Verdict::Part(0) => under_way.starved = true,
+                    Verdict::Full | Verdict::Gone => {}
+                }
+            }
+            Offer::Abort { .. } => {
+                assert!(under_way.aborted);
+                match verdict {
+                    Verdict::Sent | Verdict::Part(_) => {
+                        self.under_way = None;
+                        self.stalled = false;
+                        // The subscriber counts it.
+                        self.settled += 1;
+                    }
                     Verdict::TooLarge => self.stalled = true,
                     _ => {}
                 }
             }
+            other => panic!("between two parts: {other:?}"),
         }
+        true
     }
 
     fn settle(&mut self, delivered: u64) {
@@ -174,10 +249,14 @@ impl Run {
                 Some(0) => Verdict::TooLarge,
                 Some(1..4) => Verdict::NoCredit,
                 Some(4) => Verdict::Gone,
+                Some(&part @ 10..) => Verdict::Part(usize::from(part) - 10),
                 Some(_) => Verdict::Sent,
                 None => otherwise,
             };
-            let (Offer::Publication { subscription, .. } | Offer::Missed { subscription, .. }) = offer;
+            let (Offer::Abort { subscription }
+            | Offer::Missed { subscription, .. }
+            | Offer::Publication { subscription, .. }
+            | Offer::Rest { subscription, .. }) = offer;
             if verdict == Verdict::Gone {
                 subscribers.remove(&(link, subscription.number()));
             } else if let Some(subscriber) = subscribers.get_mut(&(link, subscription.number())) {
@@ -193,13 +272,17 @@ impl Run {
         self.topics.credited(LinkId(link), ExchangeId::from_number(filter as u64));
         if let Some(subscriber) = self.subscribers.get_mut(&(link, filter as u64)) {
             subscriber.stalled = false;
+            if let Some(under_way) = &mut subscriber.under_way {
+                under_way.starved = false;
+            }
         }
     }
 
     fn check(&self) {
         for link in 0..LINKS {
             let waits = self.subscribers.range((link, 0)..(link + 1, 0)).any(|(_, subscriber)| {
-                !subscriber.stalled && (subscriber.queued() > 0 || subscriber.missed > 0)
+                !subscriber.stalled
+                    && (subscriber.queued() > 0 || subscriber.missed > 0 || subscriber.under_way.is_some())
             });
             assert_eq!(self.topics.has_backlog(LinkId(link)), waits);
         }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{encoded, hex};
 use crate::Status;
 use crate::wire::cbor::{EncodingError, Sink, item_len};
-use crate::wire::message::{Message, Point, Publication, WireError};
+use crate::wire::message::{Continuation, Message, Point, Publication, WireError};
 
 /// One of each type, with all its fields, as in the table of SPEC §9; every field is different.
 fn samples() -> Vec<(Message<'static>, &'static str)> {
@@ -31,8 +31,8 @@ fn samples() -> Vec<(Message<'static>, &'static str)> {
         (Message::Subscribe { id, limit: 4096, filter, from: Some(point) }, "860c 02 191000 6166 05 06"),
         (Message::Publication(whole), "880d 02 04 06 6174 05 06 41c0"),
         (Message::Publication(first), "890d 02 04 05 6174 05 06 41c0 19012c"),
-        (Message::Continuation { id, more: true, abort: false, chunk }, "840e 02 01 41c0"),
-        (Message::Continuation { id, more: false, abort: true, chunk: b"" }, "840e 02 02 40"),
+        (Message::Continuation(Continuation { id, more: true, abort: false, chunk }), "840e 02 01 41c0"),
+        (Message::Continuation(Continuation { id, more: false, abort: true, chunk: b"" }), "840e 02 02 40"),
         (Message::Missed { id, unknown: true, count: 9 }, "840f 02 02 09"),
         (Message::Ignorable, "8114"),
     ]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::encoded;
 use crate::Status;
 use crate::wire::encode::*;
-use crate::wire::message::{Message, Point, Publication};
+use crate::wire::message::{Continuation, Message, Point, Publication};
 
 /// What a message of any type can be made of.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl Parts {
             11 => Message::Credit { id, limit: wide },
             12 => Message::Subscribe { id, limit: wide, filter: name, from: flag.then_some(point) },
             13 => Message::Publication(self.publication()),
-            14 => Message::Continuation { id, more, abort: flag, chunk: body },
+            14 => Message::Continuation(Continuation { id, more, abort: flag, chunk: body }),
             15 => Message::Missed { id, unknown: flag, count: narrow },
             _ => Message::Ignorable,
         }

@@ -1,0 +1,159 @@
+//! Subscriptions of ours: what they take, and the credit that they give.  SPEC §11, §14
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use super::Session;
+use super::incoming::{Outcome, event};
+use crate::connection::credit::Allowance;
+use crate::connection::exchanges::{Coming, OpenedKind, Subscription};
+use crate::connection::pending::{Pending, span_of};
+use crate::connection::queue::Role;
+use crate::error::{PeerMisbehaved, SendError};
+use crate::name;
+use crate::publication::{Missed, SubscribeOptions};
+use crate::wire::message::{Continuation, Message, Publication};
+
+impl Session {
+    pub(crate) fn subscribe(&mut self, filter: &str, options: &SubscribeOptions) -> Result<u64, SendError> {
+        let SubscribeOptions { window, largest, from } = *options;
+        self.check_opening()?;
+        name::check_filter(filter)?;
+        // PUB-4
+        if from.is_some() && name::has_wildcards(filter) {
+            return Err(SendError::PointWithWildcards);
+        }
+        let most = self.limits.subscriptions_out.min(self.theirs.max_subscriptions);
+        if most == 0 {
+            return Err(SendError::NoneTaken);
+        }
+        if self.exchanges.our_subscriptions() >= most {
+            return Err(SendError::TooMany);
+        }
+        let limit = u64::from(window);
+        let len = Message::Subscribe { id: u64::MAX, limit, filter, from }.encoded_len();
+        self.check_call(len)?;
+        let id = self.exchanges.open(
+            None,
+            OpenedKind::Subscription(Box::new(Subscription {
+                filter: String::from(filter),
+                allowance: Allowance::new(window),
+                largest,
+                coming: None,
+            })),
+            None,
+        );
+        self.calls.push(Role::Subscribe, id, None, |out| {
+            Message::Subscribe { id, limit, filter, from }.encode(out);
+        });
+        Ok(id)
+    }
+
+    pub(super) fn on_publication(&mut self, unit: &[u8], publication: Publication<'_>, cost: u32) -> Outcome {
+        let Publication { id, missed, unknown, retained, topic, point, chunk, total } = publication;
+        let Some((subscription, given_up)) = self.spend(id, cost)? else { return Ok(None) };
+        // PUB-7, NAM-3
+        if subscription.coming.is_some() {
+            return Err(PeerMisbehaved::State(id));
+        }
+        if name::check_name(topic).is_err() || !name::matches(&subscription.filter, topic) {
+            return Err(PeerMisbehaved::Topic(id));
+        }
+        let missed = Missed { count: missed, unknown };
+        let mut whole = None;
+        if let Some(total) = total {
+            let rest = total.checked_sub(chunk.len() as u64).ok_or(PeerMisbehaved::Chunks(id))?;
+            let taken = |total: &u32| (1..=subscription.largest).contains(&(*total).max(1));
+            whole = u32::try_from(total).ok().filter(taken).filter(|_| !given_up);
+            subscription.coming = Some(Coming { rest, wanted: whole.is_some() });
+            if whole.is_some() {
+                subscription.allowance.lend(cost);
+            } else {
+                subscription.allowance.release(cost);
+            }
+            self.grant(id);
+            if whole.is_none() && !given_up {
+                // Longer than this side takes: counted, not lost silently.  SPEC §14.5
+                let mut missed = missed;
+                missed.add(1);
+                return event(Pending::Missed { id, missed });
+            }
+        }
+        if given_up {
+            return Ok(None);
+        }
+        event(Pending::Publication {
+            id,
+            topic: span_of(unit, topic.as_bytes()),
+            point,
+            missed,
+            retained,
+            body: span_of(unit, chunk),
+            cost,
+            total: whole,
+        })
+    }
+
+    pub(super) fn on_continuation(
+        &mut self,
+        unit: &[u8],
+        continuation: Continuation<'_>,
+        cost: u32,
+    ) -> Outcome {
+        let Continuation { id, more, abort, chunk } = continuation;
+        if abort && (more || !chunk.is_empty()) {
+            return Err(PeerMisbehaved::AbortForm);
+        }
+        let Some((subscription, given_up)) = self.spend(id, cost)? else { return Ok(None) };
+        // PUB-7, PUB-6
+        let Coming { rest, wanted } = subscription.coming.ok_or(PeerMisbehaved::State(id))?;
+        let rest = rest.checked_sub(chunk.len() as u64).ok_or(PeerMisbehaved::Chunks(id))?;
+        if rest > 0 && !more && !abort {
+            return Err(PeerMisbehaved::Chunks(id));
+        }
+        subscription.coming = more.then_some(Coming { rest, wanted });
+        if wanted {
+            subscription.allowance.lend(cost);
+        } else {
+            subscription.allowance.release(cost);
+        }
+        if abort {
+            subscription.allowance.give_back();
+        } else if !more {
+            subscription.allowance.complete();
+        }
+        self.grant(id);
+        if given_up || !wanted {
+            return Ok(None);
+        }
+        event(if abort {
+            Pending::Aborted { id }
+        } else {
+            Pending::Continuation { id, chunk: span_of(unit, chunk), cost, more }
+        })
+    }
+
+    pub(super) fn on_missed(&mut self, id: u64, missed: Missed) -> Outcome {
+        let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
+        if !opened.answering || !opened.is_subscription() {
+            return Err(PeerMisbehaved::State(id));
+        }
+        if opened.given_up || !missed.is_any() {
+            return Ok(None);
+        }
+        event(Pending::Missed { id, missed })
+    }
+
+    /// Spends a subscription's credit.  SPEC §11 CRD-3
+    fn spend(&mut self, id: u64, cost: u32) -> Result<Option<(&mut Subscription, bool)>, PeerMisbehaved> {
+        let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
+        let given_up = opened.given_up;
+        let (true, Some(subscription)) = (opened.answering, opened.subscription()) else {
+            return Err(PeerMisbehaved::State(id));
+        };
+        if !subscription.allowance.spend(cost) {
+            return Err(PeerMisbehaved::CreditExceeded(id));
+        }
+        Ok(Some((subscription, given_up)))
+    }
+}
