@@ -2,8 +2,8 @@
 //! server at once, with no hub and no cloud.
 //!
 //! Two devices that know each other's keys hold one connection over any byte stream.  Over it each calls the
-//! other's methods and serves its own, publishes and subscribes.  The protocol is in [SPEC.md]; everything
-//! here cites its sections.
+//! other's methods and serves its own, publishes and subscribes.  Requests and replies may have bodies of any length,
+//! read and written as they flow.  The protocol is in [SPEC.md]; everything here cites its sections.
 //!
 //! # Where to begin
 //!
@@ -51,7 +51,8 @@
 //! - A refused command leaves the connection exactly as it was; [`SendError`] says why.
 //! - Nothing the network sends panics, allocates beyond [`Limits`], or loops; nor does any order of calls, or any jump
 //!   of the clock.
-//! - Every request ends exactly once; nothing published is lost without being counted.
+//! - Every request ends exactly once; nothing published is lost without being counted; a body that was cut short is
+//!   never taken for a whole one.
 //! - Who is not let in gets nothing: no event, no method's body decoded.
 //!
 //! # Features

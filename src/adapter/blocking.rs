@@ -27,6 +27,12 @@
 //! A peer that does not read holds up the thread that writes to it, and nothing else: timers go on, and calls
 //! end by their deadlines.
 //!
+//! # Bodies in chunks
+//!
+//! What is longer than a frame, or not known yet, goes in a body of its own: [`Handle::open`] sends one with a request,
+//! [`Handle::fetch`] gets one with the reply, and [`Builder::on_stream`] serves both.  A [`BodyReader`] and a
+//! [`BodyWriter`] have the traits of `std::io`; a reader that pauses makes its writer wait, and nobody else.
+//!
 //! # Streams that are no sockets
 //!
 //! [`Device::attach`] takes any reader and writer.  What cannot be interrupted while it reads is said there.

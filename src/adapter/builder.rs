@@ -15,7 +15,7 @@ use crate::{Allow, Config, Identity, Kind, Limits, PeerId, Router, Timeouts, Top
 /// What a device serves and publishes, and whom it lets in; its adapter's `build` makes the device.
 ///
 /// Programs name it [`blocking::Builder`](crate::blocking::Builder) or `tokio::Builder`: `H` is the adapter's kind of
-/// handler, and the methods that take handlers (`on`, `on_for`, `on_raw`) and `build` are the adapter's as well.
+/// handler, and the methods that take handlers (`on`, `on_stream` and theirs) and `build` are the adapter's as well.
 /// Without more it lets nobody in, serves nothing and publishes nothing.  A mistake (a bad name, a method twice) is
 /// told by `build`.
 ///

@@ -70,8 +70,9 @@ impl From<NoAnswer> for CallError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// Writing: the peer has answered, and takes no more of the request.
-    #[error("the peer has answered, and takes no more")]
+    /// The request was answered, so no more of its body is taken: its writer is told, who waits for the reply to know
+    /// why, and a reader who outlives the answer.
+    #[error("the request was answered, and no more of it is taken")]
     Answered,
     /// It was given up here, or the caller of a handler is gone.
     #[error("cancelled")]

@@ -19,7 +19,7 @@ use std::vec::Vec;
 
 use bytes::Bytes;
 
-use super::error::{BodyError, Refusal};
+use super::error::Refusal;
 use crate::{
     CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, Offer, PeerId, Point, Router,
     SendError, Status, StopCause, Topics, Verdict,
@@ -180,7 +180,10 @@ impl<H: Serve> Link<H> {
                 };
                 debug_assert!(decided.is_ok(), "the event asks for a decision");
             }
-            Event::Busy { id, retry } => self.answer(id, Err(NoAnswer::Busy(retry))),
+            Event::Busy { id, retry } => {
+                self.answer(id, Err(NoAnswer::Busy(retry)));
+                self.streams.on_end(id, Status::OK, &mut self.woken);
+            }
             Event::Closed { reason } => self.close(shared, reason),
             Event::Connected { .. } => {
                 self.connected = true;
@@ -230,16 +233,14 @@ impl<H: Serve> Link<H> {
                 }
             }
             Event::Stop { id, cause } => {
-                let error = match cause {
-                    StopCause::Cancel(_) => BodyError::Cancelled,
-                    StopCause::Deadline => BodyError::DeadlinePassed,
-                    StopCause::Stalled => BodyError::Stalled,
-                };
-                self.streams.fail(id, error, &mut self.woken);
-                if !matches!(cause, StopCause::Cancel(_)) {
-                    self.owed.void(id);
-                    self.streams.void(id);
+                self.streams.on_stop(id, cause, &mut self.woken);
+                match cause {
+                    // Nobody reads what it has answered, so the end waits for no credit.  EXC-13, EXC-18
+                    StopCause::Cancel(_) => self.reset_body(id, Status::CANCELLED),
+                    StopCause::Deadline | StopCause::Stalled => self.owed.void(id),
                 }
+                // One of those who wait to answer may be its handler.
+                self.replying.wake_all(&mut self.woken);
                 self.stops.push_back((id, cause));
             }
             Event::Stopped { id, status } => self.streams.on_stopped(id, status, &mut self.woken),
@@ -264,10 +265,11 @@ impl<H: Serve> Link<H> {
     }
 
     fn answer(&mut self, id: ExchangeId, answer: Answer) {
-        if let Some(call) = self.calls.get_mut(&id) {
-            if let Call::Waiting(waker) = call {
-                self.woken.extend(waker.take());
-            }
+        if let Some(call) = self.calls.get_mut(&id)
+            && let Call::Waiting(waker) = call
+        {
+            self.woken.extend(waker.take());
+            // It stands, also where the body that follows it fails.
             *call = Call::Answered(answer);
         }
     }
@@ -307,6 +309,12 @@ impl<H: Serve> Link<H> {
     #[cfg(feature = "tokio")] // the blocking writer settles in every turn
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowded
+    }
+
+    /// How many exchanges somebody here holds an end of, or waits for: none, where all is done.
+    pub(crate) fn held(&self) -> usize {
+        let streams = self.streams.ids().filter(|id| !self.calls.contains_key(id));
+        self.calls.len() + self.inboxes.len() + streams.count()
     }
 
     // What is owed to the peer

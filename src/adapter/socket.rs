@@ -10,7 +10,9 @@ const UNSENT: u32 = 64 * 1024;
 /// Sends at once, and keeps little: lanes order what waits here, and nothing that waits below.
 pub(super) fn prepare(socket: SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
-    bound_unsent(&socket)
+    // Without it all works, only later: a system that knows no such bound is no reason to refuse a connection.
+    let _unbounded = bound_unsent(&socket);
+    Ok(())
 }
 
 /// Bytes on their way do not count, so this costs no throughput on long lines.
@@ -19,8 +21,45 @@ fn bound_unsent(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_notsent_lowat(UNSENT)
 }
 
-/// Bytes on their way count as well: a bound for the whole of them that leaves room for a long line.
+/// Nothing bounds what has not left alone: this is for bytes on their way as well, so it leaves room for a long line,
+/// and a call may wait for as much.  It is the system's to round it.
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 fn bound_unsent(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_send_buffer_size(4 * UNSENT as usize)
+}
+
+#[cfg(all(test, any(target_os = "android", target_os = "linux")))]
+mod tests {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A socket to a peer that never reads, and takes few bytes itself.
+    fn to_a_sleeper() -> (TcpStream, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        SockRef::from(&listener).set_recv_buffer_size(16 * 1024).expect("it is inherited");
+        let stream = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("loopback");
+        (stream, listener)
+    }
+
+    /// How many bytes it takes before it would block.
+    fn swallows(mut stream: &TcpStream) -> usize {
+        stream.set_nonblocking(true).expect("a socket");
+        let chunk = [7; 4_096];
+        std::iter::from_fn(|| stream.write(&chunk).ok()).sum()
+    }
+
+    #[test]
+    fn a_prepared_socket_holds_little_that_has_not_left() {
+        let (plain, _sleeper) = to_a_sleeper();
+        let (prepared, _other) = to_a_sleeper();
+        prepare((&prepared).into()).expect("a socket");
+        let socket = SockRef::from(&prepared);
+        assert!(socket.tcp_nodelay().expect("a socket"));
+        assert_eq!(socket.tcp_notsent_lowat().expect("Linux has it"), UNSENT);
+        let (much, little) = (swallows(&plain), swallows(&prepared));
+        assert!(little < 4 * UNSENT as usize, "{little} bytes, and {much} without");
+        assert!(little < much / 2, "{little} bytes, and {much} without");
+    }
 }

@@ -29,6 +29,12 @@
 //! [`guide::cancellation`](crate::guide::cancellation).  What `Ok` means is in
 //! [`guide::outcomes`](crate::guide::outcomes), what bounds memory in [`guide::limits`](crate::guide::limits).
 //!
+//! # Bodies in chunks
+//!
+//! What is longer than a frame, or not known yet, goes in a body of its own: [`Handle::open`] sends one with a request,
+//! [`Handle::fetch`] gets one with the reply, and [`Builder::on_stream`] serves both.  A [`BodyReader`] and a
+//! [`BodyWriter`] have the traits of `tokio::io`; a reader that pauses makes its writer wait, and nobody else.
+//!
 //! # Calling and publishing inside a handler
 //!
 //! A handler may call, publish and subscribe, also on the connection that it serves: answers never wait for a

@@ -1,9 +1,12 @@
 //! The same conversations over TCP, whichever adapter is at either end.
 
+mod bodies;
 mod calls;
 mod connections;
 mod peers;
+mod proxy;
 mod publications;
+mod streams;
 
 use std::time::{Duration, Instant};
 
@@ -139,6 +142,30 @@ mod conversations {
             a_publisher_that_restarted_cannot_tell,
             a_subscription_is_dropped_and_opened_again,
             subscribing_is_refused;
+        streams:
+            bodies_go_up_whole,
+            bodies_come_down_whole,
+            an_echo_is_read_while_it_is_written,
+            heads_travel_apart_from_bodies,
+            ten_at_once_each_way,
+            an_answer_may_come_before_the_body_was_read,
+            a_reader_of_a_request_stops_it,
+            a_reader_of_a_reply_stops_it,
+            a_writer_gives_its_body_up,
+            a_handler_fails_before_and_behind_its_head,
+            a_caller_goes_away,
+            halves_may_outlive_their_handler,
+            a_cut_connection_is_no_end_of_file,
+            a_close_lets_open_bodies_end_in_time,
+            a_total_deadline_passes_in_the_middle_of_a_body,
+            bodies_that_stand_still_are_given_up,
+            a_live_body_may_pause,
+            who_takes_no_chunks_says_so,
+            requests_beyond_the_limit_wait_for_their_turn,
+            single_bytes_are_joined,
+            a_reader_that_sleeps_delays_nobody,
+            a_call_overtakes_bodies,
+            nothing_is_lost_however_it_races;
         connections:
             a_stranger_is_refused,
             a_wrong_key_is_not_taken,

@@ -1,11 +1,11 @@
 //! One face for the devices of all adapters, so that a conversation is written once.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
+use std::{fmt, io};
 
 use ::tokio::runtime::Runtime;
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use symbolon::{
     blocking,
 };
 
+use super::bodies::{self, StreamMethod, Streams};
 use super::{Count, Double, Doubled, Secret};
 
 /// How long anything may take before a test counts as hanging.
@@ -34,7 +35,7 @@ pub trait Device: Send + Sync {
 }
 
 /// One end of a connection.
-pub trait Handle: Send + Sync {
+pub trait Handle: Streams + fmt::Debug + Send + Sync {
     fn call(&self, request: &Double) -> Result<Doubled, CallError>;
     fn call_secret(&self) -> Result<Doubled, CallError>;
     fn call_raw(&self, method: &str, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError>;
@@ -67,7 +68,7 @@ pub struct Asked {
     pub peer: PeerId,
     pub time_left: Option<Duration>,
     pub handle: Box<dyn Handle>,
-    cancelled: Box<dyn Fn() -> bool + Send>,
+    pub(super) cancelled: Box<dyn Fn() -> bool + Send>,
 }
 
 impl Asked {
@@ -90,6 +91,7 @@ type Method = Arc<dyn Fn(&Asked, Bytes) -> Result<Bytes, Refusal> + Send + Sync>
 pub struct Plan {
     number: u8,
     methods: Vec<(String, Method)>,
+    streams: Vec<(String, StreamMethod)>,
     topics: Vec<(String, Kind)>,
     limits: Limits,
     timeouts: Timeouts,
@@ -103,6 +105,7 @@ pub fn plan(number: u8) -> Plan {
     Plan {
         number,
         methods: Vec::new(),
+        streams: Vec::new(),
         topics: Vec::new(),
         limits: Limits::default(),
         timeouts: Timeouts::default(),
@@ -127,6 +130,15 @@ impl Plan {
         handler: impl Fn(&Asked, Bytes) -> Result<Bytes, Refusal> + Send + Sync + 'static,
     ) -> Self {
         self.methods.push((method.into(), Arc::new(handler)));
+        self
+    }
+
+    pub fn on_stream(
+        mut self,
+        method: &str,
+        handler: impl Fn(&Asked, Bytes, bodies::Exchange) -> Result<(), Refusal> + Send + Sync + 'static,
+    ) -> Self {
+        self.streams.push((method.into(), Arc::new(handler)));
         self
     }
 
@@ -206,7 +218,7 @@ impl Adapter {
 fn build_std(plan: Plan) -> Box<dyn Device> {
     let mut builder = common!(blocking::Device, &plan)
         .on(|_, Double(number)| Ok(Doubled(number * 2)))
-        .on_for(Allow::only(plan.friends), |_, Secret(number)| Ok(Doubled(number)))
+        .on_for(Allow::only(plan.friends.clone()), |_, Secret(number)| Ok(Doubled(number)))
         .on_raw("echo", |_, body| Ok(body));
     for (name, method) in plan.methods {
         builder = builder.on_raw(&name, move |context: blocking::Context, body| {
@@ -219,6 +231,7 @@ fn build_std(plan: Plan) -> Box<dyn Device> {
             method(&asked, body)
         });
     }
+    let builder = bodies::serve_std(builder, plan.streams, plan.friends);
     Box::new(builder.build().unwrap())
 }
 
@@ -328,7 +341,7 @@ impl Counts for blocking::Subscription<Count> {
 // tokio
 
 /// One for all tests: connections of a test that has ended do no harm.
-fn runtime() -> &'static Runtime {
+pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         ::tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -336,13 +349,13 @@ fn runtime() -> &'static Runtime {
 }
 
 /// Waits for a future in a thread that is none of the runtime's workers; fails a test that hangs.
-fn wait<F: Future>(future: F) -> F::Output {
+pub fn wait<F: Future>(future: F) -> F::Output {
     let limited = async { ::tokio::time::timeout(PATIENCE + Duration::from_secs(5), future).await };
     runtime().block_on(limited).expect("it hangs")
 }
 
 /// Tells a handler that its future was dropped.
-struct Dropped(Arc<AtomicBool>);
+pub struct Dropped(pub Arc<AtomicBool>);
 
 impl Drop for Dropped {
     fn drop(&mut self) {
@@ -353,7 +366,7 @@ impl Drop for Dropped {
 fn build_tokio(plan: Plan) -> Box<dyn Device> {
     let mut builder = common!(tokio::Device, &plan)
         .on(|_, Double(number)| async move { Ok(Doubled(number * 2)) })
-        .on_for(Allow::only(plan.friends), |_, Secret(number)| async move { Ok(Doubled(number)) })
+        .on_for(Allow::only(plan.friends.clone()), |_, Secret(number)| async move { Ok(Doubled(number)) })
         .on_raw("echo", |_, body| async move { Ok(body) });
     for (name, method) in plan.methods {
         builder = builder.on_raw(&name, move |context: tokio::Context, body| {
@@ -372,6 +385,7 @@ fn build_tokio(plan: Plan) -> Box<dyn Device> {
             }
         });
     }
+    let builder = bodies::serve_tokio(builder, plan.streams, plan.friends);
     Box::new(builder.build().unwrap())
 }
 

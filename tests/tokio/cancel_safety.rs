@@ -3,11 +3,13 @@
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
-use symbolon::tokio::{Device, Handle, SubscribeOptions, meet};
-use symbolon::{Kind, Overflow, Role, Topic};
+use bytes::Bytes;
+use symbolon::tokio::{CallError, Device, Handle, SubscribeOptions, meet};
+use symbolon::{CloseReason, Kind, Overflow, Role, Status, Topic};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use super::{Double, Doubled, Room, builder, in_memory, limits, soon, until};
+use super::{Double, Doubled, Room, builder, in_memory, limits, soon, streams, until};
 
 /// How many requests the devices here take at once.
 const SLOTS: usize = 3;
@@ -22,13 +24,13 @@ impl Topic for News {
 
 /// When a future is dropped: right behind its n-th poll, or once it would be polled again.
 #[derive(Clone, Copy, Debug)]
-enum Moment {
+pub enum Moment {
     AfterPoll,
     WhenWoken,
 }
 
 /// Polls a future `polls` times and drops it; says whether it was done before.
-async fn dropped_after<F: Future>(future: F, polls: usize, moment: Moment) -> bool {
+pub async fn dropped_after<F: Future>(future: F, polls: usize, moment: Moment) -> bool {
     let mut future = Box::pin(future);
     let mut count = 0;
     poll_fn(|task| {
@@ -84,7 +86,7 @@ fn served(number: u8, room: &Room) -> Device {
         limits.requests_in = SLOTS as u16;
         limits.subscriptions_in = SLOTS as u16;
     });
-    room.serve(builder(number)).topic::<News>().limits(limits).build().unwrap()
+    streams::served(room.serve(builder(number))).topic::<News>().limits(limits).build().unwrap()
 }
 
 /// Both ways of moving bytes: whole frames, and one byte at a time.
@@ -190,6 +192,95 @@ async fn dropped_at_any_await_reading_loses_no_publication() {
 }
 
 #[tokio::test]
+async fn dropped_at_any_await_requests_with_bodies_leave_no_exchange() {
+    for (a, b, room) in pairs().await {
+        let check = async || works(&a).await;
+        drop_everywhere(|| a.open_raw("mirror", b"head", None), check).await;
+        let len = 5_000_u64.to_le_bytes();
+        drop_everywhere(|| a.fetch_raw("give", &len, None), check).await;
+        let waiting = async || {
+            let (mut writer, reply) = a.open_raw("mirror", b"head", None).await.unwrap();
+            writer.write(&[7; 2_000]).await.unwrap();
+            reply.wait().await.unwrap().0
+        };
+        drop_everywhere(waiting, check).await;
+        no_slot_is_lost(&a, &room).await;
+        streams::nothing_is_held(&[&a, &b]).await;
+    }
+}
+
+/// A reader that gives up after every poll, in either way of reading, still gets every byte in order; so does one
+/// whose writer gives up.
+#[tokio::test]
+async fn dropped_at_any_await_reading_and_writing_bodies_lose_no_byte() {
+    for (a, b, room) in pairs().await {
+        let bytes = streams::pattern(20_000);
+        let (mut writer, reply) = soon(a.open_raw("mirror", b"", None)).await.unwrap();
+        let writing = async {
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                // One poll writes a part or nothing: this is `AsyncWrite`, whose future may be dropped.
+                let some = rest.len().min(700);
+                let polled = once(AsyncWriteExt::write(&mut writer, &rest[..some])).await;
+                rest = &rest[polled.transpose().unwrap().unwrap_or_default()..];
+                tokio::task::yield_now().await;
+            }
+            writer.finish().unwrap();
+        };
+        let reading = async {
+            let (_, mut body) = reply.wait().await.unwrap();
+            let (mut heard, mut buffer) = (Vec::new(), [0; 100]);
+            loop {
+                match once(body.chunk()).await {
+                    Some(Ok(Some(chunk))) => heard.extend_from_slice(&chunk),
+                    Some(ended) => break assert_eq!(ended, Ok(None)),
+                    None => tokio::task::yield_now().await,
+                }
+                if let Some(read) = once(body.read(&mut buffer)).await {
+                    heard.extend_from_slice(&buffer[..read.unwrap()]);
+                }
+            }
+            assert!(heard == bytes);
+        };
+        soon(async { tokio::join!(writing, reading) }).await;
+        drop(writer);
+        no_slot_is_lost(&a, &room).await;
+        streams::nothing_is_held(&[&a, &b]).await;
+    }
+}
+
+/// A handler that gives up to begin its answer, and one that is dropped as it writes, leave nothing behind.
+#[tokio::test]
+async fn dropped_at_any_await_answering_with_a_body_leaves_no_exchange() {
+    for (a, b, room) in pairs().await {
+        for polls in 0..8_u64 {
+            let (_writer, reply) = soon(a.open_raw("begins", &polls.to_le_bytes(), None)).await.unwrap();
+            let answer = soon(reply.wait()).await.map(drop);
+            let gave_up = CallError::Status(Status::new(301), Bytes::new());
+            assert!(answer == Ok(()) || answer == Err(gave_up), "{answer:?}");
+            let (_, body) = soon(a.fetch_raw("give", &900_000_u64.to_le_bytes(), None)).await.unwrap();
+            for _ in 0..polls {
+                tokio::task::yield_now().await;
+            }
+            drop(body);
+            works(&a).await;
+        }
+        no_slot_is_lost(&a, &room).await;
+        streams::nothing_is_held(&[&a, &b]).await;
+    }
+}
+
+/// What one poll of a future gives, which is dropped behind it.
+async fn once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    poll_fn(|task| match future.as_mut().poll(task) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+#[tokio::test]
 async fn dropped_at_any_await_publishing_and_waiting_change_nothing() {
     for (a, b, room) in pairs().await {
         let check = async || works(&a).await;
@@ -219,8 +310,8 @@ async fn dropped_at_any_await_closing_goes_on() {
             }
             room.let_go(1);
             assert_eq!(soon(open).await.unwrap().as_deref(), Ok(&b"kept"[..]));
-            assert_eq!(soon(b.closed()).await, symbolon::CloseReason::Local(symbolon::Status::OK));
-            assert_eq!(soon(a.closed()).await, symbolon::CloseReason::Remote(symbolon::Status::OK));
+            assert_eq!(soon(b.closed()).await, CloseReason::Local(Status::OK));
+            assert_eq!(soon(a.closed()).await, CloseReason::Remote(Status::OK));
         }
     }
 }

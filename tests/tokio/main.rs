@@ -6,6 +6,7 @@ mod connections;
 mod endings;
 mod handlers;
 mod publications;
+mod streams;
 mod types;
 
 use std::future::Future;

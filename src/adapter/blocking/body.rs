@@ -96,8 +96,9 @@ impl fmt::Debug for BodyReader {
 /// are on their way: a writer waits for its reader, as long as something moves
 /// ([`Timeouts::body_idle`](crate::Timeouts::body_idle)).
 ///
-/// [`finish`](Self::finish) says that it is complete.  Dropped before, it is given up: the reader gets an error, never an
-/// end of file.
+/// [`finish`](Self::finish) says that it is complete.  Dropped before, it is given up: the reader gets an error, never an end
+/// of file.  Of a reply that is when its handler ends, whose error the reader is told;
+/// [`reset`](Self::reset) is at once.
 pub struct BodyWriter(WriteEnd<Core>);
 
 impl BodyWriter {
@@ -106,7 +107,8 @@ impl BodyWriter {
     }
 
     /// Says that the body is complete; what was written still goes out.  It does not wait: the reply tells that all has
-    /// arrived.  Repeated, it does nothing.
+    /// arrived.  Repeated, it does nothing.  The end of a reply ends the request, so a handler reads before what it wants
+    /// of that.
     ///
     /// # Errors
     ///

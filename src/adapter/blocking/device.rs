@@ -213,6 +213,9 @@ impl Device {
 
     /// A connection over any byte stream, given as its two halves, in two threads of its own.
     ///
+    /// The stream is taken as it is; sockets are better given to [`attach_tcp`](Self::attach_tcp), which has them hold
+    /// little that has not left: a call overtakes bodies here, and nothing below.
+    ///
     /// `hang_up` ends directions of the stream while the threads are reading and writing, as
     /// [`TcpStream::shutdown`] does: each must then return, with an end or an error.  It may be called more than
     /// once.  Where nothing can do that, pass `|_| {}`: the connection ends all the same, but its reading thread

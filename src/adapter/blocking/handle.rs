@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::body::{BodyReader, BodyWriter};
 use super::core::Core;
 use super::device::{Device, Handler};
-use super::exchange::{RawReply, Reply};
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::error::{CallError, SubscribeError};
 use crate::adapter::guard::{Call, Place};
 use crate::adapter::link::{Link, Opening};
 use crate::{
-    CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, RequestHead, SendError, Status,
+    CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status,
     SubscribeOptions, Topic,
 };
 
@@ -24,7 +22,7 @@ use crate::{
 /// Dropping handles closes nothing: the connection goes on serving.  [`close`](Self::close) ends it.
 #[derive(Clone)]
 pub struct Handle {
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
 }
 
 impl Handle {
@@ -119,116 +117,6 @@ impl Handle {
         let answer = self.core.wait(until, |state, _, waker| state.link.poll_answer(call.id, waker));
         let (status, reply) = answer.ok_or(CallError::DeadlinePassed)??;
         if status.is_ok() { Ok(reply) } else { Err(CallError::Status(status, reply)) }
-    }
-
-    /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.
-    ///
-    /// The two go their own ways, also in different threads: the peer may answer before the body has ended, and the reply
-    /// may have a body as well.  Where as many requests are open as the peer takes, it waits for its turn, at most as
-    /// long as [`Builder::call_timeout`](super::Builder::call_timeout) says; what follows takes as long as something
-    /// moves ([`Timeouts::body_idle`](crate::Timeouts::body_idle)).  SPEC §10.5
-    ///
-    /// # Errors
-    ///
-    /// [`CallError`]: nothing was sent.
-    pub fn open<R: Request>(&self, request: &R) -> Result<(BodyWriter, Reply<R::Reply>), CallError> {
-        let (writer, reply) = self.open_raw(R::METHOD, &crate::to_bytes(request)?, None)?;
-        Ok((writer, Reply::new(reply)))
-    }
-
-    /// As [`open`](Self::open), with bare bytes, and with a deadline for the whole exchange, bodies included, where
-    /// `total` names one; it travels along.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), but for `BadBody`.
-    pub fn open_raw(
-        &self,
-        method: &str,
-        head: &[u8],
-        total: Option<Duration>,
-    ) -> Result<(BodyWriter, RawReply), CallError> {
-        let id = self.begin(method, head, true, total)?;
-        let core = self.core.clone();
-        Ok((BodyWriter::new(core.clone(), id), RawReply::new(core, id)))
-    }
-
-    /// Makes a request whose reply goes on in chunks, and waits for the head of the reply: at most as long as
-    /// [`Builder::call_timeout`](super::Builder::call_timeout) says.  What follows takes as long as something moves.
-    /// SPEC §10.5
-    ///
-    /// # Errors
-    ///
-    /// As [`call`](Self::call).
-    ///
-    /// ```
-    /// use minicbor::{Decode, Encode};
-    /// use std::io::{Read, Write};
-    /// use symbolon::{Identity, Request, blocking::Device};
-    ///
-    /// #[derive(Encode, Decode)]
-    /// struct Photo { #[n(0)] number: u32 }
-    ///
-    /// impl Request for Photo {
-    ///     const METHOD: &'static str = "camera/photo";
-    ///     type Reply = u64; // its length
-    /// }
-    ///
-    /// # let phone = Device::builder(Identity::generate()?).build()?;
-    /// let camera = Device::builder(Identity::generate()?).trust([phone.peer_id()]);
-    /// let camera = camera.on_stream(|_, Photo { number }, exchange| {
-    ///     let photo = vec![number as u8; 100_000];
-    ///     let mut body = exchange.reply.start(&(photo.len() as u64))?;
-    ///     body.write_all(&photo).map_err(|_| symbolon::Status::FAILED)?;
-    ///     Ok(body.finish()?) // without this the photo is given up
-    /// });
-    /// # let camera = camera.build()?;
-    /// # let server = camera.listen("127.0.0.1:0")?.spawn()?;
-    /// let link = phone.connect(server.local_addr(), camera.peer_id())?;
-    /// let (length, mut body) = link.fetch(&Photo { number: 7 })?;
-    /// let mut photo = Vec::new();
-    /// body.read_to_end(&mut photo)?; // an error, if the camera gives up
-    /// assert_eq!((photo.len() as u64, photo[0]), (length, 7));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fetch<R: Request>(&self, request: &R) -> Result<(R::Reply, BodyReader), CallError> {
-        let until = self.device().now() + self.device().base().call_timeout;
-        let id = self.begin(R::METHOD, &crate::to_bytes(request)?, false, None)?;
-        let reply = RawReply::new(self.core.clone(), id);
-        let (head, body) = reply.wait_until(Some(until))?;
-        Ok((crate::from_bytes(&head)?, body))
-    }
-
-    /// As [`fetch`](Self::fetch), with bare bytes, and with a deadline for the whole exchange, bodies included, where
-    /// `total` names one; it travels along.  Without it, it waits for the head as long as the peer does.
-    ///
-    /// # Errors
-    ///
-    /// As [`fetch`](Self::fetch), but for `BadBody`.
-    pub fn fetch_raw(
-        &self,
-        method: &str,
-        head: &[u8],
-        total: Option<Duration>,
-    ) -> Result<(Bytes, BodyReader), CallError> {
-        let id = self.begin(method, head, false, total)?;
-        RawReply::new(self.core.clone(), id).wait()
-    }
-
-    fn begin(
-        &self,
-        method: &str,
-        body: &[u8],
-        more: bool,
-        total: Option<Duration>,
-    ) -> Result<ExchangeId, CallError> {
-        let begun = self.device().now();
-        let left = |now: Instant| total.map(|total| total.saturating_sub(now.saturating_since(begun)));
-        let within = self.device().base().call_timeout.min(total.unwrap_or(Duration::MAX));
-        let opened = self.open_exchange(Opening::Request, Some(begun + within), |link, now| {
-            link.open(now, &RequestHead { method, body, more, deadline: left(now) })
-        });
-        Ok(opened.ok_or(CallError::DeadlinePassed)??)
     }
 
     /// Publishes to all who have subscribed, on all connections of this device; see [`Device::publish`].
@@ -388,7 +276,7 @@ impl Handle {
     }
 
     /// Opens an exchange; waits for its turn, and for room or a free slot where there is none.
-    fn open_exchange(
+    pub(super) fn open_exchange(
         &self,
         kind: Opening,
         until: Option<Instant>,
@@ -412,6 +300,7 @@ impl Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("peer", &self.peer()).finish_non_exhaustive()
+        let held = self.core.look(|state| state.link.held());
+        f.debug_struct("Handle").field("peer", &self.peer()).field("held", &held).finish_non_exhaustive()
     }
 }

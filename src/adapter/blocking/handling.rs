@@ -31,15 +31,25 @@ impl Requests {
     /// Takes new requests from the link, and says whether the pool is to be told.
     ///
     /// At most `most` are here at once, as many as the peer may have open.  With those at work count those that
-    /// nobody waits for any more: short deadlines would otherwise make room for more and more of them.
+    /// nobody waits for any more: short deadlines would otherwise make room for more and more of them.  Those that
+    /// have answered, and are about to return, count beyond that: their callers may ask again at once.
     pub(super) fn take(&mut self, link: &mut Link<Handler>, most: usize) -> bool {
+        if link.requests.is_empty() {
+            return self.tell();
+        }
+        let answered = self.running.keys().filter(|id| link.has_answered(**id)).count().min(most);
         while let Some(request) = link.requests.pop_front() {
-            if self.waiting.len() + self.running.len() < most {
+            if self.waiting.len() + self.running.len() < most + answered {
                 self.waiting.push_back(request);
             } else {
                 link.respond(request.id, Err(Refusal::Busy(Duration::ZERO)));
             }
         }
+        self.tell()
+    }
+
+    /// Whether the pool is to be told that some wait.
+    fn tell(&mut self) -> bool {
         let tell = !self.queued && !self.waiting.is_empty();
         self.queued |= tell;
         tell

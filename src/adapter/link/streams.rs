@@ -9,9 +9,9 @@ use std::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use super::asks::keep;
-use super::{Call, Link, Owed, Reply, Serve};
+use super::{Call, Link, Opening, Owed, Reply, Serve};
 use crate::adapter::error::{BodyError, Refusal};
-use crate::{ExchangeId, Instant, RequestHead, SendError, Status};
+use crate::{ExchangeId, Instant, RequestHead, SendError, Status, StopCause};
 
 /// Chunks below this are joined, so that many small ones cost no more memory than their bytes.
 const SMALL: usize = 2 * 1024;
@@ -36,8 +36,20 @@ struct Stream {
     reading: bool,
     writing: bool,
     theirs: bool,
-    /// A handler is at work; whether it has answered.
-    serving: Option<bool>,
+    /// Until the handler is done.
+    serving: Option<Serving>,
+}
+
+/// How far the handler of a request has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Serving {
+    /// It has not begun.
+    Waiting,
+    Begun,
+    /// It has answered with a head, and a body of which it holds the writer.
+    Started,
+    /// It has answered by one message.
+    Sent,
 }
 
 /// What came and was not read yet; bounded by the credit that this side gave.
@@ -86,8 +98,24 @@ impl Stream {
         woken.extend(self.writer.take());
     }
 
+    /// Nothing more comes of a body whose request is answered.  EXC-14
+    fn end_reading(&mut self, woken: &mut Vec<Waker>) {
+        self.read_end.get_or_insert(Err(BodyError::Answered));
+        woken.extend(self.reader.take());
+    }
+
     fn is_held(&self) -> bool {
         self.reading || self.writing || self.serving.is_some()
+    }
+
+    /// Whether what comes will be read.
+    fn is_wanted(&self) -> bool {
+        self.read_end.is_none() && (self.reading || self.serving == Some(Serving::Waiting))
+    }
+
+    /// Whether the writer was dropped before the body's end, which its handler's own end tells.
+    fn was_left_unfinished(&self) -> bool {
+        !self.writing && self.write_end.is_none()
     }
 }
 
@@ -95,18 +123,26 @@ impl Streams {
     /// A request for a handler that takes bodies in chunks.
     pub(super) fn serve(&mut self, id: ExchangeId, more: bool) {
         let read_end = (!more).then_some(Ok(()));
-        self.0.insert(id, Stream { read_end, theirs: true, serving: Some(false), ..Stream::default() });
+        self.0.insert(
+            id,
+            Stream { read_end, theirs: true, serving: Some(Serving::Waiting), ..Stream::default() },
+        );
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &ExchangeId> {
+        self.0.keys()
     }
 
     pub(super) fn on_data(&mut self, id: ExchangeId, chunk: &[u8], cost: u32, woken: &mut Vec<Waker>) {
-        let Some(stream) = self.0.get_mut(&id).filter(|stream| stream.is_held()) else { return };
+        let Some(stream) = self.0.get_mut(&id).filter(|stream| stream.is_wanted()) else { return };
         stream.inbox.push(chunk, cost);
         woken.extend(stream.reader.take());
     }
 
     pub(super) fn on_end(&mut self, id: ExchangeId, status: Status, woken: &mut Vec<Waker>) {
         let Some(stream) = self.0.get_mut(&id) else { return };
-        stream.read_end.get_or_insert(if status.is_ok() { Ok(()) } else { Err(BodyError::Status(status)) });
+        let end = if status.is_ok() { Ok(()) } else { Err(BodyError::Status(status)) };
+        stream.read_end.get_or_insert(end);
         woken.extend(stream.reader.take());
         if !stream.theirs {
             // The exchange is over with this.  EXC-14
@@ -127,9 +163,18 @@ impl Streams {
         }
     }
 
-    /// The peer has been answered: where no handler has begun, none needs to know of it.
-    pub(super) fn void(&mut self, id: ExchangeId) {
-        if self.0.get(&id).is_some_and(|stream| !stream.reading && !stream.writing) {
+    /// The peer asks to stop, or was answered in the handler's place.
+    pub(super) fn on_stop(&mut self, id: ExchangeId, cause: StopCause, woken: &mut Vec<Waker>) {
+        let error = match cause {
+            StopCause::Cancel(Status::CANCELLED) => BodyError::Cancelled,
+            StopCause::Cancel(status) => BodyError::Status(status),
+            StopCause::Deadline => BodyError::DeadlinePassed,
+            StopCause::Stalled => BodyError::Stalled,
+        };
+        self.fail(id, error, woken);
+        // Answered before a handler has begun: none need be told, and blocking ones never begin.
+        let answered = !matches!(cause, StopCause::Cancel(_));
+        if answered && self.0.get(&id).is_some_and(|stream| stream.serving == Some(Serving::Waiting)) {
             self.0.remove(&id);
         }
     }
@@ -169,7 +214,7 @@ impl<H: Serve> Link<H> {
         id: ExchangeId,
         waker: &Waker,
     ) -> Option<Result<Option<Bytes>, BodyError>> {
-        let Some(stream) = self.streams.0.get_mut(&id) else { return Some(Err(BodyError::Disconnected)) };
+        let Some(stream) = self.streams.0.get_mut(&id) else { return Some(Err(BodyError::Cancelled)) };
         while let Some((chunk, cost)) = stream.inbox.pop() {
             // Refused where the body has ended, which needs no credit.
             let _released = self.connection.release(id, cost);
@@ -191,7 +236,7 @@ impl<H: Serve> Link<H> {
         bytes: &[u8],
         waker: &Waker,
     ) -> Option<Result<usize, BodyError>> {
-        let Some(stream) = self.streams.0.get_mut(&id) else { return Some(Err(BodyError::Disconnected)) };
+        let Some(stream) = self.streams.0.get_mut(&id) else { return Some(Err(BodyError::Cancelled)) };
         if let Some(error) = stream.write_end {
             return Some(Err(error));
         }
@@ -208,7 +253,7 @@ impl<H: Serve> Link<H> {
 
     /// Ends this side's body as complete.
     pub(crate) fn finish_body(&mut self, id: ExchangeId) -> Result<(), BodyError> {
-        let Some(stream) = self.streams.0.get_mut(&id) else { return Err(BodyError::Disconnected) };
+        let Some(stream) = self.streams.0.get_mut(&id) else { return Err(BodyError::Cancelled) };
         match stream.write_end {
             Some(BodyError::Finished) => return Ok(()),
             Some(error) => return Err(error),
@@ -216,16 +261,21 @@ impl<H: Serve> Link<H> {
         }
         self.connection.finish(id).map_err(|_| BodyError::Disconnected)?;
         stream.write_end = Some(BodyError::Finished);
+        if stream.theirs {
+            // The answer is complete with this: what of the request's body has not come yet may never come.
+            stream.end_reading(&mut self.woken);
+        }
         Ok(())
     }
 
-    /// Gives this side's body up.
+    /// Gives this side's body up, and wakes who may be writing it.
     pub(crate) fn reset_body(&mut self, id: ExchangeId, status: Status) {
         if let Some(stream) = self.streams.0.get_mut(&id) {
             stream.write_end.get_or_insert(BodyError::Cancelled);
+            self.woken.extend(stream.writer.take());
         }
         // Refused where it has ended.
-        let _ended = self.connection.reset(id, status);
+        let _ended = self.connection.reset(id, no_success(status));
     }
 
     /// How long nothing of the exchange's bodies may move.
@@ -240,18 +290,20 @@ impl<H: Serve> Link<H> {
         stream.reading = false;
         stream.inbox = Chunks::default();
         if stream.read_end.is_none() {
-            let _ended = self.connection.cancel_with(id, status);
+            // Refused where it has just ended.
+            let _ended = self.connection.cancel_with(id, no_success(status));
         }
         self.calls.remove(&id);
         self.forget_stream(id);
     }
 
-    /// Nobody writes this side's body any more.
+    /// Nobody writes this side's body any more.  While a handler is at work, its own end says why; see
+    /// [`conclude`](Self::conclude).
     pub(crate) fn drop_writer(&mut self, id: ExchangeId) {
         let Some(stream) = self.streams.0.get_mut(&id) else { return };
         stream.writing = false;
-        if stream.write_end.is_none() {
-            let _ended = self.connection.reset(id, Status::CANCELLED);
+        if stream.write_end.is_none() && stream.serving.is_none() {
+            self.reset_body(id, Status::CANCELLED);
         }
         self.forget_stream(id);
     }
@@ -267,46 +319,147 @@ impl<H: Serve> Link<H> {
     /// A handler begins, and holds the reader.
     pub(crate) fn begin_serving(&mut self, id: ExchangeId) {
         if let Some(stream) = self.streams.0.get_mut(&id) {
-            stream.reading = true;
+            (stream.serving, stream.reading) = (Some(Serving::Begun), true);
         }
     }
 
-    /// Answers a request with a body that goes on, which the caller then writes.
-    pub(crate) fn start_reply(&mut self, now: Instant, id: ExchangeId, head: &[u8]) -> Result<(), SendError> {
-        self.connection.respond_more(now, id, head)?;
-        if let Some(stream) = self.streams.0.get_mut(&id) {
-            (stream.serving, stream.writing) = (stream.serving.map(|_| true), true);
+    /// Answers a request with a body that goes on, which the caller then writes; where there is no room yet, `waker`
+    /// is kept.
+    pub(crate) fn poll_start(
+        &mut self,
+        now: Instant,
+        id: ExchangeId,
+        head: &[u8],
+        place: &mut Option<u64>,
+        waker: &Waker,
+    ) -> Option<Result<(), BodyError>> {
+        if let Some(error) = self.streams.0.get(&id).and_then(|stream| stream.write_end) {
+            return Some(Err(error));
         }
+        let started = self.poll_open(Opening::Reply, place, waker, |link| {
+            link.start_reply(now, id, head)?;
+            Ok(id)
+        })?;
+        Some(started.map(drop).map_err(|refused| match refused {
+            SendError::TooLarge { .. } => BodyError::TooLarge,
+            SendError::UnknownExchange => BodyError::Cancelled,
+            _ => BodyError::Disconnected,
+        }))
+    }
+
+    fn start_reply(&mut self, now: Instant, id: ExchangeId, head: &[u8]) -> Result<(), SendError> {
+        // Who took the responder out of its handler may be too late.
+        let begun = |stream: &&mut Stream| stream.serving == Some(Serving::Begun);
+        let stream = self.streams.0.get_mut(&id).filter(begun).ok_or(SendError::UnknownExchange)?;
+        self.connection.respond_more(now, id, head)?;
+        (stream.serving, stream.writing) = (Some(Serving::Started), true);
         Ok(())
     }
 
     /// Answers a request whose handler takes bodies in chunks, without one.
     pub(crate) fn send_reply(&mut self, id: ExchangeId, reply: Bytes) {
-        if let Some(stream) = self.streams.0.get_mut(&id) {
-            stream.serving = stream.serving.map(|_| true);
+        let Some(stream) = self.streams.0.get_mut(&id) else { return };
+        if stream.serving != Some(Serving::Begun) {
+            return;
         }
+        stream.serving = Some(Serving::Sent);
+        stream.end_reading(&mut self.woken);
         self.owe(Owed::Response(id, Status::OK, reply));
+    }
+
+    /// Whether the handler of a request that takes bodies in chunks has given all of its answer.
+    pub(crate) fn has_answered(&self, id: ExchangeId) -> bool {
+        let finished = |stream: &Stream| stream.write_end == Some(BodyError::Finished);
+        let answered = |stream: &Stream| stream.serving == Some(Serving::Sent) || finished(stream);
+        self.streams.0.get(&id).is_some_and(answered)
     }
 
     /// The handler of such a request is done; gives back what is still to be answered.
     pub(super) fn conclude(&mut self, id: ExchangeId, reply: Reply) -> Option<Reply> {
-        let Some(answered) = self.streams.0.get_mut(&id).and_then(|stream| stream.serving.take()) else {
+        let stream = self.streams.0.get_mut(&id);
+        let Some((serving, stream)) = stream.and_then(|stream| Some((stream.serving.take()?, stream))) else {
             return Some(reply);
         };
-        self.forget_stream(id);
-        match reply {
-            Ok(_) if answered => None,
-            Ok(_) => Some(Err(Status::FAILED.into())),
-            Err(refusal) if answered => {
-                let status = match refusal {
-                    Refusal::Busy(_) => Status::UNAVAILABLE,
-                    Refusal::Status(status) => status,
-                };
-                // Refused where its body has ended.
-                let _ended = self.connection.reset(id, status);
+        let owed = match (serving, reply) {
+            (Serving::Sent, _) => None,
+            (Serving::Started, reply) => {
+                let unfinished = stream.was_left_unfinished();
+                let failed = reply.as_ref().err().filter(|_| stream.write_end.is_none());
+                if unfinished || failed.is_some() {
+                    self.reset_body(id, failed.map_or(Status::CANCELLED, |refusal| status_of(*refusal)));
+                }
                 None
             }
-            Err(refusal) => Some(Err(refusal)),
+            (Serving::Begun | Serving::Waiting, reply) => {
+                stream.end_reading(&mut self.woken);
+                Some(reply.and(Err(Status::FAILED.into())))
+            }
+        };
+        self.forget_stream(id);
+        owed
+    }
+}
+
+/// What the end of a body says of a handler's error.
+fn status_of(refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::Busy(_) => Status::UNAVAILABLE,
+        Refusal::Status(status) => status,
+    }
+}
+
+/// A body that was given up never passes for one that is complete.  EXC-15
+fn no_success(status: Status) -> Status {
+    if status.is_ok() { Status::CANCELLED } else { status }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What it holds of the heap, and a bound for what each entry needs beside its bytes.
+    fn weight(chunks: &Chunks) -> usize {
+        let whole: usize = chunks.whole.iter().map(|(chunk, _)| chunk.len()).sum();
+        whole + chunks.whole.capacity() * size_of::<(Bytes, u32)>() + chunks.tail.capacity()
+    }
+
+    /// Sentence 4: whatever chunks a peer makes of its credit, they take little more than that.
+    #[test]
+    fn chunks_of_any_length_weigh_little_more_than_their_cost() {
+        for len in [0, 1, 2, 100, SMALL - 1, SMALL, JOINED] {
+            let (mut chunks, chunk, mut spent) = (Chunks::default(), std::vec![7; len], 0);
+            let cost = len as u32 + 6;
+            while spent < 256 * 1024 {
+                chunks.push(&chunk, cost);
+                spent += cost;
+            }
+            assert!(weight(&chunks) < 300_000 + 2 * JOINED, "{len}: {}", weight(&chunks));
+            let (mut bytes, mut released) = (0, 0);
+            while let Some((chunk, cost)) = chunks.pop() {
+                bytes += chunk.len();
+                released += cost;
+            }
+            assert_eq!((bytes, released), ((spent / cost) as usize * len, spent), "{len}: all of it, once");
         }
+    }
+
+    /// The order stays where small ones and long ones take turns.
+    #[test]
+    fn joined_chunks_keep_their_order() {
+        let mut chunks = Chunks::default();
+        let parts = [1, SMALL, 0, 3, SMALL, SMALL + 1, 0, 2];
+        let mut expected = Vec::new();
+        for (part, len) in (0..).zip(parts) {
+            let chunk = std::vec![part; len];
+            chunks.push(&chunk, 1);
+            expected.extend_from_slice(&chunk);
+        }
+        let (mut heard, mut released) = (Vec::new(), 0);
+        while let Some((chunk, cost)) = chunks.pop() {
+            heard.extend_from_slice(&chunk);
+            released += cost;
+        }
+        assert!(heard == expected);
+        assert_eq!(released, 8);
     }
 }

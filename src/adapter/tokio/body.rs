@@ -113,8 +113,9 @@ impl fmt::Debug for BodyReader {
 /// It is an [`AsyncWrite`], good for `tokio::io::copy`.  Up to [`Limits::body_buffer`](crate::Limits::body_buffer) bytes
 /// wait here, and no more than the other side gives credit for are on their way: a writer waits for its reader.
 ///
-/// [`finish`](Self::finish), or `shutdown`, says that it is complete.  Dropped before, it is given up: the reader
-/// gets an error, never an end of file.
+/// [`finish`](Self::finish), or `shutdown`, says that it is complete.  Dropped before, it is given up: the reader gets an error, never an end
+/// of file.  Of a reply that is when its handler ends, whose error the reader is told;
+/// [`reset`](Self::reset) is at once.
 pub struct BodyWriter(WriteEnd<Core>);
 
 impl BodyWriter {
@@ -140,7 +141,8 @@ impl BodyWriter {
     }
 
     /// Says that the body is complete; what was written still goes out.  It does not wait: the reply tells that all has
-    /// arrived.  Repeated, it does nothing.
+    /// arrived.  Repeated, it does nothing.  The end of a reply ends the request, so a handler reads before what it wants
+    /// of that.
     ///
     /// # Errors
     ///

@@ -181,6 +181,10 @@ impl Device {
 
     /// A connection over any byte stream.  Nothing happens until the runner runs.
     ///
+    /// The stream is taken as it is.  A socket should send at once and hold little that has not left
+    /// (`TCP_NODELAY`, and on Linux `TCP_NOTSENT_LOWAT`), as those of [`connect`](Self::connect) and
+    /// [`listen`](Self::listen) do: a call overtakes bodies here, and nothing below.
+    ///
     /// As responder use [`Admission::Ask`] to have [`Builder::admit`](super::Builder::admit) or
     /// [`Builder::trust`](super::Builder::trust) decide.
     ///

@@ -5,15 +5,151 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
+use ::tokio::time;
 use bytes::Bytes;
 
 use super::body::{BodyReader, BodyWriter};
+use super::handle::Handle;
 use super::runner::Core;
 use crate::adapter::error::{BodyError, CallError};
 use crate::adapter::guard::Place;
 use crate::adapter::link::Opening;
-use crate::{BadBody, Body, ExchangeId, SendError};
+use crate::{BadBody, Body, ExchangeId, Instant, Request, RequestHead};
+
+impl Handle {
+    /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.
+    ///
+    /// The two go their own ways: the peer may answer before the body has ended, and the reply may have a body as well.
+    /// Where as many requests are open as the peer takes, it waits for its turn, at most as long as
+    /// [`Builder::call_timeout`](super::Builder::call_timeout) says; what follows takes as long as something moves
+    /// ([`Timeouts::body_idle`](crate::Timeouts::body_idle)).  SPEC §10.5
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`]: nothing was sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it is cancelled.
+    pub async fn open<R: Request>(&self, request: &R) -> Result<(BodyWriter, Reply<R::Reply>), CallError> {
+        let (writer, reply) = self.open_raw(R::METHOD, &crate::to_bytes(request)?, None).await?;
+        Ok((writer, Reply::new(reply)))
+    }
+
+    /// As [`open`](Self::open), with bare bytes, and with a deadline for the whole exchange, bodies included, where
+    /// `total` names one; it travels along.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), but for `BadBody`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_raw(
+        &self,
+        method: &str,
+        head: &[u8],
+        total: Option<Duration>,
+    ) -> Result<(BodyWriter, RawReply), CallError> {
+        let id = self.begin(method, head, true, total).await?;
+        let core = self.core.clone();
+        Ok((BodyWriter::new(core.clone(), id), RawReply::new(core, id)))
+    }
+
+    /// Makes a request whose reply goes on in chunks, and waits for the head of the reply: at most as long as
+    /// [`Builder::call_timeout`](super::Builder::call_timeout) says.  What follows takes as long as something moves.
+    /// SPEC §10.5
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it is cancelled on the wire; the peer may have executed it.
+    ///
+    /// ```
+    /// use minicbor::{Decode, Encode};
+    /// use symbolon::{Identity, Request, tokio::Device};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// #[derive(Encode, Decode)]
+    /// struct Photo { #[n(0)] number: u32 }
+    ///
+    /// impl Request for Photo {
+    ///     const METHOD: &'static str = "camera/photo";
+    ///     type Reply = u64; // its length
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let phone = Device::builder(Identity::generate()?).build()?;
+    /// let camera = Device::builder(Identity::generate()?).trust([phone.peer_id()]);
+    /// let camera = camera.on_stream(|_, Photo { number }, exchange| async move {
+    ///     let photo = vec![number as u8; 100_000];
+    ///     let mut body = exchange.reply.start(&(photo.len() as u64)).await?;
+    ///     body.write(&photo).await?;
+    ///     Ok(body.finish()?) // without this the photo is given up
+    /// });
+    /// # let camera = camera.build()?;
+    /// # let listener = camera.listen("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// # tokio::spawn(listener.serve());
+    /// let link = phone.connect(address, camera.peer_id()).await?;
+    /// let (length, mut body) = link.fetch(&Photo { number: 7 }).await?;
+    /// let mut photo = Vec::new();
+    /// body.read_to_end(&mut photo).await?; // an error, if the camera gives up
+    /// assert_eq!((photo.len() as u64, photo[0]), (length, 7));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn fetch<R: Request>(&self, request: &R) -> Result<(R::Reply, BodyReader), CallError> {
+        let within = self.device().base().call_timeout;
+        let body = crate::to_bytes(request)?;
+        let fetching = self.fetch_raw(R::METHOD, &body, None);
+        let (head, body) = time::timeout(within, fetching).await.map_err(|_| CallError::DeadlinePassed)??;
+        Ok((crate::from_bytes(&head)?, body))
+    }
+
+    /// As [`fetch`](Self::fetch), with bare bytes, and with a deadline for the whole exchange, bodies included, where
+    /// `total` names one; it travels along.  Without it, it waits for the head as long as the peer does.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch), but for `BadBody`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`fetch`](Self::fetch).
+    pub async fn fetch_raw(
+        &self,
+        method: &str,
+        head: &[u8],
+        total: Option<Duration>,
+    ) -> Result<(Bytes, BodyReader), CallError> {
+        let id = self.begin(method, head, false, total).await?;
+        RawReply::new(self.core.clone(), id).wait().await
+    }
+
+    async fn begin(
+        &self,
+        method: &str,
+        body: &[u8],
+        more: bool,
+        total: Option<Duration>,
+    ) -> Result<ExchangeId, CallError> {
+        let begun = self.device().now();
+        let left = |now: Instant| total.map(|total| total.saturating_sub(now.saturating_since(begun)));
+        let within = self.device().base().call_timeout.min(total.unwrap_or(Duration::MAX));
+        let opening = self.open_exchange(Opening::Request, |link, now| {
+            link.open(now, &RequestHead { method, body, more, deadline: left(now) })
+        });
+        Ok(time::timeout(within, opening).await.map_err(|_| CallError::DeadlinePassed)??)
+    }
+}
 
 /// The reply to a request with a body in chunks, which the peer may give at any time.
 ///
@@ -142,20 +278,14 @@ impl RawResponder {
     /// Dropped, nothing was answered.
     pub async fn start(self, head: &[u8]) -> Result<BodyWriter, BodyError> {
         let mut place = Place::in_line(&*self.core, Opening::Reply);
-        let started = poll_fn(|task| {
+        poll_fn(|task| {
             self.core.with(|state, now| {
-                let started = state.link.poll_open(Opening::Reply, &mut place.number, task.waker(), |link| {
-                    link.start_reply(now, self.id, head).map(|()| self.id)
-                });
+                let started = state.link.poll_start(now, self.id, head, &mut place.number, task.waker());
                 started.map_or(Poll::Pending, Poll::Ready)
             })
-        });
-        match started.await {
-            Ok(id) => Ok(BodyWriter::new(self.core.clone(), id)),
-            Err(SendError::TooLarge { .. }) => Err(BodyError::TooLarge),
-            Err(SendError::UnknownExchange) => Err(BodyError::Cancelled),
-            Err(_) => Err(BodyError::Disconnected),
-        }
+        })
+        .await?;
+        Ok(BodyWriter::new(self.core.clone(), self.id))
     }
 }
 
