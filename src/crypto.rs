@@ -129,6 +129,16 @@ pub(crate) trait Aead: Send + Sync + UnwindSafe {
 
     /// Decrypts `buf` in place. On an error the content of `buf` is unspecified, but no plaintext.
     fn open(&self, nonce: u64, ad: &[u8], buf: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), BadTag>;
+
+    /// Decrypts `sealed` into `out`, which is as long. On an error the content of `out` is unspecified, but no plaintext.
+    fn open_into(
+        &self,
+        nonce: u64,
+        ad: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), BadTag>;
 }
 
 /// SHA-256, piece by piece.

@@ -394,7 +394,8 @@ impl<S: Session> Line<S> {
     }
 
     /// Puts a session into the candidate's place.
-    fn nominate(&mut self, session: S, message_1: Option<[u8; 32]>) {
+    fn nominate(&mut self, mut session: S, message_1: Option<[u8; 32]>) {
+        session.with(Connection::seal_singly);
         let slot =
             Slot { session, introduced: false, message_1, rival: None, contested: false, heard: self.clock };
         if let Some(earlier) = self.candidate.replace(slot) {

@@ -125,6 +125,11 @@ impl Outbound {
         self.given_up
     }
 
+    /// Whether a message of this cost may leave with bytes that do not wait here.
+    pub(crate) fn takes_through(&self, cost: u64) -> bool {
+        self.begun && self.waiting.is_empty() && self.end.is_none() && cost <= self.budget.left()
+    }
+
     /// Whether something can leave now, credit allowing.
     pub(crate) fn is_ready(&self) -> bool {
         let can_pay = self.budget.left() > DATA_HEAD_MAX;

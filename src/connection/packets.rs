@@ -76,12 +76,12 @@ impl Connection {
         if waits && self.ending.is_none() {
             return self.wire.unsent();
         }
-        self.clock = self.clock.max(now);
-        // One frame: lines are slow, and what is sealed cannot be overtaken.
-        if self.wire.is_empty() {
-            self.seal();
-        }
-        self.wire.unsent()
+        self.poll_transmit(now)
+    }
+
+    /// Seals one frame at a time: lines are slow, and what is sealed cannot be overtaken any more.
+    pub(crate) fn seal_singly(&mut self) {
+        self.limits.transmit_buffer = 0;
     }
 
     /// Ends it at once and in silence: another one took its place on the line.  SER-13

@@ -36,6 +36,14 @@ impl Reader {
         self.fill(unit);
     }
 
+    /// Makes room for a frame whose content is put there from elsewhere, and lends it.
+    pub(crate) fn place(&mut self, header: [u8; frame::LENGTH_PREFIX], len: usize) -> &mut [u8] {
+        self.restart(frame::LENGTH_PREFIX + len);
+        self.bytes[..frame::LENGTH_PREFIX].copy_from_slice(&header);
+        self.filled = self.target;
+        self.noise_message()
+    }
+
     /// Wants the unit to go on until it has `target` bytes.
     pub(crate) fn extend_to(&mut self, target: usize) {
         self.target = target;

@@ -89,6 +89,13 @@ struct Control {
     pings: u64,
 }
 
+impl Control {
+    fn is_empty(&self) -> bool {
+        let single = self.accept || self.close.is_some();
+        !single && self.ping.or(self.pong).or(self.goaway).is_none() && self.due.is_empty()
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Due {
     /// A `cancel` for an exchange of ours, or for the opener's body in one of theirs.

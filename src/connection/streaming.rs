@@ -34,7 +34,12 @@ impl Connection {
     /// [`SendError::Full`] until [`poll_writable`](Self::poll_writable) names it; [`SendError::UnknownExchange`] where
     /// this side has no body there, or it has ended.
     pub fn write(&mut self, id: ExchangeId, bytes: &[u8]) -> Result<usize, SendError> {
-        self.session()?.write(id.number(), bytes)
+        let id = id.number();
+        let taken = self.write_through(id, bytes);
+        match self.session()?.write(id, &bytes[taken..]) {
+            Err(SendError::Full) if taken > 0 => Ok(taken),
+            rest => rest.map(|more| taken + more),
+        }
     }
 
     /// Ends this side's body, behind what was written.  The other side's may go on.

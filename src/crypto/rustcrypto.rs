@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use chacha20poly1305::aead::AeadInOut;
+use chacha20poly1305::aead::inout::InOutBuf;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
 use ed25519_dalek::{Signature, Signer, VerifyingKey};
 use sha2::{Digest, Sha256};
@@ -87,6 +88,18 @@ impl Aead for ChaChaPoly {
         self.0
             .decrypt_inout_detached(&noise_nonce(nonce), ad, buf.into(), &Tag::from(*tag))
             .map_err(|_| BadTag)
+    }
+
+    fn open_into(
+        &self,
+        nonce: u64,
+        ad: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), BadTag> {
+        let text = InOutBuf::new(sealed, out).map_err(|_| BadTag)?;
+        self.0.decrypt_inout_detached(&noise_nonce(nonce), ad, text, &Tag::from(*tag)).map_err(|_| BadTag)
     }
 }
 

@@ -227,6 +227,10 @@ impl State {
             if self.link.connection.is_closed() {
                 return;
             }
+            // Answered before more is read: a call does not wait for megabytes that came behind it.
+            if !self.link.requests.is_empty() {
+                break;
+            }
         }
         // More may be there: others get the lock, and what is to be written its turn, in between.
         task.waker().wake_by_ref();
@@ -322,7 +326,8 @@ impl Runner {
             None => state.runner = Some(task.waker().clone()),
         }
         state.link.connection.handle_timeout(now);
-        state.link.absorb(device.shared(), now);
+        // What handlers answered does not wait for what is to be read.
+        state.write_all(device, now, task);
         state.read(device, now, task);
         state.link.absorb(device.shared(), now);
         // Before the peer is told: whoever is connected finds the connection with the device.

@@ -1,6 +1,7 @@
 //! Bodies in chunks, in both directions: what is written, what leaves, what comes, and how each ends.  SPEC §10.5
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::incoming::{Outcome, event};
@@ -12,6 +13,7 @@ use crate::connection::exchanges::{Answer, Cancel, Exchanges, Taken, TakenKind};
 use crate::connection::pending::{Pending, span_of};
 use crate::connection::queue::Role;
 use crate::error::{PeerMisbehaved, SendError};
+use crate::noise::Exhausted;
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::encode;
@@ -104,6 +106,47 @@ impl Session {
         }
         self.line_up(id);
         Ok(taken)
+    }
+
+    /// Seals one frame of this side's body straight from the application's bytes, where they fill it, nothing else waits
+    /// and credit allows; how many bytes.  So what flows freely is copied once.
+    pub(crate) fn write_through(
+        &mut self,
+        now: Instant,
+        id: u64,
+        bytes: &[u8],
+        wire: &mut Vec<u8>,
+    ) -> Result<usize, Exhausted> {
+        let head = Message::Data { id, chunk: &[] }.encoded_len() + 2;
+        let len = self.max_plaintext().saturating_sub(head);
+        let cost = (head + len) as u64;
+        let fits = |body: &&mut Outbound| body.takes_through(cost);
+        let waits = self.is_deciding() || self.is_closing() || self.has_waiting();
+        if bytes.len() < len || waits || self.exchanges.outbound(id).filter(fits).is_none() {
+            return Ok(0);
+        }
+        let mut spent = 0;
+        self.seal_with(wire, |_, frame| {
+            encode::data_head(id, len, frame.bytes);
+            frame.bytes.extend_from_slice(&bytes[..len]);
+            spent = frame.bytes.len() - frame.start;
+        })?;
+        if let Some(bodies) = self.exchanges.bodies(id) {
+            // CRD-2
+            if let Some(body) = &mut bodies.outbound {
+                body.sent(0, spent as u64);
+            }
+            bodies.touch(now);
+        }
+        Ok(len)
+    }
+
+    /// Whether anything waits to be sent, in any lane.
+    fn has_waiting(&self) -> bool {
+        !self.control.is_empty()
+            || !self.calls.is_empty()
+            || !self.publications.is_empty()
+            || !self.bulk.is_empty()
     }
 
     /// Ends this side's body behind what was written.

@@ -47,13 +47,26 @@ impl Session {
 
     /// Opens the complete frame in the reader, in place.  SPEC §7 TRN-1
     pub(crate) fn open_frame(&mut self, reader: &mut Reader, now: Instant) -> Result<(), CloseReason> {
-        let len = self.receive.open(reader.noise_message()).map_err(|error| match error {
-            OpenError::Exhausted => CloseReason::Exhausted,
-            OpenError::Forged | OpenError::TooShort => PeerMisbehaved::Unauthentic.into(),
-        })?;
+        let len = self.receive.open(reader.noise_message()).map_err(reason_of)?;
+        self.note_plaintext(len, now);
+        Ok(())
+    }
+
+    /// Opens a complete frame that is not in the reader, into it.  SPEC §7 TRN-1
+    pub(crate) fn open_frame_into(
+        &mut self,
+        sealed: &[u8],
+        reader: &mut [u8],
+        now: Instant,
+    ) -> Result<(), CloseReason> {
+        let len = self.receive.open_into(sealed, reader).map_err(reason_of)?;
+        self.note_plaintext(len, now);
+        Ok(())
+    }
+
+    fn note_plaintext(&mut self, len: usize, now: Instant) {
         let start = frame::LENGTH_PREFIX;
         self.plaintext = Plaintext { at: start, end: start + len, arrived: now };
-        Ok(())
     }
 
     /// How many frames were lost just before the one in this packet, if it is one of the next sixteen.
@@ -418,6 +431,13 @@ impl Session {
             }
             _ => self.answer_without_body(id, status),
         }
+    }
+}
+
+fn reason_of(error: OpenError) -> CloseReason {
+    match error {
+        OpenError::Exhausted => CloseReason::Exhausted,
+        OpenError::Forged | OpenError::TooShort => PeerMisbehaved::Unauthentic.into(),
     }
 }
 

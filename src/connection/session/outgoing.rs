@@ -44,11 +44,20 @@ impl Session {
         if self.is_deciding() || self.control.close_sealed {
             return Ok(());
         }
+        self.seal_with(wire, |session, frame| session.fill(now, frame))
+    }
+
+    /// Appends one sealed frame with what `fill` puts into it; nothing if that is nothing.
+    pub(super) fn seal_with(
+        &mut self,
+        wire: &mut Vec<u8>,
+        fill: impl FnOnce(&mut Self, &mut Frame<'_>),
+    ) -> Result<(), Exhausted> {
         let header = wire.len();
         wire.extend_from_slice(&[0; frame::LENGTH_PREFIX]);
         let start = wire.len();
         let max = self.max_plaintext();
-        self.fill(now, &mut Frame { bytes: wire, start, max });
+        fill(self, &mut Frame { bytes: wire, start, max });
         if wire.len() == start {
             wire.truncate(header);
             return Ok(());
