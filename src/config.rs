@@ -106,12 +106,12 @@ pub struct Limits {
     /// Bytes of publications that wait to be sent; at least 288, by default 128 KiB.
     pub publication_queue: usize,
     /// How much of a body in chunks the peer may send before the application has taken it, in bytes, for each such
-    /// body; at least 15, by default 256 KiB.  0: bodies in chunks are not taken.  SPEC §11
+    /// body; at least 15, by default 512 KiB.  0: bodies in chunks are not taken.  SPEC §11
     pub window: u32,
     /// Bytes of a body in chunks that wait to be sent, for each such body; at least 1, by default 64 KiB.
     pub body_buffer: usize,
     /// How many bytes of frames are sealed at once, for one write to the socket, where so much waits: at least one frame,
-    /// by default 64 KiB.  What is sealed cannot be overtaken any more.
+    /// by default 66 KiB, which are four.  What is sealed cannot be overtaken any more.
     pub transmit_buffer: usize,
     /// Bytes that the two frame buffers and the two queues keep while idle, by default 512; they grow from here, and come
     /// back to it when the connection has been silent.  Where it is at least the longest frame that either
@@ -175,9 +175,9 @@ impl Default for Limits {
             subscriptions_out: 256,
             call_queue: 128 * 1024,
             publication_queue: 128 * 1024,
-            window: 256 * 1024,
+            window: 512 * 1024,
             body_buffer: 64 * 1024,
-            transmit_buffer: 64 * 1024,
+            transmit_buffer: 66 * 1024,
             buffer_at_rest: 512,
         }
     }

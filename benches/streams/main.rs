@@ -64,19 +64,9 @@ fn throughput(size: &Size) {
     let (tokio, blocking) = (Tokio::new(), Blocking::new());
     let mut ratios = [const { Vec::new() }; 2];
     let mut rates = [const { Vec::new() }; 3];
-    let mut cpus = [const { Vec::new() }; 3];
     for _ in 0..size.rounds {
-        let c0 = cpu();
         let bare = bare::transfer(size.round);
-        let c1 = cpu();
-        let t = tokio.upload(size.round);
-        let c2 = cpu();
-        let b = blocking.upload(size.round);
-        let c3 = cpu();
-        let ours = [t, b];
-        for (i, c) in [c1 - c0, c2 - c1, c3 - c2].into_iter().enumerate() {
-            cpus[i].push(c * 10.0 * 1048576.0 / size.round as f64);
-        }
+        let ours = [tokio.upload(size.round), blocking.upload(size.round)];
         rates[0].push(size.round as f64 / bare.as_secs_f64());
         for (at, took) in ours.into_iter().enumerate() {
             ratios[at].push(bare.as_secs_f64() / took.as_secs_f64());
@@ -87,7 +77,6 @@ fn throughput(size: &Size) {
     println!(
         "bare cipher over a socket pair {bare:.0} MB/s, tokio {on_tokio:.0} MB/s, blocking {on_threads:.0} MB/s"
     );
-    println!("cpu ms/MiB {:?}", cpus.map(median));
     let [on_tokio, on_threads] = ratios.map(median);
     println!("ratio stream tokio {on_tokio:.2} (bound {BARE_BOUND})");
     println!("ratio stream blocking {on_threads:.2} (bound {BARE_BOUND})");
@@ -161,11 +150,4 @@ fn fill(mut writer: impl Write, len: u64) {
 
 fn in_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     thread::spawn(work)
-}
-
-fn cpu() -> f64 {
-    let s = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let rest = &s[s.rfind(')').unwrap() + 2..];
-    let f: Vec<&str> = rest.split(' ').collect();
-    f[11].parse::<f64>().unwrap() + f[12].parse::<f64>().unwrap()
 }

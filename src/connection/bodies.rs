@@ -125,9 +125,9 @@ impl Outbound {
         self.given_up
     }
 
-    /// Whether a message of this cost may leave with bytes that do not wait here.
+    /// Whether a message of this cost may leave with what waits and with bytes that do not.
     pub(crate) fn takes_through(&self, cost: u64) -> bool {
-        self.begun && self.waiting.is_empty() && self.end.is_none() && cost <= self.budget.left()
+        self.begun && self.end.is_none() && cost <= self.budget.left()
     }
 
     /// Whether something can leave now, credit allowing.

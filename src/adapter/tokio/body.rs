@@ -17,6 +17,9 @@ use crate::adapter::body::{ReadEnd, WriteEnd};
 use crate::adapter::error::BodyError;
 use crate::{ExchangeId, Status};
 
+/// How many bytes a writer takes before others in its thread have their turn.
+const TURN: usize = 64 * 1024;
+
 /// The other side's body: bytes to read, in the order in which they were written.  SPEC §10.5
 ///
 /// It is an [`AsyncRead`], good for `tokio::io::copy`, and a [`Stream`] of chunks as they came, without a copy.  What
@@ -116,11 +119,15 @@ impl fmt::Debug for BodyReader {
 /// [`finish`](Self::finish), or `shutdown`, says that it is complete.  Dropped before, it is given up: the reader gets an error, never an end
 /// of file.  Of a reply that is when its handler ends, whose error the reader is told;
 /// [`reset`](Self::reset) is at once.
-pub struct BodyWriter(WriteEnd<Core>);
+pub struct BodyWriter {
+    end: WriteEnd<Core>,
+    /// Bytes taken since others in the runtime had their turn.
+    taken: usize,
+}
 
 impl BodyWriter {
     pub(super) fn new(core: Arc<Core>, id: ExchangeId) -> Self {
-        Self(WriteEnd { core, id })
+        Self { end: WriteEnd { core, id }, taken: 0 }
     }
 
     /// Writes all of it, waiting for room as often as it must.
@@ -148,22 +155,32 @@ impl BodyWriter {
     ///
     /// [`BodyError`]: the reader takes no more, or is out of reach.
     pub fn finish(&mut self) -> Result<(), BodyError> {
-        self.0.finish()
+        self.end.finish()
     }
 
     /// Gives the body up, as dropping does, with a status for the reader.
     pub fn reset(self, status: Status) {
-        self.0.reset(status);
+        self.end.reset(status);
     }
 
     /// As [`BodyReader::set_idle`].
     pub fn set_idle(&self, idle: Option<Duration>) {
-        self.0.set_idle(self.0.core.device.now(), idle);
+        self.end.set_idle(self.end.core.device.now(), idle);
     }
 
     fn poll_take(&mut self, task: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, BodyError>> {
-        let id = self.0.id;
-        let taken = self.0.core.with(|state, _| state.link.poll_write(id, bytes, task.waker()));
+        if self.taken >= TURN {
+            // A stream that flows freely is always ready: those who call beside it would wait for all of its credit.
+            self.taken = 0;
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let id = self.end.id;
+        let taken = self.end.core.with(|state, _| state.link.poll_write(id, bytes, task.waker()));
+        self.taken = match taken {
+            Some(Ok(taken)) => self.taken + taken,
+            _ => 0,
+        };
         taken.map_or(Poll::Pending, Poll::Ready)
     }
 }
@@ -185,6 +202,6 @@ impl AsyncWrite for BodyWriter {
 
 impl fmt::Debug for BodyWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BodyWriter").field("id", &self.0.id).finish_non_exhaustive()
+        f.debug_struct("BodyWriter").field("id", &self.end.id).finish_non_exhaustive()
     }
 }

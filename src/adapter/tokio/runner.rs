@@ -33,7 +33,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// How much is read at once; on the stack, so that an idle connection holds no read buffer.
 const READ_CHUNK: usize = 64 * 1024;
 /// How often it is read before the lock is given back.
-const READS_PER_TURN: usize = 4;
+const READS_PER_TURN: usize = 1;
 /// How long a socket is kept to let the last bytes arrive.  SPEC §16.3
 const LINGER: Duration = Duration::from_millis(500);
 

@@ -108,8 +108,8 @@ impl Session {
         Ok(taken)
     }
 
-    /// Seals one frame of this side's body straight from the application's bytes, where they fill it, nothing else waits
-    /// and credit allows; how many bytes.  So what flows freely is copied once.
+    /// Seals one frame of this side's body straight from the application's bytes, behind what waits of it, where both
+    /// fill it, nothing else waits and credit allows; how many bytes.  So what flows freely is copied once.
     pub(crate) fn write_through(
         &mut self,
         now: Instant,
@@ -120,33 +120,34 @@ impl Session {
         let head = Message::Data { id, chunk: &[] }.encoded_len() + 2;
         let len = self.max_plaintext().saturating_sub(head);
         let cost = (head + len) as u64;
-        let fits = |body: &&mut Outbound| body.takes_through(cost);
-        let waits = self.is_deciding() || self.is_closing() || self.has_waiting();
-        if bytes.len() < len || waits || self.exchanges.outbound(id).filter(fits).is_none() {
+        if self.is_deciding() || self.is_closing() || self.others_wait(id) {
             return Ok(0);
         }
-        let mut spent = 0;
-        self.seal_with(wire, |_, frame| {
+        let mut taken = 0;
+        self.seal_with(wire, |session, frame| {
+            let Some(bodies) = session.exchanges.bodies(id) else { return };
+            let Some(body) = bodies.outbound.as_mut().filter(|body| body.takes_through(cost)) else { return };
+            let waiting = body.waiting();
+            let Some(fresh) = len.checked_sub(waiting).and_then(|fresh| bytes.get(..fresh)) else { return };
             encode::data_head(id, len, frame.bytes);
-            frame.bytes.extend_from_slice(&bytes[..len]);
-            spent = frame.bytes.len() - frame.start;
-        })?;
-        if let Some(bodies) = self.exchanges.bodies(id) {
+            let (first, second) = body.front(waiting);
+            frame.bytes.extend_from_slice(first);
+            frame.bytes.extend_from_slice(second);
+            frame.bytes.extend_from_slice(fresh);
             // CRD-2
-            if let Some(body) = &mut bodies.outbound {
-                body.sent(0, spent as u64);
-            }
+            body.sent(waiting, (frame.bytes.len() - frame.start) as u64);
             bodies.touch(now);
-        }
-        Ok(len)
+            taken = fresh.len();
+        })?;
+        Ok(taken)
     }
 
-    /// Whether anything waits to be sent, in any lane.
-    fn has_waiting(&self) -> bool {
+    /// Whether anything but this body waits to be sent.
+    fn others_wait(&self, id: u64) -> bool {
         !self.control.is_empty()
             || !self.calls.is_empty()
             || !self.publications.is_empty()
-            || !self.bulk.is_empty()
+            || self.bulk.line.iter().any(|other| *other != id)
     }
 
     /// Ends this side's body behind what was written.
