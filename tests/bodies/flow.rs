@@ -193,6 +193,8 @@ fn saturated() -> (Hostile, ExchangeId, ExchangeId) {
         limits.call_queue = 1 << 20;
         limits.publication_queue = 1 << 20;
         limits.body_buffer = 1 << 20;
+        // One frame at a time, so that nothing has left before all lanes are full.
+        limits.transmit_buffer = 0;
     });
     let knobs = Knobs { max_frame: 256, max_requests: 2_000, window: u32::MAX.into(), ..Knobs::default() };
     let mut peer = Hostile::of(Role::Initiator, &config, knobs);
@@ -337,6 +339,8 @@ fn bodies_share_the_lane() {
             for part in full.chunks(1 + buffer / (n + 1)) {
                 let _ = peer.victim.connection.write(*id, part);
             }
+            // Until it is refused, so that it is told when there is room.
+            while peer.victim.connection.write(*id, &full).is_ok() {}
         }
         let mut bytes = [0_usize; 10];
         for round in 0..1_000 {
