@@ -486,7 +486,7 @@ pub fn halves_may_outlive_their_handler(pair: Pair) {
                 thread::spawn(move || {
                     writer.put(&[7; 1_000]).unwrap();
                     writing.send(()).unwrap();
-                    if writer.put(&[7; 500_000]).is_ok() {
+                    if writer.put(&vec![7; 2_000_000]).is_ok() {
                         writer.finish().unwrap();
                     }
                 });
@@ -509,7 +509,7 @@ pub fn halves_may_outlive_their_handler(pair: Pair) {
     let met = pair.meet(lending(1), lending(2));
     for end in met.ends() {
         let (_, mut body) = end.fetch("lends/writer", b"", None).unwrap();
-        assert_eq!(read(&mut *body).map(|bytes| bytes.len()), Ok(501_000));
+        assert_eq!(read(&mut *body).map(|bytes| bytes.len()), Ok(2_001_000));
         let (_, mut body) = end.fetch("lends/writer", b"fail", None).unwrap();
         thread::sleep(Duration::from_millis(20));
         assert_eq!(why(read(&mut *body)), BodyError::Status(OWN));
