@@ -284,7 +284,7 @@ fn giving_a_body_up_needs_no_credit() {
     assert!(peer.heard().ends_with(&message::end(1, 0)));
 }
 
-/// EXC-13: to an opener that has cancelled, an answer in chunks ends by `end`; one that was finished before does not wait for credit
+/// EXC-13, EXC-19: to an opener that has cancelled, an answer in chunks ends by `end`; one that was finished before does not wait for credit
 /// that nobody gives any more.
 #[test]
 fn a_cancelled_answer_ends() {
