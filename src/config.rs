@@ -76,8 +76,8 @@ impl Config {
 
 /// How much one connection may hold, whatever the other side does.
 ///
-/// Each is a bound on memory: a connection holds at most one frame received and one to send, the two send
-/// queues, and one small record for each open exchange.  What happens where a limit is reached, and how many bytes it
+/// Each is a bound on memory: a connection holds at most one frame received, the frames sealed for one write, the two send
+/// queues, one small record for each open exchange, and what waits of bodies in chunks.  What happens where a limit is reached, and how many bytes it
 /// is about, is in [`guide::limits`](crate::guide::limits).
 ///
 /// ```

@@ -79,7 +79,8 @@ impl Connection {
         self.poll_transmit(now)
     }
 
-    /// Seals one frame at a time: lines are slow, and what is sealed cannot be overtaken any more.
+    /// Seals one frame at a time, and none while the application writes: lines are slow, and what is sealed cannot be
+    /// overtaken any more; and SER-12 is kept where packets are polled, so that nothing may be sealed elsewhere.
     pub(crate) fn seal_singly(&mut self) {
         self.limits.transmit_buffer = 0;
     }

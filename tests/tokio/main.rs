@@ -1,5 +1,6 @@
 //! The tokio adapter, over sockets of the loopback interface and over streams in memory.
 
+mod by_hand;
 mod calls;
 mod cancel_safety;
 mod connections;

@@ -85,7 +85,7 @@ impl<H: Serve> Link<H> {
         let Some(inbox) = self.inboxes.get_mut(&id) else {
             return Some(Err(Ended::Failed(Failure::Disconnected)));
         };
-        if let Some(delivery) = inbox.items.pop_front() {
+        if let Some(delivery) = inbox.next() {
             let cost = delivery.publication.as_ref().map_or(0, |publication| publication.cost);
             self.release(id, cost);
             return Some(Ok(delivery));

@@ -1,6 +1,7 @@
 //! What came of a subscription and waits for its subscriber: whole publications, in their order, and gaps.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::string::String;
 use std::task::Waker;
 use std::vec::Vec;
 
@@ -16,8 +17,10 @@ use crate::adapter::delivery::Delivery;
 pub(super) struct Inbox {
     pub(super) items: VecDeque<Delivery>,
     coming: Option<Coming>,
-    /// Whether only the newest of each topic waits.
-    latest: bool,
+    /// Where only the newest of each topic waits: the number of its place.
+    latest: Option<HashMap<String, u64>>,
+    /// How many have been given, so the number of the first place.
+    given: u64,
     pub(super) accepted: bool,
     pub(super) ended: Option<Ended>,
     pub(super) waker: Option<Waker>,
@@ -35,7 +38,7 @@ struct Coming {
 
 impl Inbox {
     pub(super) fn new(latest: bool) -> Self {
-        Self { latest, ..Self::default() }
+        Self { latest: latest.then(HashMap::new), ..Self::default() }
     }
 
     /// Takes a publication, or its beginning; gives what one cost that it took the place of.
@@ -64,13 +67,30 @@ impl Inbox {
         self.queue(whole)
     }
 
+    /// The next delivery.
+    pub(super) fn next(&mut self) -> Option<Delivery> {
+        let delivery = self.items.pop_front()?;
+        if let (Some(latest), Some(publication)) = (&mut self.latest, &delivery.publication) {
+            latest.remove(&publication.topic);
+        }
+        self.given += 1;
+        Some(delivery)
+    }
+
     /// Appends a publication; where only the newest of each topic waits, in the place of an older one.
     fn queue(&mut self, mut delivery: Delivery) -> Option<u64> {
-        let topic_of = |delivery: &Delivery| delivery.publication.as_ref().map(|p| p.topic.clone());
-        let older = self.latest.then(|| topic_of(&delivery)).and_then(|topic| {
-            self.items.iter_mut().find(|item| item.publication.is_some() && topic_of(item) == topic)
-        });
-        let Some(older) = older else {
+        let next = self.given + self.items.len() as u64;
+        let older = match (&mut self.latest, &delivery.publication) {
+            (Some(latest), Some(publication)) => match latest.get(&publication.topic) {
+                Some(place) => usize::try_from(place - self.given).ok(),
+                None => {
+                    latest.insert(publication.topic.clone(), next);
+                    None
+                }
+            },
+            _ => None,
+        };
+        let Some(older) = older.and_then(|place| self.items.get_mut(place)) else {
             self.items.push_back(delivery);
             return None;
         };
@@ -182,6 +202,12 @@ mod tests {
         assert_eq!((got[1].0, body(1)), (0, Some(&b"1"[..])));
         assert_eq!((got[2].0, body(2)), (5, None));
         assert_eq!(body(3), Some(&b"long"[..]));
+        // What was given leaves its topic's place, and the others' places are found behind it.
+        assert_eq!(inbox.next().map(|given| given.missed.count), Some(4));
+        assert_eq!(inbox.take(value("b", b"2", 0)), Some(10));
+        assert_eq!(inbox.take(value("a", b"3", 0)), None, "none of its topic waits any more");
+        assert_eq!(inbox.take(value("a", b"4", 0)), Some(10));
+        assert_eq!(inbox.items.len(), 4);
         let mut all = Inbox::new(false);
         assert_eq!((all.take(value("a", b"1", 0)), all.take(value("a", b"2", 0))), (None, None));
         assert_eq!(all.items.len(), 2);

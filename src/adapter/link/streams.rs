@@ -36,6 +36,8 @@ struct Stream {
     reading: bool,
     writing: bool,
     theirs: bool,
+    /// How long nothing may move, where somebody has said so; perhaps before there was a body.
+    idle: Option<Option<Duration>>,
     /// Until the handler is done.
     serving: Option<Serving>,
 }
@@ -153,7 +155,7 @@ impl Streams {
 
     pub(super) fn on_stopped(&mut self, id: ExchangeId, status: Status, woken: &mut Vec<Waker>) {
         let Some(stream) = self.0.get_mut(&id) else { return };
-        stream.write_end.get_or_insert(BodyError::Status(status));
+        stream.write_end.get_or_insert(BodyError::Status(no_success(status)));
         woken.extend(stream.writer.take());
     }
 
@@ -167,6 +169,7 @@ impl Streams {
     pub(super) fn on_stop(&mut self, id: ExchangeId, cause: StopCause, woken: &mut Vec<Waker>) {
         let error = match cause {
             StopCause::Cancel(Status::CANCELLED) => BodyError::Cancelled,
+            StopCause::Cancel(Status::OK) => BodyError::Cancelled,
             StopCause::Cancel(status) => BodyError::Status(status),
             StopCause::Deadline => BodyError::DeadlinePassed,
             StopCause::Stalled => BodyError::Stalled,
@@ -181,6 +184,8 @@ impl Streams {
 
     /// The connection has ended.
     pub(super) fn end(&mut self, woken: &mut Vec<Waker>) {
+        // Those for which no handler has begun: none will.
+        self.0.retain(|_, stream| stream.serving != Some(Serving::Waiting));
         for stream in self.0.values_mut() {
             stream.end_both(BodyError::Disconnected, woken);
         }
@@ -262,7 +267,11 @@ impl<H: Serve> Link<H> {
         self.connection.finish(id).map_err(|_| BodyError::Disconnected)?;
         stream.write_end = Some(BodyError::Finished);
         if stream.theirs {
-            // The answer is complete with this: what of the request's body has not come yet may never come.
+            // The answer is complete with this: what of the request's body has not come yet may never come, and the
+            // caller, who may have to read before he writes on, is told.
+            if stream.read_end.is_none() {
+                let _ended = self.connection.cancel_with(id, Status::CANCELLED);
+            }
             stream.end_reading(&mut self.woken);
         }
         Ok(())
@@ -280,6 +289,9 @@ impl<H: Serve> Link<H> {
 
     /// How long nothing of the exchange's bodies may move.
     pub(crate) fn set_body_idle(&mut self, now: Instant, id: ExchangeId, idle: Option<Duration>) {
+        if let Some(stream) = self.streams.0.get_mut(&id) {
+            stream.idle = Some(idle);
+        }
         // Refused where the exchange has ended.
         let _ended = self.connection.set_body_idle(now, id, idle);
     }
@@ -353,6 +365,9 @@ impl<H: Serve> Link<H> {
         let stream = self.streams.0.get_mut(&id).filter(begun).ok_or(SendError::UnknownExchange)?;
         self.connection.respond_more(now, id, head)?;
         (stream.serving, stream.writing) = (Some(Serving::Started), true);
+        if let Some(idle) = stream.idle {
+            let _goes_on = self.connection.set_body_idle(now, id, idle);
+        }
         Ok(())
     }
 

@@ -32,8 +32,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// How much is read at once; on the stack, so that an idle connection holds no read buffer.
 const READ_CHUNK: usize = 64 * 1024;
-/// How often it is read before the lock is given back.
-const READS_PER_TURN: usize = 1;
+/// How often a stream that takes no more is still read: more than a window of each of several bodies.
+const LAST_READS: usize = 256;
 /// How long a socket is kept to let the last bytes arrive.  SPEC §16.3
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -196,8 +196,9 @@ impl State {
             }
         }
         if self.broken {
-            // What arrived before may say why.  SPEC §16.3
-            self.read(device, now, task);
+            // What arrived before may say why, and be all that was asked for.  SPEC §16.3
+            let mut reads = 0..LAST_READS;
+            while reads.next().is_some() && self.read(device, now, task) {}
             self.lose_stream(now);
         }
         self.link.absorb(device.shared(), now);
@@ -209,31 +210,24 @@ impl State {
         self.link.connection.handle_eof(now);
     }
 
-    /// Reads what has come, and lets the connection and the link act on it.
-    fn read(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) {
+    /// Reads what has come, once, and lets the connection and the link act on it; says whether more may be there.
+    fn read(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) -> bool {
         let mut chunk = [MaybeUninit::uninit(); READ_CHUNK];
-        for _ in 0..READS_PER_TURN {
-            let Some(stream) = &mut self.stream else { return };
-            let mut buffer = ReadBuf::uninit(&mut chunk);
-            match Pin::new(stream).poll_read(task, &mut buffer) {
-                Poll::Pending => return,
-                Poll::Ready(Err(_)) => return self.lose_stream(now),
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    self.link.connection.handle_eof(now);
-                    return;
-                }
-                Poll::Ready(Ok(())) => self.feed(device, now, buffer.filled()),
+        let Some(stream) = &mut self.stream else { return false };
+        let mut buffer = ReadBuf::uninit(&mut chunk);
+        match Pin::new(stream).poll_read(task, &mut buffer) {
+            Poll::Pending => return false,
+            Poll::Ready(Err(_)) => {
+                self.lose_stream(now);
+                return false;
             }
-            if self.link.connection.is_closed() {
-                return;
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                self.link.connection.handle_eof(now);
+                return false;
             }
-            // Answered before more is read: a call does not wait for megabytes that came behind it.
-            if !self.link.requests.is_empty() {
-                break;
-            }
+            Poll::Ready(Ok(())) => self.feed(device, now, buffer.filled()),
         }
-        // More may be there: others get the lock, and what is to be written its turn, in between.
-        task.waker().wake_by_ref();
+        !self.link.connection.is_closed()
     }
 
     /// The link takes each event at once, so the connection is never blocked for longer than that.
@@ -314,7 +308,7 @@ impl Runner {
         }
     }
 
-    /// One turn under the lock: time, reading, writing.  Returns when to wake up, and why it is over.
+    /// One turn under the lock: time, writing, reading, writing.  Returns when to wake up, and why it is over.
     fn turn(&mut self, task: &mut TaskContext<'_>) -> (Option<Instant>, Option<CloseReason>) {
         let core = self.core.clone();
         let device = &core.device;
@@ -328,7 +322,10 @@ impl Runner {
         state.link.connection.handle_timeout(now);
         // What handlers answered does not wait for what is to be read.
         state.write_all(device, now, task);
-        state.read(device, now, task);
+        if state.read(device, now, task) {
+            // Handlers and others have their turn before more is read: a call does not wait for what came behind it.
+            task.waker().wake_by_ref();
+        }
         state.link.absorb(device.shared(), now);
         // Before the peer is told: whoever is connected finds the connection with the device.
         let accepted = self.accepted(state);

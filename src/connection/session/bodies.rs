@@ -128,7 +128,8 @@ impl Session {
             let Some(bodies) = session.exchanges.bodies(id) else { return };
             let Some(body) = bodies.outbound.as_mut().filter(|body| body.takes_through(cost)) else { return };
             let waiting = body.waiting();
-            let Some(fresh) = len.checked_sub(waiting).and_then(|fresh| bytes.get(..fresh)) else { return };
+            let fresh = len.checked_sub(waiting).filter(|fresh| *fresh > 0);
+            let Some(fresh) = fresh.and_then(|fresh| bytes.get(..fresh)) else { return };
             encode::data_head(id, len, frame.bytes);
             let (first, second) = body.front(waiting);
             frame.bytes.extend_from_slice(first);
