@@ -21,6 +21,7 @@ ALLOWED = (
     "std::",
     "tokio::io::async_read::AsyncRead",
     "tokio::io::async_write::AsyncWrite",
+    "tokio::io::read_buf::ReadBuf",
     "tokio::net::addr::ToSocketAddrs",
 )
 
