@@ -155,7 +155,8 @@ impl Streams {
 
     pub(super) fn on_stopped(&mut self, id: ExchangeId, status: Status, woken: &mut Vec<Waker>) {
         let Some(stream) = self.0.get_mut(&id) else { return };
-        stream.write_end.get_or_insert(BodyError::Status(no_success(status)));
+        let stopped = BodyError::Status(no_success(status));
+        stream.write_end.get_or_insert(stopped);
         woken.extend(stream.writer.take());
     }
 
