@@ -649,7 +649,7 @@ proptest! {
         let mut got = Got::default();
         let mut expected = Vec::new();
         for (len, abort_at, lazy) in steps {
-            let (text, mut sent, mut parts, mut rounds) = (body(len + 1), 0, 0, 0);
+            let (text, mut sent, mut parts, mut rounds) = (body(len + 1), 0, 0_u32, 0);
             loop {
                 let refused = send(&mut pair.b, theirs, &text, &mut sent);
                 parts += 1;
@@ -657,7 +657,7 @@ proptest! {
                     expected.push(Some(text.len()));
                     break;
                 }
-                if parts == abort_at && sent > 0 && pair.b.publish_abort(theirs).is_ok() {
+                if parts == abort_at.into() && sent > 0 && pair.b.publish_abort(theirs).is_ok() {
                     expected.push(None);
                     break;
                 }
