@@ -2,12 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce};
-
-use crate::in_thread;
 
 const FRAME: usize = 16 * 1024;
 const TAG: usize = 16;
@@ -18,7 +17,7 @@ pub fn transfer(len: u64) -> Duration {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address");
     let begun = Instant::now();
-    let sender = in_thread(move || {
+    let sender = thread::spawn(move || {
         let socket = TcpStream::connect(address).expect("a connection");
         socket.set_nodelay(true).expect("a socket");
         send(socket, len);

@@ -9,7 +9,6 @@ mod pair;
 
 use std::env;
 use std::io::Write;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use pair::{Blocking, Tokio};
@@ -146,8 +145,4 @@ fn fill(mut writer: impl Write, len: u64) {
         writer.write_all(&block[..some]).expect("a reader");
         left -= some as u64;
     }
-}
-
-fn in_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
-    thread::spawn(work)
 }

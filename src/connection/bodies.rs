@@ -174,4 +174,4 @@ impl Outbound {
 }
 
 /// How long a `data` message is at most without its chunk: array, type, id, length.
-pub(crate) const DATA_HEAD_MAX: u64 = 1 + 1 + 9 + 3;
+const DATA_HEAD_MAX: u64 = 1 + 1 + 9 + 3;

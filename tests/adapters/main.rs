@@ -1,6 +1,8 @@
 //! The same conversations over TCP, whichever adapter is at either end.
 
 mod bodies;
+#[path = "../common/bytes.rs"]
+mod bytes;
 mod calls;
 mod connections;
 mod peers;

@@ -12,6 +12,7 @@ use symbolon::tokio::{BodyError, CallError, Refusal};
 use symbolon::{CloseReason, Limits, Status};
 
 use super::bodies::{Exchange, Reader, body_error};
+use super::bytes::pattern;
 use super::peers::{Asked, Handle, PATIENCE, Plan, peer_id, plan};
 use super::{Double, Doubled, Meeting, Pair, proxy, until};
 
@@ -19,20 +20,6 @@ const OWN: Status = Status::new(300);
 const MIB: usize = 1 << 20;
 /// How many requests a device here takes at once.
 const SLOTS: usize = 12;
-
-/// Bytes of which no two stretches are the same.
-fn pattern(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_u32;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()
-    };
-    let mut bytes: Vec<u8> = (0..len.div_ceil(4)).flat_map(next).collect();
-    bytes.truncate(len);
-    bytes
-}
 
 fn number(head: &[u8]) -> usize {
     let bytes = head.first_chunk().expect("eight bytes");

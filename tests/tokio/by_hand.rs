@@ -11,7 +11,7 @@ use symbolon::{
 };
 use tokio::io::{AsyncReadExt, AsyncWrite, DuplexStream};
 
-use super::streams::pattern;
+use super::bytes::pattern;
 use super::{builder, identity, in_memory, limits, soon, timeouts};
 
 struct Peer {

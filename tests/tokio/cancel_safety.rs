@@ -214,7 +214,7 @@ async fn dropped_at_any_await_requests_with_bodies_leave_no_exchange() {
 #[tokio::test]
 async fn dropped_at_any_await_reading_and_writing_bodies_lose_no_byte() {
     for (a, b, room) in pairs().await {
-        let bytes = streams::pattern(20_000);
+        let bytes = super::bytes::pattern(20_000);
         let (mut writer, reply) = soon(a.open_raw("mirror", b"", None)).await.unwrap();
         let writing = async {
             let mut rest = &bytes[..];

@@ -1,6 +1,8 @@
 //! The tokio adapter, over sockets of the loopback interface and over streams in memory.
 
 mod by_hand;
+#[path = "../common/bytes.rs"]
+mod bytes;
 mod calls;
 mod cancel_safety;
 mod connections;

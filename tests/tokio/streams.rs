@@ -10,22 +10,9 @@ use symbolon::Status;
 use symbolon::tokio::{BodyError, Builder, Context, Handle, RawExchange};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::bytes::pattern;
 use super::cancel_safety::{Moment, dropped_after};
 use super::{SECOND, builder, in_memory, limits, over_tcp, soon, timeouts, until};
-
-/// Bytes of which no two stretches are the same.
-pub fn pattern(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_u32;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()
-    };
-    let mut bytes: Vec<u8> = (0..len.div_ceil(4)).flat_map(next).collect();
-    bytes.truncate(len);
-    bytes
-}
 
 fn number(head: &[u8]) -> u64 {
     u64::from_le_bytes(*head.first_chunk().expect("eight bytes"))

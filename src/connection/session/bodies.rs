@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::incoming::{Outcome, event};
 use super::outgoing::seal_last;
 use super::{Due, Frame, Session};
-use crate::connection::bodies::{Bodies, DATA_HEAD_MAX, Outbound};
+use crate::connection::bodies::{Bodies, Outbound};
 use crate::connection::credit::Allowance;
 use crate::connection::exchanges::{Answer, Cancel, Exchanges, Taken, TakenKind};
 use crate::connection::pending::{Pending, span_of};
@@ -117,7 +117,7 @@ impl Session {
         bytes: &[u8],
         wire: &mut Vec<u8>,
     ) -> Result<usize, Exhausted> {
-        let head = Message::Data { id, chunk: &[] }.encoded_len() + 2;
+        let head = data_head_max(id);
         let len = self.max_plaintext().saturating_sub(head);
         let cost = (head + len) as u64;
         if self.is_deciding() || self.is_closing() || self.others_wait(id) {
@@ -130,13 +130,7 @@ impl Session {
             let waiting = body.waiting();
             let fresh = len.checked_sub(waiting).filter(|fresh| *fresh > 0);
             let Some(fresh) = fresh.and_then(|fresh| bytes.get(..fresh)) else { return };
-            encode::data_head(id, len, frame.bytes);
-            let (first, second) = body.front(waiting);
-            frame.bytes.extend_from_slice(first);
-            frame.bytes.extend_from_slice(second);
-            frame.bytes.extend_from_slice(fresh);
-            // CRD-2
-            body.sent(waiting, (frame.bytes.len() - frame.start) as u64);
+            push_data(id, body, waiting, fresh, frame);
             bodies.touch(now);
             taken = fresh.len();
         })?;
@@ -391,14 +385,7 @@ impl Session {
             body.share += whole_frame;
         }
         let Some(len) = chunk_len(id, body, frame) else { return Turn::Full };
-        let start = frame.bytes.len();
-        encode::data_head(id, len, frame.bytes);
-        let (first, second) = body.front(len);
-        frame.bytes.extend_from_slice(first);
-        frame.bytes.extend_from_slice(second);
-        // CRD-2
-        let cost = frame.bytes.len() - start;
-        body.sent(len, cost as u64);
+        let cost = push_data(id, body, len, &[], frame);
         let more = body.is_ready();
         body.lined_up = more;
         body.share = if more { body.share.saturating_sub(cost) } else { 0 };
@@ -422,14 +409,33 @@ impl Session {
     }
 }
 
+/// Appends one message of the first bytes that wait and of fresh ones behind them, and pays for it; what it cost.  CRD-2
+fn push_data(id: u64, body: &mut Outbound, waiting: usize, fresh: &[u8], frame: &mut Frame<'_>) -> usize {
+    let start = frame.bytes.len();
+    encode::data_head(id, waiting + fresh.len(), frame.bytes);
+    let (first, second) = body.front(waiting);
+    for part in [first, second, fresh] {
+        frame.bytes.extend_from_slice(part);
+    }
+    let cost = frame.bytes.len() - start;
+    body.sent(waiting, cost as u64);
+    cost
+}
+
+/// How long a `data` message of this exchange is at most without its chunk.
+fn data_head_max(id: u64) -> usize {
+    // A chunk has a length of up to three bytes, where an empty one has one.
+    Message::Data { id, chunk: &[] }.encoded_len() + 2
+}
+
 /// How long the next chunk is: what waits, as far as credit, its share and the frame go; `None` where the frame is too full.
 fn chunk_len(id: u64, body: &Outbound, frame: &Frame<'_>) -> Option<usize> {
-    let head = Message::Data { id, chunk: &[] }.encoded_len() + 2;
+    let head = data_head_max(id);
     let room = frame.room().checked_sub(head)?;
     if room < body.waiting().min(SLIVER) {
         return None;
     }
-    let affordable =
-        usize::try_from(body.budget.left() - DATA_HEAD_MAX.min(head as u64)).unwrap_or(usize::MAX);
+    // One that is ready can pay for any head.
+    let affordable = usize::try_from(body.budget.left().saturating_sub(head as u64)).unwrap_or(usize::MAX);
     Some(body.waiting().min(room).min(affordable).min(body.share.saturating_sub(head)))
 }
