@@ -85,7 +85,7 @@ impl Config {
 ///
 /// let mut limits = Limits::small();
 /// limits.requests_in = 8;
-/// assert_eq!((limits.max_frame, limits.requests_out), (1_024, 4));
+/// assert_eq!((limits.max_frame, limits.requests_out), (384, 2));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -101,7 +101,7 @@ pub struct Limits {
     /// How many subscriptions may be open there; by default 256, and the peer's own limit holds as well.
     pub subscriptions_out: u16,
     /// Bytes of requests and answers that wait to be sent; at least 288, by default 128 KiB.  The buffer behind it,
-    /// like that of `publication_queue`, may reach about twice as much.
+    /// like that of `publication_queue`, may reach twice as much, unless `buffer_at_rest` reserves it.
     pub call_queue: usize,
     /// Bytes of publications that wait to be sent; at least 288, by default 128 KiB.
     pub publication_queue: usize,
@@ -111,32 +111,69 @@ pub struct Limits {
     /// Bytes of a body in chunks that wait to be sent, for each such body; at least 1, by default 64 KiB.
     pub body_buffer: usize,
     /// How many bytes of frames are sealed at once, for one write to the socket, where so much waits: at least one frame,
-    /// by default 66 KiB, which are four.  What is sealed cannot be overtaken any more.
+    /// by default 66 KiB, which are four.  What is sealed cannot be overtaken any more.  No frame sent is longer, though
+    /// the peer take it, or than `max_frame` where that is more.
     pub transmit_buffer: usize,
     /// Bytes that the two frame buffers and the two queues keep while idle, by default 512; they grow from here, and come
-    /// back to it when the connection has been silent.  Where it is at least the longest frame that either
-    /// side takes with its length, `transmit_buffer`, and twice each queue, no buffer changes its size after the
-    /// handshake.
+    /// back to it when the connection has been silent.  Where it is at least `max_frame` and 2, `transmit_buffer`, and
+    /// each queue, everything is reserved when the session begins, each buffer as long as it may get, and nothing is
+    /// allocated from then on but for bodies in chunks, and filters of this side's that are longer than 32 bytes.
     pub buffer_at_rest: usize,
 }
 
 impl Limits {
-    /// For a microcontroller: frames of 1 KiB, four requests and four subscriptions each way, queues of 2 KiB for calls
-    /// and 1 KiB for publications; the buffers of frames are there from the start.
+    /// For a microcontroller: frames of 384 bytes, two requests each way, two subscriptions of the peer's and one of this
+    /// side's, room for one call and one publication that wait; all of it is reserved when a session begins.
+    ///
+    /// A body of up to about 300 bytes goes in one message.  [`memory`](Self::memory) says what it takes; what is set
+    /// higher here needs `buffer_at_rest` to follow, or else it grows on use.
     pub const fn small() -> Self {
         Self {
-            max_frame: 1_024,
-            requests_in: 4,
-            requests_out: 4,
-            subscriptions_in: 4,
-            subscriptions_out: 4,
-            call_queue: 2_048,
-            publication_queue: 1_024,
-            window: 2_048,
-            body_buffer: 1_024,
-            transmit_buffer: 1_026,
-            buffer_at_rest: 1_026,
+            max_frame: 384,
+            requests_in: 2,
+            requests_out: 2,
+            subscriptions_in: 2,
+            subscriptions_out: 1,
+            call_queue: 400,
+            publication_queue: 288,
+            window: 768,
+            body_buffer: 384,
+            transmit_buffer: 386,
+            buffer_at_rest: 400,
         }
+    }
+
+    /// Whether all that a connection needs is there from the start: nothing may take more than what is kept.
+    pub(crate) const fn is_fixed(&self) -> bool {
+        let at_rest = self.buffer_at_rest;
+        at_rest >= self.longest_sent() && at_rest >= self.call_queue && at_rest >= self.publication_queue
+    }
+
+    /// The longest unit that is received, with its length.
+    pub(crate) const fn longest_unit(&self) -> usize {
+        let frame = self.max_frame as usize;
+        frame::LENGTH_PREFIX + if frame > frame::HANDSHAKE_MAX { frame } else { frame::HANDSHAKE_MAX }
+    }
+
+    /// How many bytes of frames may wait for the socket, and so how long one may be, with its length.
+    pub(crate) const fn longest_sent(&self) -> usize {
+        let one = frame::LENGTH_PREFIX + self.max_frame as usize;
+        if self.transmit_buffer > one { self.transmit_buffer } else { one }
+    }
+
+    /// The same for a session on a serial line, which seals one frame at a time.
+    pub(crate) const fn on_a_line(&self) -> Self {
+        Self { transmit_buffer: 0, ..*self }
+    }
+
+    /// How many exchanges of this side's may be open.
+    pub(crate) const fn exchanges_out(&self) -> usize {
+        self.requests_out as usize + self.subscriptions_out as usize
+    }
+
+    /// How many exchanges of the other side's may be open.
+    pub(crate) const fn exchanges_in(&self) -> usize {
+        self.requests_in as usize + self.subscriptions_in as usize
     }
 
     fn check(&self) -> Result<(), ConfigError> {

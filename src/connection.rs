@@ -5,7 +5,9 @@ mod credit;
 mod drive;
 mod event;
 mod exchanges;
+pub(crate) mod growth;
 mod handshake;
+mod memory;
 pub(crate) mod packets;
 mod pending;
 mod publishing;
@@ -21,15 +23,17 @@ use core::time::Duration;
 
 pub use event::{Event, Failure, Publication, RequestHead, StopCause};
 
+pub use memory::Memory;
+
 use exchanges::OpenedKind;
 use handshake::Handshake;
 use pending::Pending;
 use reader::Reader;
 use session::Session;
-use timer::{Timer, Timers};
+use timer::{Timer, Timers, Waits};
 use wire_out::WireOut;
 
-use crate::config::{Admission, Config, Limits, Timeouts};
+use crate::config::{Admission, Config, Limits};
 use crate::error::{CloseReason, SendError};
 use crate::exchange::ExchangeId;
 use crate::identity::{PeerId, Seed};
@@ -96,7 +100,7 @@ pub struct Connection {
     /// The latest instant handed in.
     clock: Instant,
     limits: Limits,
-    timeouts: Timeouts,
+    waits: Waits,
     /// Nothing is read while it waits.
     pending: Option<Pending>,
     ending: Option<CloseReason>,
@@ -131,7 +135,7 @@ impl Connection {
 
     fn new(role: Role, config: &Config, admission: Admission, seed: &Seed, now: Instant) -> Self {
         let (limits, timeouts) = (config.limits, config.timeouts);
-        let mut wire = WireOut::new(limits.buffer_at_rest);
+        let mut wire = WireOut::new(limits.buffer_at_rest.min(limits.longest_sent()));
         let declared = PeerLimits {
             max_frame: limits.max_frame,
             max_requests: limits.requests_in,
@@ -150,12 +154,12 @@ impl Connection {
         };
         Self {
             state,
-            reader: Reader::new(PREAMBLE_LEN, limits.buffer_at_rest),
+            reader: Reader::new(PREAMBLE_LEN, limits.reader_at_rest(), limits.longest_unit()),
             wire,
             timers,
             clock: now,
             limits,
-            timeouts,
+            waits: Waits::of(&timeouts),
             pending: None,
             ending,
             reported: false,
@@ -398,7 +402,7 @@ impl Connection {
             State::Session(session) if !session.is_deciding() => {
                 if !session.is_closing() {
                     session.close_after_queues(status);
-                    self.timers.set(Timer::Close, self.clock + self.timeouts.close);
+                    self.timers.set(Timer::Close, self.clock + self.waits.close.get());
                 }
             }
             State::Session(_) | State::Handshake(_) | State::Failed(..) => {

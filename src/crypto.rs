@@ -18,6 +18,11 @@ pub(crate) const TAG_LEN: usize = 16;
 /// The length of an Ed25519 signature.
 pub(crate) const SIGNATURE_LEN: usize = 64;
 
+/// Bytes of heap of an [`Aead`], in every suite.
+pub(crate) const AEAD: usize = size_of::<rustcrypto::ChaChaPoly>();
+/// Bytes of heap of a [`Hash256`].
+pub(crate) const HASH: usize = size_of::<rustcrypto::Sha256Stream>();
+
 /// Where the cryptographic primitives come from.
 ///
 /// Which one is chosen changes the speed and never a byte on the wire.

@@ -8,12 +8,13 @@
 //! and is worth nothing without the messages of that very handshake.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::panic::UnwindSafe;
 
 use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 
-use crate::crypto::{KEY_LEN, Provider, Suite};
+use crate::crypto::{self, KEY_LEN, Provider, Suite};
 use crate::identity::KeyPair;
 use crate::role::Role;
 
@@ -30,6 +31,19 @@ pub(crate) use cipher::{CipherState, Exhausted, OpenError};
 pub(crate) const MAX_MESSAGE: usize = 65_535;
 /// What the longest of the three handshake messages adds to its payload: an ephemeral key, a static key, two tags.
 pub(crate) const MAX_OVERHEAD: usize = 96;
+
+/// Bytes of heap of a [`CipherState`].
+pub(crate) const CIPHER: usize = crypto::AEAD;
+
+/// Bytes of heap that a [`Handshake`] takes at most, the two ciphers that come of it included.
+pub(crate) const HEAP_MAX: usize =
+    size_of::<HandshakeState>() + resolver::HEAP_MAX + NAME_LEN + PATTERN + 2 * CIPHER;
+
+/// The tokens of its three messages, which snow keeps: one, four and two.
+const PATTERN: usize = 3 * size_of::<Vec<u8>>() + 4 * 7;
+
+/// The pattern's name, which snow keeps.
+const NAME_LEN: usize = "Noise_XX_25519_ChaChaPoly_SHA256".len();
 
 /// One side of a Noise XX handshake.
 ///

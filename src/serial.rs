@@ -47,6 +47,7 @@
 //! # assert!(!written.is_empty());
 //! ```
 
+mod memory;
 mod packet;
 mod redial;
 
@@ -55,7 +56,7 @@ use core::fmt;
 
 pub use redial::Redial;
 
-use packet::{Incoming, Outgoing, Packet};
+use packet::{Incoming, Outgoing, Packet, longest_packet};
 
 use crate::config::Limits;
 use crate::connection::Connection;
@@ -143,7 +144,7 @@ impl<S: Session> Line<S> {
             candidate: None,
             ended: VecDeque::new(),
             incoming: Incoming::new(limits.buffer_at_rest.min(longest_packet(limits.max_frame))),
-            outgoing: Outgoing::new(limits.buffer_at_rest),
+            outgoing: Outgoing::new(limits.buffer_at_rest, limits.on_a_line().longest_sent()),
             candidate_sent: false,
             max_frame: limits.max_frame,
             at_rest: limits.buffer_at_rest,
@@ -484,11 +485,6 @@ impl<S> fmt::Debug for Line<S> {
             .field("dropped", &self.dropped)
             .finish_non_exhaustive()
     }
-}
-
-/// The longest packet where frames have at most this length; those of a handshake come at any time.
-fn longest_packet(max_frame: u16) -> usize {
-    frame::LENGTH_PREFIX + usize::from(max_frame).max(frame::HANDSHAKE_MAX)
 }
 
 /// How long the first of these frames is, its length included.

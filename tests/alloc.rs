@@ -11,7 +11,7 @@ use common::{device, seed};
 use symbolon::serial::Line;
 use symbolon::{
     Admission, Config, Connection, Event, ExchangeId, Instant, Kind, Limits, LinkId, Missed, Offer, Outgoing,
-    Overflow, Point, RequestHead, Status, SubscribeOptions, TopicLimits, Topics, Verdict,
+    Overflow, Point, RequestHead, SendError, Status, SubscribeOptions, TopicLimits, Topics, Verdict,
 };
 
 /// Counts what this thread allocates while [`metered`] runs.
@@ -226,6 +226,65 @@ fn nothing_is_allocated_per_message() {
     }
 }
 
+/// Sentence 7: where everything is reserved, nothing at all is allocated from `Connected` on: not for the first
+/// message either, nor for subscribing, nor where calls fail.
+#[test]
+fn nothing_is_allocated_after_the_handshake() {
+    for responder in [true, false] {
+        let mut two = Two::new(&configured(Limits::small()), responder);
+        two.settle(|_, _, _| {});
+        assert!(two.metered.is_connected());
+        let before = usage();
+        let mut subscriptions = [None, None];
+        metered(|| two.metered.subscribe("a/topic/that/is/watched/#", 2_000, None)).expect("room");
+        two.other.subscribe("t", 2_000, None).expect("room");
+        two.settle(|metered, connection, said| {
+            if let Said::Subscribe(id) = said {
+                connection.accept_subscription(id).expect("it waits");
+                subscriptions[usize::from(metered)] = Some(id);
+            }
+        });
+        let [Some(at_other), Some(at_metered)] = subscriptions else { panic!("both stand") };
+        let publication = |topic, sequence| Outgoing {
+            topic,
+            point: Point { epoch: 1, sequence },
+            missed: Missed::NONE,
+            retained: false,
+            body: &[7; 200],
+        };
+        let (mut answers, mut publications) = (0, 0);
+        for round in 0..1_000 {
+            let body = &[7; 150][..round % 150];
+            for _ in 0..2 {
+                metered(|| two.metered.request(NOW, "m", body, Some(Duration::from_secs(9)))).expect("room");
+                two.other.request(NOW, "m", body, None).expect("room");
+            }
+            metered(|| two.metered.publish(at_metered, &publication("t", 1))).expect("credit");
+            two.other.publish(at_other, &publication("a/topic/that/is/watched/x", 1)).expect("credit");
+            two.settle(|_, connection, said| match said {
+                Said::Request(id) => connection.respond(id, Status::OK, &[7; 150]).expect("it waits"),
+                Said::Response => answers += 1,
+                Said::Publication(id, cost) => {
+                    connection.release(id, cost).expect("it stands");
+                    publications += 1;
+                }
+                _ => {}
+            });
+            metered(|| {
+                let id = two.metered.request(NOW, "late", b"", None).expect("room");
+                two.metered.cancel(id).expect("it waits");
+            });
+            two.settle(|_, _, _| {});
+        }
+        assert_eq!((answers, publications), (4_000, 2_000));
+        let keepalive = NOW + Duration::from_secs(15);
+        metered(|| two.metered.handle_timeout(keepalive));
+        let after = usage();
+        assert_eq!(after.count - before.count, 0, "allocations after the handshake");
+        assert_eq!(after.live, before.live);
+    }
+}
+
 /// Sentence 7: nor for each part of a publication that is longer than a message, at either end.
 #[test]
 fn nothing_is_allocated_per_part() {
@@ -390,7 +449,6 @@ fn nothing_is_allocated_per_packet_of_a_line() {
 fn buffers_come_back_when_idle() {
     let mut two = Two::new(&configured(Limits::default()), true);
     two.settle(|_, _, _| {});
-    let at_rest = two.metered.buffered();
     let body = vec![7; 12_000];
     two.metered.request(NOW, "m", &body, None).expect("room");
     two.other.request(NOW, "m", &body, None).expect("room");
@@ -400,7 +458,8 @@ fn buffers_come_back_when_idle() {
         }
     });
     let grown = two.metered.buffered();
-    assert!(grown > at_rest + 3 * 12_000, "{grown}");
+    // A frame each way and a message that waits.
+    assert!(grown > 3 * 12_000, "{grown}");
     let keepalive = NOW + Duration::from_secs(15);
     two.metered.handle_timeout(keepalive);
     let idle = two.metered.buffered();
@@ -593,6 +652,192 @@ fn subscriptions_cost_little_and_give_it_back() {
             assert_eq!(usage().live, before);
         }
     }
+}
+
+/// The longest body of a request that goes in one message.
+fn longest_body(connection: &mut Connection) -> usize {
+    match connection.request(NOW, "m", &[0; 70_000], None) {
+        Err(SendError::TooLarge { len, max }) => 70_000 - (len - max),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Carries one frame of the metered side's across, whatever it leads to there.
+fn pass_one(two: &mut Two) {
+    if let Some(bytes) = metered(|| two.metered.poll_transmit(NOW)) {
+        let taken = two.other.handle_input(NOW, bytes);
+        metered(|| two.metered.advance_transmit(taken));
+        while two.other.poll_event().is_some() {}
+    }
+}
+
+/// Fills everything that one side has: as many exchanges as may be open, with the longest filters, full queues and full
+/// buffers; and every body, where there are bodies.  The peaks of the handshake and of what followed.
+fn worst(limits: Limits, responder: bool, bodies: bool) -> (usize, usize) {
+    let mut two = Two::new(&configured(limits), responder);
+    two.settle(|_, _, _| {});
+    let handshake = usage().peak;
+    USAGE.with(|cell| cell.set(Usage { peak: usage().live, ..usage() }));
+    // The longest frame each way.
+    let body = vec![7; longest_body(&mut two.other)];
+    two.other.request(NOW, "m", &body, None).expect("room");
+    let answer = vec![7; longest_body(&mut two.metered)];
+    two.settle(|_, connection, said| {
+        if let Said::Request(id) = said {
+            connection.respond(id, Status::OK, &answer).expect("it waits");
+        }
+    });
+    let filter = "f".repeat(128);
+    for _ in 0..limits.subscriptions_out {
+        metered(|| two.metered.subscribe(&filter, 1_000, None)).expect("room");
+        two.settle(|_, _, _| {});
+    }
+    let mut subscriptions = Vec::new();
+    for _ in 0..limits.subscriptions_in {
+        two.other.subscribe("t", 1 << 30, None).expect("room");
+        let mut id = None;
+        two.settle(|_, _, said| {
+            if let Said::Subscribe(subscribed) = said {
+                id = Some(subscribed);
+            }
+        });
+        subscriptions.push(id.expect("it came"));
+        metered(|| two.metered.accept_subscription(subscriptions[subscriptions.len() - 1])).expect("room");
+    }
+    let head = RequestHead { method: "m", body: b"", more: bodies, deadline: None };
+    let mut open = Vec::with_capacity(usize::from(limits.requests_in + limits.requests_out));
+    for _ in 0..limits.requests_in {
+        two.other.open(NOW, &head).expect("room");
+        two.settle(|_, _, said| {
+            if let Said::Request(id) = said {
+                open.push(id);
+            }
+        });
+    }
+    // Several fit into the queue, so that it grows beyond what waits: some have left when others come.
+    let long = vec![7; longest_body(&mut two.metered).min(limits.call_queue / 16)];
+    let fill = |two: &mut Two, run: &mut dyn FnMut(&mut Connection, &[u8]) -> Result<(), SendError>| {
+        for body in [&long[..], &long, b""] {
+            match metered(|| run(&mut two.metered, body)) {
+                Ok(()) => return,
+                Err(SendError::Full) => pass_one(two),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    for id in open.clone() {
+        fill(&mut two, &mut |connection, body| match bodies {
+            true => connection.respond_more(NOW, id, body),
+            false => connection.respond(id, Status::OK, body),
+        });
+    }
+    for _ in 0..limits.requests_out {
+        fill(&mut two, &mut |connection, body| {
+            open.push(connection.open(NOW, &RequestHead { body, ..head })?);
+            Ok(())
+        });
+    }
+    if bodies {
+        for id in &open {
+            metered(|| while two.metered.write(*id, &[7; 100]).is_ok() {});
+        }
+    }
+    for _ in 0..2 {
+        let point = Point { epoch: 1, sequence: 1 };
+        let (topic, missed, retained) = ("t", Missed::NONE, false);
+        let publication = Outgoing { topic, point, missed, retained, body: &[7; 100] };
+        metered(|| while two.metered.publish(subscriptions[0], &publication).is_ok() {});
+        pass_one(&mut two);
+    }
+    (usize::try_from(handshake).unwrap(), usize::try_from(usage().peak).unwrap())
+}
+
+/// Sentence 4: what `Limits::memory` says holds, and is not much more than what can be reached.
+#[test]
+fn a_connection_takes_no_more_than_its_limits_say() {
+    let mut middling = Limits::default();
+    (middling.max_frame, middling.transmit_buffer) = (4_096, 4_098);
+    (middling.requests_in, middling.requests_out) = (16, 8);
+    (middling.subscriptions_in, middling.subscriptions_out) = (32, 16);
+    (middling.call_queue, middling.publication_queue, middling.body_buffer) = (16_000, 16_000, 8_000);
+    let mut growing = Limits::small();
+    growing.buffer_at_rest = 0;
+    for (name, limits) in [("small", Limits::small()), ("growing", growing), ("middling", middling)] {
+        let memory = limits.memory();
+        for responder in [true, false] {
+            let (handshake, session) = worst(limits, responder, false);
+            let (_, all) = worst(limits, responder, true);
+            println!("{name}, responder {responder}: {handshake} {session} {all} B of {memory:?}");
+            for (measured, bound) in [
+                (handshake, memory.handshake),
+                (session, memory.session),
+                (all, memory.session + memory.bodies),
+            ] {
+                assert!(measured <= bound, "{name}: {measured} B, not within {bound} B");
+                assert!(2 * bound <= 3 * measured, "{name}: only {measured} B of {bound} B");
+            }
+        }
+    }
+}
+
+/// Sentence 4: so does a serial line, with its packets, a session that has everything and a candidate for its place.
+#[test]
+fn a_line_takes_no_more_than_its_limits_say() {
+    let limits = Limits::small();
+    let (config, other) = (configured(limits), device(2));
+    let admit = |config: &Config| Admission::expect(config.identity().peer_id());
+    let (at_other, at_metered) = (admit(&config), admit(&other));
+    USAGE.with(|cell| cell.set(Usage::default()));
+    let mut line = metered(|| Line::new(&limits));
+    let mut far = Line::new(other.limits());
+    let mut open = Vec::new();
+    for n in 0..2 {
+        far.dial(NOW, Connection::initiator(&other, at_other.clone(), seed(101 + n), NOW));
+        let mut fresh = || Some(Connection::responder(&config, at_metered.clone(), seed(111 + n), NOW));
+        loop {
+            let mut moved = false;
+            while let Some(bytes) = far.poll_transmit(NOW) {
+                let taken = metered(|| line.handle_input(NOW, bytes, &mut fresh));
+                far.advance_transmit(taken);
+                moved = true;
+                while let Some(said) = line.running().and_then(|running| running.poll_event().map(Said::of)) {
+                    if let Said::Request(id) = said {
+                        metered(|| line.running().expect("it asked").respond_more(NOW, id, b""))
+                            .expect("room");
+                        open.push(id);
+                    }
+                }
+                metered(|| drop(line.poll_ended()));
+            }
+            while let Some(bytes) = metered(|| line.poll_transmit(NOW)) {
+                let taken = far.handle_input(NOW, bytes, || None);
+                metered(|| line.advance_transmit(taken));
+                moved = true;
+                while far.running().is_some_and(|running| running.poll_event().is_some()) {}
+            }
+            if !moved {
+                break;
+            }
+            if n == 0 && open.is_empty() && far.running().is_some() && line.running().is_some() {
+                let head = RequestHead { method: "m", body: b"", more: true, deadline: None };
+                let running = far.running().expect("it runs");
+                for _ in 0..limits.requests_in {
+                    running.open(NOW, &head).expect("room");
+                }
+                let running = line.running().expect("it runs");
+                for _ in 0..limits.requests_out {
+                    open.push(metered(|| running.open(NOW, &head)).expect("room"));
+                }
+            }
+        }
+        for id in open.drain(..) {
+            let running = line.running().expect("it runs");
+            metered(|| while running.write(id, &[7; 100]).is_ok() {});
+        }
+    }
+    let (measured, bound) = (usize::try_from(usage().peak).unwrap(), limits.line_memory());
+    println!("a small line: {measured} B of {bound} B");
+    assert!(measured <= bound && 2 * bound <= 3 * measured, "{measured} {bound}");
 }
 
 /// What a connection costs is what the documents say.

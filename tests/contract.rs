@@ -308,7 +308,8 @@ fn no_size_that_the_peer_chooses_is_allocated_before_it_was_checked() {
 /// Sentence 4, R3: whatever a peer sends while it reads nothing, what waits for it stays within the limits.
 #[test]
 fn what_waits_for_a_peer_that_reads_nothing_is_bounded() {
-    let limits = Limits::small();
+    let mut limits = Limits::small();
+    limits.requests_in = 4;
     let config = device(1).with_limits(limits).unwrap();
     let mut peer = Hostile::of(symbolon::Role::Initiator, &config, Default::default());
     let ours = peer.victim.connection.subscribe("t", 1_000, None).unwrap();

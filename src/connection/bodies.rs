@@ -59,9 +59,10 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(window: u32, max: usize) -> Self {
+    /// Nothing of a body yet; its buffer is there from the start where it is `fixed`.
+    pub(crate) fn new(window: u32, max: usize, fixed: bool) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: VecDeque::with_capacity(if fixed { max } else { 0 }),
             max,
             budget: Budget::new(window.into()),
             begun: false,

@@ -123,6 +123,11 @@ impl Allowance {
         falls_due
     }
 
+    /// Whether new credit waits to be announced.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.due
+    }
+
     /// The limit to announce now.
     pub(crate) fn next_limit(&self) -> u64 {
         self.window.saturating_add(self.taken()).max(self.limit)

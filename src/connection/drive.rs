@@ -7,7 +7,7 @@ use core::{fmt, mem};
 use super::handshake::{Failed, Progress};
 use super::pending::Pending;
 use super::session::{Received, Session};
-use super::timer::Timer;
+use super::timer::{Timer, Wait};
 use super::{Connection, State};
 use crate::error::{CloseReason, HandshakeError, SendError, TimedOut};
 use crate::role::Role;
@@ -71,7 +71,7 @@ impl Connection {
             State::Failed(..) => false,
         };
         if begins && frame {
-            self.timers.set(Timer::Frame, self.clock + self.timeouts.frame);
+            self.timers.set(Timer::Frame, self.clock + self.waits.frame.get());
         }
         let acted = match &self.state {
             State::Handshake(_) => self.read_handshake(),
@@ -155,7 +155,15 @@ impl Connection {
             Ok(Progress::Ask(peer)) => self.pending = Some(Pending::Admission(peer)),
             Ok(Progress::Established(established)) => {
                 let (peer, admitted) = (established.peer, established.admitted);
-                let session = Session::new(self.role(), established, self.limits, &self.timeouts);
+                let role = self.role();
+                // The handshake's memory is there again before the session takes its own.
+                self.state = State::Failed(role, Some(peer));
+                let session = Session::new(role, established, self.limits, &self.waits);
+                if self.limits.is_fixed() {
+                    // A payload may be longer than a frame.
+                    self.reader.shrink(self.limits.reader_at_rest());
+                    self.wire.reserve(self.limits.longest_sent());
+                }
                 self.state = State::Session(Box::new(session));
                 match (self.role(), admitted) {
                     (Role::Initiator, _) => {}
@@ -267,7 +275,7 @@ impl Connection {
         }
         self.ending = Some(reason);
         self.timers.stop_all();
-        self.timers.set(Timer::Close, self.clock + self.timeouts.close);
+        self.timers.set(Timer::Close, self.clock + self.waits.close.get());
         self.stop_if_flushed();
     }
 
@@ -365,21 +373,21 @@ impl Connection {
                 self.fall_silent();
             }
             // TIM-4
-            Timer::Frame if self.has_slept(due, self.timeouts.frame) => {
-                self.timers.set(Timer::Frame, self.clock + self.timeouts.frame);
+            Timer::Frame if self.has_slept(due, self.waits.frame.get()) => {
+                self.timers.set(Timer::Frame, self.clock + self.waits.frame.get());
             }
             Timer::Frame => self.end(CloseReason::TimedOut(TimedOut::Frame)),
             // While an event waits for the application nothing is read, so the peer may well have spoken.
             Timer::Probe | Timer::Silence if self.is_blocked() => self.arm_silence(),
             // END-1: a `close` of ours is the last that can be sent, so no probe; the close timer bounds the wait.
             Timer::Probe | Timer::Silence if self.has_sealed_close() => {}
-            Timer::Probe if !self.has_slept(due, self.timeouts.probe) => {
+            Timer::Probe if !self.has_slept(due, self.waits.probe.get()) => {
                 self.end(CloseReason::TimedOut(TimedOut::Silence));
             }
             Timer::Probe | Timer::Silence => {
                 // TIM-2
                 self.ping();
-                self.timers.set(Timer::Probe, self.clock + self.timeouts.probe);
+                self.timers.set(Timer::Probe, self.clock + self.waits.probe.get());
             }
             Timer::Keepalive => {
                 self.ping();
@@ -410,6 +418,9 @@ impl Connection {
 
     /// Gives back memory that a busier time needed.
     pub(super) fn shrink(&mut self) {
+        if self.limits.is_fixed() {
+            return;
+        }
         let at_rest = self.limits.buffer_at_rest;
         self.reader.shrink(at_rest);
         self.wire.shrink(at_rest);
@@ -431,7 +442,7 @@ impl Connection {
         if !self.is_connected() {
             return;
         }
-        match self.timeouts.silence {
+        match self.waits.silence.map(Wait::get) {
             // TIM-1
             Some(silence) => self.timers.set(Timer::Keepalive, self.clock + silence / 2),
             None if self.buffered() > REST_ABOVE * self.limits.buffer_at_rest => {

@@ -6,16 +6,20 @@ mod records;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::mem;
 
 use super::bodies::{Bodies, Outbound};
 use super::credit::Allowance;
 use super::event::{Failure, StopCause};
+use crate::config::Limits;
 use crate::error::PeerMisbehaved;
 use crate::role::Role;
 use crate::time::Instant;
 
-pub(crate) use records::{Answer, Cancel, Coming, Opened, OpenedKind, Subscription, Taken, TakenKind};
+pub(crate) use records::{
+    Answer, Cancel, Coming, FILTER_AT_REST, Opened, OpenedKind, Subscription, Taken, TakenKind,
+};
 
 /// Both tables.  Ids rise within each, so a table is sorted by being appended to.
 #[derive(Debug)]
@@ -25,6 +29,12 @@ pub(crate) struct Exchanges {
     /// Subscriptions of theirs into which more can be published than when last asked, each once; those that have
     /// ended may linger.
     credited: VecDeque<u64>,
+    /// Records of subscriptions of ours for the next ones; none where memory is not reserved.
+    #[expect(
+        clippy::vec_box,
+        reason = "it comes from a box and goes into one, for which nothing may be allocated"
+    )]
+    spare: Vec<Box<Subscription>>,
     our_requests: u16,
     our_subscriptions: u16,
     their_requests: u16,
@@ -43,12 +53,17 @@ const STRAYS_PER_END: u16 = 4;
 const STRAYS_AT_MOST: u16 = 256;
 
 impl Exchanges {
-    /// Empty tables for the side with this role.
-    pub(crate) fn new(role: Role) -> Self {
+    /// Empty tables for the side with this role; as large as they may ever be where the limits are fixed.
+    pub(crate) fn new(role: Role, limits: &Limits) -> Self {
+        let reserved = |entries: usize| if limits.is_fixed() { entries } else { 0 };
+        let subscriptions = reserved(limits.subscriptions_out.into());
+        let mut spare = Vec::with_capacity(subscriptions);
+        spare.extend((0..subscriptions).map(|_| Subscription::spare(FILTER_AT_REST)));
         Self {
-            ours: VecDeque::new(),
-            theirs: VecDeque::new(),
-            credited: VecDeque::new(),
+            ours: VecDeque::with_capacity(reserved(limits.exchanges_out())),
+            theirs: VecDeque::with_capacity(reserved(limits.exchanges_in())),
+            credited: VecDeque::with_capacity(reserved(limits.subscriptions_in.into())),
+            spare,
             our_requests: 0,
             our_subscriptions: 0,
             their_requests: 0,
@@ -118,12 +133,22 @@ impl Exchanges {
             unsent: false,
             given_up: false,
             cancel: Cancel::No,
+            due: false,
             answering: false,
             ended: false,
             kind,
             bodies,
         });
         id
+    }
+
+    /// The record of a subscription of ours.
+    pub(crate) fn subscription(&mut self, filter: &str, window: u32, largest: u32) -> Box<Subscription> {
+        let mut record = self.spare.pop().unwrap_or_else(|| Subscription::spare(filter.len()));
+        record.filter.clear();
+        record.filter.push_str(filter);
+        (record.allowance, record.largest, record.coming) = (Allowance::new(window), largest, None);
+        record
     }
 
     /// Takes an exchange of the peer's.  SPEC §10.1
@@ -230,16 +255,22 @@ impl Exchanges {
         }
     }
 
-    /// Frees the slot of an exchange of ours.
-    pub(crate) fn close_ours(&mut self, id: u64) -> Option<Opened> {
-        let at = self.ours.binary_search_by_key(&id, |opened| opened.id).ok()?;
-        let opened = self.ours.remove(at)?;
+    /// Frees the slot of an exchange of ours, and says whether the application still waits for its end.
+    pub(crate) fn close_ours(&mut self, id: u64) -> bool {
+        let Ok(at) = self.ours.binary_search_by_key(&id, |opened| opened.id) else { return false };
+        let Some(opened) = self.ours.remove(at) else { return false };
+        let awaited = opened.is_awaited();
         match opened.kind {
-            OpenedKind::Subscription(_) => self.our_subscriptions -= 1,
+            OpenedKind::Subscription(record) => {
+                self.our_subscriptions -= 1;
+                if self.spare.len() < self.spare.capacity() {
+                    self.spare.push(record);
+                }
+            }
             OpenedKind::Open | OpenedKind::Request => self.our_requests -= 1,
         }
         self.earn_strays();
-        Some(opened)
+        awaited
     }
 
     /// Frees the slot of an exchange of theirs.
@@ -269,7 +300,7 @@ impl Exchanges {
     pub(crate) fn overdue_ours(&self, above: u64, now: Instant) -> Option<(u64, Failure)> {
         let from = self.ours.partition_point(|opened| opened.id <= above);
         self.ours.range(from..).find_map(|opened| {
-            let (_, failure) = opened.due().filter(|(at, _)| *at <= now)?;
+            let (_, failure) = opened.ends_at().filter(|(at, _)| *at <= now)?;
             Some((opened.id, failure))
         })
     }
@@ -278,15 +309,15 @@ impl Exchanges {
     pub(crate) fn overdue_theirs(&self, above: u64, now: Instant) -> Option<(u64, StopCause)> {
         let from = self.theirs.partition_point(|taken| taken.id <= above);
         self.theirs.range(from..).find_map(|taken| {
-            let (_, cause) = taken.due().filter(|(at, _)| *at <= now)?;
+            let (_, cause) = taken.ends_at().filter(|(at, _)| *at <= now)?;
             Some((taken.id, cause))
         })
     }
 
     /// The next deadline that still matters.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let ours = self.ours.iter().filter_map(|opened| opened.due().map(|(at, _)| at));
-        let theirs = self.theirs.iter().filter_map(|taken| taken.due().map(|(at, _)| at));
+        let ours = self.ours.iter().filter_map(|opened| opened.ends_at().map(|(at, _)| at));
+        let theirs = self.theirs.iter().filter_map(|taken| taken.ends_at().map(|(at, _)| at));
         ours.chain(theirs).min()
     }
 
@@ -322,6 +353,14 @@ impl Exchanges {
             return self.ours(id).map(|opened| &mut opened.cancel);
         }
         self.theirs(id).map(|taken| &mut taken.stop_body)
+    }
+
+    /// Whether the line of what is due has a live exchange.
+    pub(crate) fn due(&mut self, id: u64) -> Option<&mut bool> {
+        if self.is_ours(id) {
+            return self.ours(id).map(|opened| &mut opened.due);
+        }
+        self.theirs(id).map(|taken| &mut taken.due)
     }
 
     /// This side's body of a live exchange, until its end has left.

@@ -82,7 +82,7 @@ impl Connection {
     /// Seals one frame at a time, and none while the application writes: lines are slow, and what is sealed cannot be
     /// overtaken any more; and SER-12 is kept where packets are polled, so that nothing may be sealed elsewhere.
     pub(crate) fn seal_singly(&mut self) {
-        self.limits.transmit_buffer = 0;
+        self.limits = self.limits.on_a_line();
     }
 
     /// Ends it at once and in silence: another one took its place on the line.  SER-13

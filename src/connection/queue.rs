@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::growth::make_room;
 use crate::time::Instant;
 
 /// What sealing a message means for its exchange.
@@ -38,18 +39,24 @@ pub(crate) struct Queue {
     bytes: Vec<u8>,
     head: usize,
     max: usize,
+    /// How much the buffer may have.
+    most: usize,
 }
 
 const HEADER: usize = 1 + 4 + 8 + 8;
-const NO_DEADLINE: u64 = u64::MAX;
+/// The last instant there is never comes.
+const NO_DEADLINE: u64 = Instant::from_micros(u64::MAX).as_micros();
 
 impl Queue {
-    /// An empty queue that never holds more than `max` bytes.  Where `at_rest` is as much as its buffer can
-    /// ever need, that is there from the start.
-    pub(crate) fn new(max: usize, at_rest: usize) -> Self {
-        let most = max.saturating_mul(2);
-        let bytes = if at_rest >= most { Vec::with_capacity(most) } else { Vec::new() };
-        Self { bytes, head: 0, max }
+    /// An empty queue that never holds more than `max` bytes; where it is `fixed`, its buffer is there from the start.
+    pub(crate) fn new(max: usize, fixed: bool) -> Self {
+        let bytes = if fixed { Vec::with_capacity(max) } else { Vec::new() };
+        Self { bytes, head: 0, max, most: Self::most(max, fixed) }
+    }
+
+    /// How much the buffer of such a queue may have.
+    pub(crate) const fn most(max: usize, fixed: bool) -> usize {
+        if fixed { max } else { max.saturating_mul(2) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -66,15 +73,17 @@ impl Queue {
         self.bytes.len() - self.head + HEADER + len <= self.max
     }
 
-    /// Appends what `write` appends.  The caller has asked [`Queue::has_room`].
+    /// Appends what `write` appends, of this length at most.  The caller has asked [`Queue::has_room`].
     pub(crate) fn push(
         &mut self,
         role: Role,
         id: u64,
         deadline: Option<Instant>,
+        len: usize,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         self.compact();
+        make_room(&mut self.bytes, HEADER + len, self.most);
         let start = self.bytes.len();
         self.bytes.push(role as u8);
         self.bytes.extend_from_slice(&[0; 4]);
@@ -134,9 +143,11 @@ impl Queue {
     }
 
     /// Moves what waits to the front once more than half of the buffer has been sent: each byte moves
-    /// less than once on average, and the buffer stays within twice its bound.
+    /// less than once on average, and the buffer stays within twice its bound.  One that is to have no more than
+    /// its bound moves what waits each time; it is short.
     fn compact(&mut self) {
-        if self.head > self.bytes.len() / 2 {
+        let left = if self.most > self.max { self.bytes.len() / 2 } else { 0 };
+        if self.head > left {
             self.bytes.drain(..self.head);
             self.head = 0;
         }

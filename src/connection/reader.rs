@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::growth::make_room;
 use crate::wire::frame;
 
 /// One unit of known length on its way in.
@@ -14,12 +15,15 @@ pub(crate) struct Reader {
     bytes: Vec<u8>,
     filled: usize,
     target: usize,
+    /// The longest unit there may be.
+    most: usize,
 }
 
 impl Reader {
-    /// A reader that wants a unit of `target` bytes, with room for `at_rest`.
-    pub(crate) fn new(target: usize, at_rest: usize) -> Self {
-        let mut reader = Self { bytes: Vec::with_capacity(at_rest.max(target)), filled: 0, target };
+    /// A reader that wants a unit of `target` bytes, with room for `at_rest`, of units of at most `most` bytes.
+    pub(crate) fn new(target: usize, at_rest: usize, most: usize) -> Self {
+        let bytes = Vec::with_capacity(at_rest.min(most).max(target));
+        let mut reader = Self { bytes, filled: 0, target, most };
         reader.extend_to(target);
         reader
     }
@@ -48,6 +52,8 @@ impl Reader {
     pub(crate) fn extend_to(&mut self, target: usize) {
         self.target = target;
         if self.bytes.len() < target {
+            let more = target - self.bytes.len();
+            make_room(&mut self.bytes, more, self.most);
             self.bytes.resize(target, 0);
         }
     }

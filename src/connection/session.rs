@@ -13,6 +13,7 @@ mod subscribing;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::mem;
 use core::time::Duration;
 
 use super::event::{Failure, StopCause};
@@ -20,7 +21,8 @@ use super::exchanges::{Exchanges, Opened};
 use super::handshake::Established;
 use super::pending::Pending;
 use super::queue::Queue;
-use crate::config::{Limits, Timeouts};
+use super::timer::{Wait, Waits};
+use crate::config::Limits;
 use crate::identity::PeerId;
 use crate::noise::CipherState;
 use crate::role::Role;
@@ -41,8 +43,8 @@ pub(crate) struct Session {
     /// What the other side declared.
     theirs: PeerLimits,
     limits: Limits,
-    answer_within: Option<Duration>,
-    body_idle: Option<Duration>,
+    answer_within: Option<Wait>,
+    body_idle: Option<Wait>,
     send: CipherState,
     receive: CipherState,
     admission: Admission,
@@ -55,7 +57,7 @@ pub(crate) struct Session {
     /// What is left to read of the frame in the reader.
     plaintext: Plaintext,
     /// Events of this side's own making; at most one or two for each exchange.
-    local: VecDeque<Pending>,
+    local: VecDeque<(u64, Local)>,
     /// Openings above this are ignored: `goaway` was sent.  SPEC §16.2
     goaway_sent: Option<u64>,
     goaway_received: Option<u64>,
@@ -82,8 +84,8 @@ struct Control {
     ping: Option<u64>,
     pong: Option<u64>,
     goaway: Option<u64>,
-    /// Exchanges with something due; the table says what.
-    due: VecDeque<Due>,
+    /// Exchanges with something due, a `cancel`, a `credit` or the last message, each once; the table says what.
+    due: VecDeque<u64>,
     close: Option<Status>,
     close_sealed: bool,
     pings: u64,
@@ -96,15 +98,17 @@ impl Control {
     }
 }
 
+/// An event of this side's own making, about an exchange.
 #[derive(Clone, Copy, Debug)]
-enum Due {
-    /// A `cancel` for an exchange of ours, or for the opener's body in one of theirs.
-    Cancel(u64),
-    /// A `credit` for a subscription of ours, or for a body of the other side's.
-    Credit(u64),
-    /// The last message, without a body, for an exchange of theirs.
-    Last(u64),
+enum Local {
+    /// One of ours.
+    Failed(Failure),
+    /// One of theirs.
+    Stop(StopCause),
 }
+
+/// How much one of them takes, with its exchange.
+pub(crate) const LOCAL: usize = size_of::<(u64, Local)>();
 
 /// The opened part of the reader's unit that has not been looked at.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,30 +120,31 @@ struct Plaintext {
 }
 
 impl Session {
-    pub(crate) fn new(role: Role, established: Established, limits: Limits, timeouts: &Timeouts) -> Self {
+    pub(crate) fn new(role: Role, established: Established, limits: Limits, waits: &Waits) -> Self {
         let admission = match (role, established.admitted) {
             (Role::Initiator, _) => Admission::AwaitingAccept,
             (Role::Responder, _) => Admission::Deciding,
         };
+        let reserved = if limits.is_fixed() { limits.exchanges_out() + limits.exchanges_in() } else { 0 };
         Self {
             role,
             peer: established.peer,
             hash: established.ciphers.hash,
             theirs: established.limits,
             limits,
-            answer_within: timeouts.answer,
-            body_idle: timeouts.body_idle,
+            answer_within: waits.answer,
+            body_idle: waits.body_idle,
             send: established.ciphers.send,
             receive: established.ciphers.receive,
             admission,
-            exchanges: Exchanges::new(role),
-            control: Control::default(),
-            calls: Queue::new(limits.call_queue, limits.buffer_at_rest),
-            publications: Queue::new(limits.publication_queue, limits.buffer_at_rest),
+            exchanges: Exchanges::new(role, &limits),
+            control: Control { due: VecDeque::with_capacity(reserved), ..Control::default() },
+            calls: Queue::new(limits.call_queue, limits.is_fixed()),
+            publications: Queue::new(limits.publication_queue, limits.is_fixed()),
             bulk: Bulk::default(),
             passed_over: PassedOver::default(),
             plaintext: Plaintext::default(),
-            local: VecDeque::new(),
+            local: VecDeque::with_capacity(reserved),
             goaway_sent: None,
             goaway_received: None,
             refused: false,
@@ -174,7 +179,11 @@ impl Session {
 
     /// The next event of this side's own making.
     pub(crate) fn poll_local(&mut self) -> Option<Pending> {
-        self.local.pop_front()
+        let (id, local) = self.local.pop_front()?;
+        Some(match local {
+            Local::Failed(failure) => Pending::Failed { id, failure },
+            Local::Stop(cause) => Pending::Stop { id, cause },
+        })
     }
 
     /// The next subscription of theirs that was accepted or got credit.
@@ -199,20 +208,29 @@ impl Session {
         self.exchanges.is_empty()
     }
 
-    /// The longest frame that the peer takes.
+    /// The longest frame that the peer takes and this side has room for.
     pub(crate) fn longest_frame(&self) -> usize {
-        self.theirs.max_frame.into()
+        usize::from(self.theirs.max_frame).min(self.limits.longest_sent() - frame::LENGTH_PREFIX)
     }
 
-    /// The most plaintext that the peer takes in one frame.  SPEC §4 FRM-2
+    /// The most plaintext of such a frame.  SPEC §4 FRM-2
     fn max_plaintext(&self) -> usize {
-        usize::from(self.theirs.max_frame) - frame::TAG
+        self.longest_frame() - frame::TAG
     }
 
     /// Asks for a ping.  SPEC §9
     pub(crate) fn ping(&mut self) {
         self.control.pings = self.control.pings.wrapping_add(1);
         self.control.ping = Some(self.control.pings);
+    }
+
+    /// Has something sent for an exchange, ahead of all queues.
+    fn fall_due(&mut self, id: u64) {
+        if let Some(due) = self.exchanges.due(id)
+            && !mem::replace(due, true)
+        {
+            self.control.due.push_back(id);
+        }
     }
 
     /// The deadline armed since last asked.
@@ -314,7 +332,7 @@ impl Session {
             let stalled = cause == StopCause::Stalled;
             let status = if stalled { Status::STALLED } else { Status::DEADLINE_PASSED };
             self.end_without_application(id, status);
-            self.local.push_back(Pending::Stop { id, cause });
+            self.local.push_back((id, Local::Stop(cause)));
         }
         self.exchanges.next_deadline()
     }
@@ -330,4 +348,6 @@ struct Frame<'a> {
     bytes: &'a mut Vec<u8>,
     start: usize,
     max: usize,
+    /// How much the buffer may have.
+    most: usize,
 }

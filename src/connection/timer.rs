@@ -1,5 +1,9 @@
 //! The timers of a connection.  SPEC §15
 
+use core::num::NonZeroU64;
+use core::time::Duration;
+
+use crate::config::Timeouts;
 use crate::time::Instant;
 
 /// What a connection waits for.
@@ -35,6 +39,46 @@ impl Timer {
         Self::Rest,
         Self::Deadline,
     ];
+}
+
+/// How long a connection waits: [`Timeouts`] in less than half of the room, as exact as an [`Instant`] is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waits {
+    pub(crate) frame: Wait,
+    pub(crate) silence: Option<Wait>,
+    pub(crate) probe: Wait,
+    pub(crate) answer: Option<Wait>,
+    pub(crate) body_idle: Option<Wait>,
+    pub(crate) close: Wait,
+}
+
+/// One of them, in microseconds; none takes no room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait(NonZeroU64);
+
+impl Waits {
+    pub(crate) fn of(timeouts: &Timeouts) -> Self {
+        Self {
+            frame: Wait::of(timeouts.frame),
+            silence: timeouts.silence.map(Wait::of),
+            probe: Wait::of(timeouts.probe),
+            answer: timeouts.answer.map(Wait::of),
+            body_idle: timeouts.body_idle.map(Wait::of),
+            close: Wait::of(timeouts.close),
+        }
+    }
+}
+
+impl Wait {
+    fn of(duration: Duration) -> Self {
+        // None is below a millisecond, and none above 50 days.
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Self(NonZeroU64::new(micros).unwrap_or(NonZeroU64::MIN))
+    }
+
+    pub(crate) const fn get(self) -> Duration {
+        Duration::from_micros(self.0.get())
+    }
 }
 
 /// When each timer is due, if it runs.

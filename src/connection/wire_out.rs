@@ -14,6 +14,11 @@ impl WireOut {
         Self { bytes: Vec::with_capacity(at_rest), sent: 0 }
     }
 
+    /// Has room for this much from now on.
+    pub(crate) fn reserve(&mut self, most: usize) {
+        self.bytes.reserve_exact(most.saturating_sub(self.bytes.len()));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.sent == self.bytes.len()
     }

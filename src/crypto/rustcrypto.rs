@@ -70,7 +70,7 @@ fn is_reduced(encoded: &[u8; KEY_LEN]) -> bool {
 /// ChaCha20-Poly1305 with the nonce of Noise: four zero bytes and a little-endian counter.
 ///
 /// The crate compares the tag before it decrypts, so a refused buffer still holds ciphertext.
-struct ChaChaPoly(ChaCha20Poly1305);
+pub(super) struct ChaChaPoly(ChaCha20Poly1305);
 
 impl Aead for ChaChaPoly {
     fn set_key(&mut self, key: &[u8; KEY_LEN]) {
@@ -109,7 +109,7 @@ fn noise_nonce(counter: u64) -> Nonce {
     nonce.into()
 }
 
-struct Sha256Stream(Sha256);
+pub(super) struct Sha256Stream(Sha256);
 
 impl Hash256 for Sha256Stream {
     fn update(&mut self, data: &[u8]) {

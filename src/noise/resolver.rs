@@ -8,8 +8,17 @@ use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::crypto::{Aead, Hash256, KEY_LEN, Primitives, Provider, Suite, TAG_LEN};
+use crate::crypto::{self, Aead, Hash256, KEY_LEN, Primitives, Provider, Suite, TAG_LEN};
 use crate::identity::KeyPair;
+
+/// Bytes of heap of all that snow asks for: a hash, two key pairs, three ciphers, and while it is being built a generator
+/// and the resolver itself.
+pub(super) const HEAP_MAX: usize = size_of::<Sha256>()
+    + crypto::HASH
+    + 2 * size_of::<X25519>()
+    + 3 * (size_of::<AeadCipher>() + crypto::AEAD)
+    + size_of::<OneShot>()
+    + size_of::<Resolver>();
 
 /// Gives snow exactly one suite, one static key and one ephemeral key.
 pub(super) struct Resolver {

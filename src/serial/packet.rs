@@ -4,11 +4,14 @@ use alloc::vec::Vec;
 
 use cobs::{DecodeResult, DecoderState};
 
+use crate::connection::growth::make_room;
 use crate::wire::frame;
 use crate::wire::preamble::PREAMBLE_LEN;
 
 /// Put around each packet.
 const DELIMITER: u8 = 0;
+/// The longest packet of a handshake that this side writes: message 2.
+const WRITTEN_MAX: usize = frame::MIN_FRAME as usize;
 /// What a buffer begins with.
 const LEAST: usize = 64;
 
@@ -42,6 +45,11 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
+    /// How much the buffer may have where packets have at most `max` bytes.
+    pub(super) const fn most(max: usize) -> usize {
+        if max > LEAST { max } else { LEAST }
+    }
+
     pub(super) fn new(at_rest: usize) -> Self {
         Self { bytes: Vec::with_capacity(at_rest), state: DecoderState::Idle, too_long: false }
     }
@@ -56,9 +64,8 @@ impl Incoming {
             return;
         }
         if self.bytes.len() == self.bytes.capacity() {
-            // By doubling, but never beyond the bound.
-            let wanted = (2 * self.bytes.len()).clamp(LEAST, max.max(LEAST));
-            self.bytes.reserve_exact(wanted - self.bytes.len());
+            let more = LEAST.saturating_sub(self.bytes.len()).max(1);
+            make_room(&mut self.bytes, more, Self::most(max));
         }
         self.bytes.push(byte);
     }
@@ -97,12 +104,22 @@ impl Incoming {
 pub(super) struct Outgoing {
     bytes: Vec<u8>,
     sent: usize,
+    /// How much the buffer may have.
+    most: usize,
 }
 
 impl Outgoing {
-    /// With room for one packet of this length.
-    pub(super) fn new(at_rest: usize) -> Self {
-        Self { bytes: Vec::with_capacity(encoded_len_max(at_rest)), sent: 0 }
+    /// With room for one packet of this length; none is longer than `longest`.
+    pub(super) fn new(at_rest: usize, longest: usize) -> Self {
+        let bytes = Vec::with_capacity(encoded_len_max(at_rest.min(longest)));
+        Self { bytes, sent: 0, most: Self::most(longest) }
+    }
+
+    /// How much the buffer may have where packets have at most this length; the handshake's come in pairs.
+    pub(super) const fn most(longest: usize) -> usize {
+        let (one, pair) =
+            (encoded_len_max(longest), encoded_len_max(PREAMBLE_LEN) + encoded_len_max(WRITTEN_MAX));
+        if one > pair { one } else { pair }
     }
 
     pub(super) fn unsent(&self) -> Option<&[u8]> {
@@ -121,6 +138,7 @@ impl Outgoing {
     pub(super) fn push(&mut self, packet: &[u8]) {
         let start = self.bytes.len();
         let most = encoded_len_max(packet.len());
+        make_room(&mut self.bytes, most, self.most);
         self.bytes.resize(start + most, DELIMITER);
         let Some(room) = self.bytes.get_mut(start + 1..) else { return };
         // There is always room; a packet that were not encoded would be a lost one.
@@ -140,8 +158,14 @@ impl Outgoing {
     }
 }
 
+/// The longest packet where frames have at most this length; those of a handshake come at any time.
+pub(super) const fn longest_packet(max_frame: u16) -> usize {
+    let longest = max_frame as usize;
+    frame::LENGTH_PREFIX + if longest > frame::HANDSHAKE_MAX { longest } else { frame::HANDSHAKE_MAX }
+}
+
 /// What a packet takes on the line, with its zero bytes.
-fn encoded_len_max(len: usize) -> usize {
+const fn encoded_len_max(len: usize) -> usize {
     cobs::max_encoding_length(len) + 2
 }
 
@@ -173,7 +197,7 @@ mod tests {
     fn full_blocks() {
         for len in 240..520 {
             let frame = frame(&vec![7; len]);
-            let mut outgoing = Outgoing::new(0);
+            let mut outgoing = Outgoing::new(0, 1_000);
             outgoing.push(&frame);
             let sent = outgoing.unsent().expect("a packet");
             assert!(sent.len() <= frame.len() + frame.len().div_ceil(254) + 2);
@@ -193,7 +217,7 @@ mod tests {
     #[test]
     fn the_bound() {
         let frame = frame(&[0; 400]);
-        let mut outgoing = Outgoing::new(0);
+        let mut outgoing = Outgoing::new(0, 1_000);
         outgoing.push(&frame);
         let sent = outgoing.unsent().expect("a packet");
         let mut incoming = Incoming::new(0);
@@ -207,7 +231,7 @@ mod tests {
         /// SER-6
         #[test]
         fn there_and_back(contents in proptest::collection::vec(proptest::collection::vec(0_u8..4, 0..700), 1..4)) {
-            let mut outgoing = Outgoing::new(0);
+            let mut outgoing = Outgoing::new(0, 1_000);
             contents.iter().for_each(|content| outgoing.push(&frame(content)));
             let sent = outgoing.unsent().expect("packets").to_vec();
             let mut incoming = Incoming::new(0);

@@ -12,7 +12,8 @@ use crate::common::{Happened, device};
 /// What the buffers of a small device can come to: frames and queues as they grow, and a body for each request.
 fn bound(limits: &Limits) -> usize {
     let bodies = usize::from(limits.requests_in + limits.requests_out) * limits.body_buffer;
-    2 * (1_026 + 1_026 + 2 * (limits.call_queue + limits.publication_queue)) + bodies
+    2 * (2 * (usize::from(limits.max_frame) + 2) + 2 * (limits.call_queue + limits.publication_queue))
+        + bodies
 }
 
 /// A small device beside whose attacked exchanges two others go on: 1, that it opened, and 2, that the attacker did.
@@ -24,7 +25,7 @@ struct Attack {
 impl Attack {
     fn new() -> Self {
         let mut limits = Limits::small();
-        limits.window = 200;
+        (limits.requests_in, limits.requests_out, limits.window) = (4, 4, 200);
         let config = device(1).with_limits(limits).unwrap();
         let mut peer = Hostile::of(Role::Initiator, &config, Knobs { window: 200, ..Knobs::default() });
         peer.victim.connection.open(peer.victim.now, &head(true)).unwrap();
@@ -163,7 +164,9 @@ fn a_reader_that_never_reads_costs_one_buffer() {
     }
     let ends: Vec<u8> = ids.iter().flat_map(|id| message::end(id.number(), 6)).collect();
     assert_eq!(attack.peer.heard(), ends);
-    assert!(attack.peer.victim.connection.buffered() <= bound(&attack.limits) - 4 * 1_024);
+    assert!(
+        attack.peer.victim.connection.buffered() <= bound(&attack.limits) - 4 * attack.limits.body_buffer
+    );
 }
 
 /// EXC-9, EXC-17, SPEC §20: 10,000 bodies that are opened and cancelled at once, in whichever way; the slots are free again each time.

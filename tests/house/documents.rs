@@ -214,7 +214,10 @@ fn the_version_is_the_same_everywhere() {
 #[test]
 fn figures_of_the_readme_are_those_of_the_code() {
     let readme = read("README.md");
-    let frames = |limits: Limits| format!("frames up to {} KiB", limits.max_frame / 1024);
+    let frames = |limits: Limits| match limits.max_frame {
+        bytes if bytes < 1024 => format!("frames up to {bytes} bytes"),
+        bytes => format!("frames up to {} KiB", bytes / 1024),
+    };
     let bench = read("benches/core.rs");
     let bound = |name: &str| {
         let value =

@@ -21,6 +21,8 @@ pub(crate) struct Opened {
     /// The application has been told its end; what still comes is ignored.  SPEC §10.4
     pub(crate) given_up: bool,
     pub(crate) cancel: Cancel,
+    /// Whether the line of what is due has it.
+    pub(crate) due: bool,
     /// The peer has answered with `more`.
     pub(crate) answering: bool,
     /// The back direction has ended; the `end` of this side's body is still to leave.
@@ -59,7 +61,7 @@ impl Opened {
     }
 
     /// When it ends for want of time, or of movement.
-    pub(super) fn due(&self) -> Option<(Instant, Failure)> {
+    pub(super) fn ends_at(&self) -> Option<(Instant, Failure)> {
         if !self.is_awaited() {
             return None;
         }
@@ -89,6 +91,21 @@ pub(crate) struct Subscription {
     pub(crate) coming: Option<Coming>,
 }
 
+impl Subscription {
+    /// One without a filter, which has room for one of this length.
+    pub(crate) fn spare(filter: usize) -> Box<Self> {
+        Box::new(Self {
+            filter: String::with_capacity(filter),
+            allowance: Allowance::new(0),
+            largest: 0,
+            coming: None,
+        })
+    }
+}
+
+/// How long a filter may be for which nothing is allocated where a connection has reserved all that it needs.
+pub(crate) const FILTER_AT_REST: usize = 32;
+
 /// What is still to come of a publication.  SPEC §14.5
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Coming {
@@ -110,6 +127,8 @@ pub(crate) struct Taken {
     pub(crate) cancelled: bool,
     /// Whether the peer is asked to end its body.
     pub(crate) stop_body: Cancel,
+    /// Whether the line of what is due has it.
+    pub(crate) due: bool,
     /// Boxed: most exchanges have none.
     pub(crate) bodies: Option<Box<Bodies>>,
 }
@@ -126,7 +145,7 @@ impl Taken {
     }
 
     /// When it ends for want of time, or of movement.
-    pub(super) fn due(&self) -> Option<(Instant, StopCause)> {
+    pub(super) fn ends_at(&self) -> Option<(Instant, StopCause)> {
         if !self.is_owed() {
             return None;
         }
@@ -147,7 +166,7 @@ pub(crate) enum TakenKind {
         /// Whether `credited` has it.
         credited: bool,
         /// How much of a publication's body is still to be sent; 0 where none is half sent.  SPEC §14.5
-        unsent: u64,
+        unsent: usize,
     },
 }
 

@@ -6,12 +6,13 @@ use core::time::Duration;
 
 use super::incoming::{Outcome, event};
 use super::outgoing::seal_last;
-use super::{Due, Frame, Session};
+use super::{Frame, Session};
 use crate::connection::bodies::{Bodies, Outbound};
 use crate::connection::credit::Allowance;
 use crate::connection::exchanges::{Answer, Cancel, Exchanges, Taken, TakenKind};
 use crate::connection::pending::{Pending, span_of};
 use crate::connection::queue::Role;
+use crate::connection::timer::Wait;
 use crate::error::{PeerMisbehaved, SendError};
 use crate::noise::Exhausted;
 use crate::status::Status;
@@ -82,9 +83,9 @@ impl Session {
             return Err(SendError::UnknownExchange);
         }
         self.check_call(len)?;
-        self.calls.push(Role::Ongoing, id, None, |out| response.encode(out));
-        let outbound = Outbound::new(self.theirs.window, self.limits.body_buffer);
-        let idle = self.body_idle;
+        self.calls.push(Role::Ongoing, id, None, len, |out| response.encode(out));
+        let outbound = self.outbound();
+        let idle = self.body_idle.map(Wait::get);
         let Some(taken) = self.exchanges.theirs(id) else { return Err(SendError::UnknownExchange) };
         taken.answer = Answer::Started;
         // This side's own limit was for the answer's beginning.  SPEC §10.4
@@ -94,6 +95,11 @@ impl Session {
         let stalls = bodies.stalls_at();
         self.arm_deadline(stalls);
         Ok(())
+    }
+
+    /// A body on its way out, of which nothing waits yet.
+    pub(super) fn outbound(&self) -> Outbound {
+        Outbound::new(self.theirs.window, self.limits.body_buffer, self.limits.is_fixed())
     }
 
     /// Appends to this side's body, as much as there is room for.
@@ -188,7 +194,7 @@ impl Session {
             return Err(SendError::UnknownExchange);
         }
         taken.stop_body = Cancel::Due(status);
-        self.control.due.push_back(Due::Cancel(id));
+        self.fall_due(id);
         Ok(())
     }
 
@@ -254,7 +260,7 @@ impl Session {
     /// The opener's body has ended.
     pub(super) fn on_end_of_theirs(&mut self, id: u64, status: Status) -> Outcome {
         let arrived = self.plaintext.arrived;
-        let within = self.answer_within;
+        let within = self.answer_within.map(Wait::get);
         let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
         let bodies = taken.bodies.as_mut().filter(|bodies| bodies.inbound.is_some());
         let bodies = bodies.ok_or(PeerMisbehaved::State(id))?;
@@ -311,7 +317,7 @@ impl Session {
 
     /// An answer with `more`: its body begins.
     pub(super) fn begin_inbound(&mut self, id: u64) {
-        let (window, idle, now) = (self.limits.window, self.body_idle, self.plaintext.arrived);
+        let (window, idle, now) = (self.limits.window, self.body_idle.map(Wait::get), self.plaintext.arrived);
         let Some(opened) = self.exchanges.ours(id) else { return };
         let bodies = opened.bodies.get_or_insert_with(|| Bodies::new(now, idle));
         bodies.inbound = Some(Allowance::new(window));
@@ -330,7 +336,9 @@ impl Session {
                 bodies.inbound = None;
                 self.abort_body(id, Status::CANCELLED);
             }
-            _ => drop(self.exchanges.close_ours(id)),
+            _ => {
+                self.exchanges.close_ours(id);
+            }
         }
     }
 
@@ -412,6 +420,7 @@ impl Session {
 /// Appends one message of the first bytes that wait and of fresh ones behind them, and pays for it; what it cost.  CRD-2
 fn push_data(id: u64, body: &mut Outbound, waiting: usize, fresh: &[u8], frame: &mut Frame<'_>) -> usize {
     let start = frame.bytes.len();
+    frame.make_room(data_head_max(id) + waiting + fresh.len());
     encode::data_head(id, waiting + fresh.len(), frame.bytes);
     let (first, second) = body.front(waiting);
     for part in [first, second, fresh] {

@@ -2,12 +2,13 @@
 
 use core::time::Duration;
 
-use super::{Due, Session};
+use super::Session;
 use crate::connection::RequestHead;
-use crate::connection::bodies::{Bodies, Outbound};
+use crate::connection::bodies::Bodies;
 use crate::connection::event::Failure;
 use crate::connection::exchanges::{Answer, OpenedKind, Taken, TakenKind};
 use crate::connection::queue::Role;
+use crate::connection::timer::Wait;
 use crate::error::SendError;
 use crate::name;
 use crate::status::Status;
@@ -36,13 +37,13 @@ impl Session {
         self.check_call(len)?;
         let deadline = deadline.map(|deadline| now + deadline);
         let bodies = more.then(|| {
-            let mut bodies = Bodies::new(now, self.body_idle);
-            bodies.outbound = Some(Outbound::new(self.theirs.window, self.limits.body_buffer));
+            let mut bodies = Bodies::new(now, self.body_idle.map(Wait::get));
+            bodies.outbound = Some(self.outbound());
             bodies
         });
         let stalls = bodies.as_ref().and_then(|bodies| bodies.stalls_at());
         let id = self.exchanges.open(deadline, kind, bodies);
-        self.calls.push(Role::Request, id, deadline, |out| {
+        self.calls.push(Role::Request, id, deadline, len, |out| {
             encode::request_tail(more, method, body, out);
         });
         self.arm_deadline(deadline);
@@ -91,7 +92,7 @@ impl Session {
             && let Some(allowance) = self.exchanges.allowance(id)
             && allowance.falls_due(one_message)
         {
-            self.control.due.push_back(Due::Credit(id));
+            self.fall_due(id);
         }
     }
 
@@ -123,7 +124,7 @@ impl Session {
             return Err(SendError::UnknownExchange);
         }
         self.check_call(len)?;
-        self.calls.push(Role::Last, id, None, |out| message.encode(out));
+        self.calls.push(Role::Last, id, None, len, |out| message.encode(out));
         if let Some(taken) = self.exchanges.theirs(id) {
             taken.answer = Answer::Queued;
         }

@@ -2,13 +2,14 @@
 
 use core::time::Duration;
 
-use super::{Admission, Plaintext, Session};
+use super::{Admission, Local, Plaintext, Session};
 use crate::connection::bodies::Bodies;
 use crate::connection::credit::{Allowance, Budget};
 use crate::connection::event::{Failure, StopCause};
 use crate::connection::exchanges::{Answer, Cancel, OpenedKind, Taken, TakenKind};
 use crate::connection::pending::{Pending, span_of};
 use crate::connection::reader::Reader;
+use crate::connection::timer::Wait;
 use crate::error::{CloseReason, PeerMisbehaved};
 use crate::name;
 use crate::noise::OpenError;
@@ -169,7 +170,7 @@ impl Session {
 
     /// This side's own limit holds as well, once the request is complete.  SPEC §10.4
     fn deadline_of(&self, asked: Option<Instant>, more: bool) -> Option<Instant> {
-        let own = self.answer_within.filter(|_| !more).map(|within| self.plaintext.arrived + within);
+        let own = self.answer_within.filter(|_| !more).map(|within| self.plaintext.arrived + within.get());
         asked.into_iter().chain(own).min()
     }
 
@@ -208,7 +209,7 @@ impl Session {
     ) -> Outcome {
         let more = matches!(request, Pending::Request { more: true, .. });
         let bodies = more.then(|| {
-            let mut bodies = Bodies::new(self.plaintext.arrived, self.body_idle);
+            let mut bodies = Bodies::new(self.plaintext.arrived, self.body_idle.map(Wait::get));
             bodies.inbound = Some(Allowance::new(self.limits.window));
             bodies
         });
@@ -221,6 +222,7 @@ impl Session {
             answer: Answer::Owed,
             cancelled: false,
             stop_body: Cancel::No,
+            due: false,
             bodies,
         };
         if self.take(taken)?.is_none() {
@@ -262,6 +264,7 @@ impl Session {
             answer: Answer::Owed,
             cancelled: false,
             stop_body: Cancel::No,
+            due: false,
             bodies: None,
         };
         if self.take(taken)?.is_none() {
@@ -381,9 +384,8 @@ impl Session {
         // END-4: what still waits in the queue is not opened any more, whatever `last` says.
         let last = last.min(self.exchanges.highest_sealed());
         while let Some(id) = self.exchanges.newest_above(last) {
-            let closed = self.exchanges.close_ours(id);
-            if closed.is_some_and(|opened| opened.is_awaited()) {
-                self.local.push_back(Pending::Failed { id, failure: Failure::NotExecuted });
+            if self.exchanges.close_ours(id) {
+                self.local.push_back((id, Local::Failed(Failure::NotExecuted)));
             }
         }
         first.then_some(Received::Event(Pending::GoingAway))
@@ -402,21 +404,21 @@ impl Session {
         let unsent = opened.unsent;
         if opened.sealed && opened.cancel == Cancel::No {
             opened.cancel = Cancel::Due(status);
-            self.control.due.push_back(super::Due::Cancel(id));
+            self.fall_due(id);
         }
         // EXC-17; where nothing was sealed there is nobody to tell, and nothing more is taken.
         self.abort_body(id, status);
         if unsent {
             self.exchanges.close_ours(id);
         }
-        self.local.push_back(Pending::Failed { id, failure });
+        self.local.push_back((id, Local::Failed(failure)));
     }
 
     /// Ends the back direction of an exchange of theirs with a message that needs no room.
     pub(super) fn answer_without_body(&mut self, id: u64, status: Status) {
         if let Some(taken) = self.exchanges.theirs(id) {
             taken.answer = Answer::Due(status);
-            self.control.due.push_back(super::Due::Last(id));
+            self.fall_due(id);
         }
     }
 

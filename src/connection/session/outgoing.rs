@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Due, Frame, Session};
+use super::{Frame, Session};
 use crate::connection::exchanges::{Answer, Cancel, Exchanges};
+use crate::connection::growth::make_room;
 use crate::connection::queue::{Entry, Role};
 use crate::noise::Exhausted;
 use crate::time::Instant;
@@ -27,10 +28,17 @@ impl Frame<'_> {
         len <= self.room()
     }
 
+    /// Before so much is appended.
+    pub(super) fn make_room(&mut self, len: usize) {
+        make_room(self.bytes, len + frame::TAG, self.most);
+    }
+
     /// Appends the message if it fits.
     pub(super) fn push(&mut self, message: &Message<'_>) -> bool {
-        let fits = self.has_room(message.encoded_len());
+        let len = message.encoded_len();
+        let fits = self.has_room(len);
         if fits {
+            self.make_room(len);
             message.encode(self.bytes);
         }
         fits
@@ -57,7 +65,7 @@ impl Session {
         wire.extend_from_slice(&[0; frame::LENGTH_PREFIX]);
         let start = wire.len();
         let max = self.max_plaintext();
-        fill(self, &mut Frame { bytes: wire, start, max });
+        fill(self, &mut Frame { bytes: wire, start, max, most: self.limits.longest_sent() });
         if wire.len() == start {
             wire.truncate(header);
             return Ok(());
@@ -119,50 +127,50 @@ impl Session {
             }
             self.control.goaway = None;
         }
-        while let Some(due) = self.control.due.front().copied() {
-            if !self.fill_due(due, now, frame) {
+        while let Some(id) = self.control.due.front().copied() {
+            if !self.fill_due(id, now, frame) {
                 return false;
             }
             self.control.due.pop_front();
+            if let Some(due) = self.exchanges.due(id) {
+                *due = false;
+            }
         }
         true
     }
 
     /// Appends what is due for one exchange, if the exchange still is.
-    fn fill_due(&mut self, due: Due, now: Instant, frame: &mut Frame<'_>) -> bool {
-        match due {
-            Due::Cancel(id) => {
-                let Some(cancel) = self.exchanges.cancel(id) else { return true };
-                let Cancel::Due(status) = *cancel else { return true };
-                let fits = frame.push(&Message::Cancel { id, status });
-                if fits {
-                    *cancel = Cancel::Sent;
-                }
-                fits
+    fn fill_due(&mut self, id: u64, now: Instant, frame: &mut Frame<'_>) -> bool {
+        if let Some(cancel) = self.exchanges.cancel(id)
+            && let Cancel::Due(status) = *cancel
+        {
+            if !frame.push(&Message::Cancel { id, status }) {
+                return false;
             }
-            Due::Credit(id) => {
-                let wanted = self.exchanges.is_wanted(id);
-                let Some(allowance) = self.exchanges.allowance(id).filter(|_| wanted) else { return true };
-                let limit = allowance.next_limit();
-                let fits = frame.push(&Message::Credit { id, limit });
-                if fits {
-                    allowance.announce(limit);
-                    if let Some(bodies) = self.exchanges.bodies(id) {
-                        bodies.moved = now;
-                    }
-                }
-                fits
+            *cancel = Cancel::Sent;
+        }
+        let wanted = self.exchanges.is_wanted(id);
+        if let Some(allowance) = self.exchanges.allowance(id).filter(|allowance| wanted && allowance.is_due())
+        {
+            let limit = allowance.next_limit();
+            if !frame.push(&Message::Credit { id, limit }) {
+                return false;
             }
-            Due::Last(id) => {
-                let Some(taken) = self.exchanges.theirs(id) else { return true };
-                let Answer::Due(status) = taken.answer else { return true };
-                let fits = frame.push(&Message::Response { id, status, more: false, body: &[] });
-                if fits {
-                    seal_last(&mut self.exchanges, id);
-                }
-                fits
+            allowance.announce(limit);
+            if let Some(bodies) = self.exchanges.bodies(id) {
+                bodies.moved = now;
             }
         }
+        if !self.exchanges.is_ours(id)
+            && let Some(taken) = self.exchanges.theirs(id)
+            && let Answer::Due(status) = taken.answer
+        {
+            if !frame.push(&Message::Response { id, status, more: false, body: &[] }) {
+                return false;
+            }
+            seal_last(&mut self.exchanges, id);
+        }
+        true
     }
 
     /// Appends up to `most` messages of a lane; `false` where the next one does not fit.
@@ -271,6 +279,7 @@ fn append(
             if !frame.has_room(head + bytes.len()) {
                 return Appended::Full;
             }
+            frame.make_room(head + bytes.len());
             if entry.role == Role::Request {
                 let left = entry.deadline.map_or(0, |deadline| whole_millis(deadline.saturating_since(now)));
                 encode::request_head(id, left, frame.bytes);
@@ -285,6 +294,7 @@ fn append(
             if !frame.has_room(bytes.len()) {
                 return Appended::Full;
             }
+            frame.make_room(bytes.len());
             frame.bytes.extend_from_slice(bytes);
             if entry.role == Role::Last {
                 seal_last(exchanges, id);

@@ -29,7 +29,7 @@ impl Session {
             return Err(SendError::Full);
         }
         *accepted = true;
-        self.publications.push(Role::Ongoing, id, None, |out| response.encode(out));
+        self.publications.push(Role::Ongoing, id, None, len, |out| response.encode(out));
         self.exchanges.on_credited(id);
         Ok(())
     }
@@ -47,10 +47,11 @@ impl Session {
             return self.respond(id, status, &[]);
         }
         let end = Message::End { id, status };
-        if !self.publications.has_room(end.encoded_len()) {
+        let len = end.encoded_len();
+        if !self.publications.has_room(len) {
             return Err(SendError::Full);
         }
-        self.publications.push(Role::Last, id, None, |out| end.encode(out));
+        self.publications.push(Role::Last, id, None, len, |out| end.encode(out));
         if let Some(taken) = self.exchanges.theirs(id) {
             taken.answer = Answer::Queued;
         }
@@ -101,7 +102,7 @@ impl Session {
         self.check_open()?;
         let max = self.longest_publication();
         let (budget, unsent) = self.publishing(id)?;
-        if *unsent == 0 || *unsent != rest.len() as u64 {
+        if *unsent == 0 || *unsent != rest.len() {
             return Err(SendError::Unfinished);
         }
         let part = |more, chunk| Message::Continuation(Continuation { id, more, abort: false, chunk });
@@ -134,10 +135,11 @@ impl Session {
         self.check_open()?;
         self.publishing(id)?;
         let message = Message::Missed { id, unknown: missed.unknown, count: missed.count };
-        if !self.publications.has_room(message.encoded_len()) {
+        let len = message.encoded_len();
+        if !self.publications.has_room(len) {
             return Err(SendError::Full);
         }
-        self.publications.push(Role::Ongoing, id, None, |out| message.encode(out));
+        self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
         Ok(())
     }
 
@@ -149,8 +151,8 @@ impl Session {
         }
         let (budget, unsent) = self.publishing(id)?;
         budget.spend(len as u64);
-        *unsent = left as u64;
-        self.publications.push(Role::Ongoing, id, None, |out| message.encode(out));
+        *unsent = left;
+        self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
         Ok(())
     }
 
@@ -160,13 +162,13 @@ impl Session {
     }
 
     /// An accepted subscription of theirs, if no publication is half sent.  PUB-7
-    fn between(&mut self, id: u64) -> Result<(&mut Budget, &mut u64), SendError> {
+    fn between(&mut self, id: u64) -> Result<(&mut Budget, &mut usize), SendError> {
         let standing = self.publishing(id)?;
         if *standing.1 > 0 { Err(SendError::Unfinished) } else { Ok(standing) }
     }
 
     /// The credit of an accepted subscription of theirs, and how much of a publication is still to be sent.
-    fn publishing(&mut self, id: u64) -> Result<(&mut Budget, &mut u64), SendError> {
+    fn publishing(&mut self, id: u64) -> Result<(&mut Budget, &mut usize), SendError> {
         match self.exchanges.theirs(id) {
             Some(Taken {
                 kind: TakenKind::Subscription { accepted: true, budget, unsent, .. },

@@ -1,11 +1,7 @@
 //! Subscriptions of ours: what they take, and the credit that they give.  SPEC §11, §14
 
-use alloc::boxed::Box;
-use alloc::string::String;
-
 use super::Session;
 use super::incoming::{Outcome, event};
-use crate::connection::credit::Allowance;
 use crate::connection::exchanges::{Coming, OpenedKind, Subscription};
 use crate::connection::pending::{Pending, span_of};
 use crate::connection::queue::Role;
@@ -33,17 +29,9 @@ impl Session {
         let limit = u64::from(window);
         let len = Message::Subscribe { id: u64::MAX, limit, filter, from }.encoded_len();
         self.check_call(len)?;
-        let id = self.exchanges.open(
-            None,
-            OpenedKind::Subscription(Box::new(Subscription {
-                filter: String::from(filter),
-                allowance: Allowance::new(window),
-                largest,
-                coming: None,
-            })),
-            None,
-        );
-        self.calls.push(Role::Subscribe, id, None, |out| {
+        let record = self.exchanges.subscription(filter, window, largest);
+        let id = self.exchanges.open(None, OpenedKind::Subscription(record), None);
+        self.calls.push(Role::Subscribe, id, None, len, |out| {
             Message::Subscribe { id, limit, filter, from }.encode(out);
         });
         Ok(id)

@@ -1,0 +1,28 @@
+//! How much of the heap a line takes at most.
+
+use super::packet::{Incoming, Outgoing, longest_packet};
+use crate::config::Limits;
+use crate::connection::Connection;
+
+impl Limits {
+    /// How much of the heap a [`Line`](crate::serial::Line) of connections takes at most under these limits, in bytes: its two packets, the
+    /// session that runs, and the candidate for its place.
+    ///
+    /// As with [`memory`](Self::memory), neither the allocator's own is in it nor the line's `size_of`.  A session that
+    /// has ended keeps its own memory until [`poll_ended`](crate::serial::Line::poll_ended) has given it away and it was dropped: so
+    /// poll it before the next bytes are handed in, or count one session more.
+    ///
+    /// ```
+    /// use symbolon::Limits;
+    ///
+    /// const HEAP: usize = Limits::small().line_memory();
+    /// assert!(HEAP > 2 * Limits::small().memory().session);
+    /// ```
+    #[must_use]
+    pub const fn line_memory(&self) -> usize {
+        let each = self.on_a_line();
+        let packets = Incoming::most(longest_packet(self.max_frame)) + Outgoing::most(each.longest_sent());
+        // The list of those that have ended is made for four.
+        packets + 2 * each.memory().most() + 4 * size_of::<Connection>()
+    }
+}
