@@ -671,6 +671,9 @@ fn pass_one(two: &mut Two) {
     }
 }
 
+/// A command with a body.
+type Run<'a> = dyn FnMut(&mut Connection, &[u8]) -> Result<(), SendError> + 'a;
+
 /// Fills everything that one side has: as many exchanges as may be open, with the longest filters, full queues and full
 /// buffers; and every body, where there are bodies.  The peaks of the handshake and of what followed.
 fn worst(limits: Limits, responder: bool, bodies: bool) -> (usize, usize) {
@@ -716,7 +719,7 @@ fn worst(limits: Limits, responder: bool, bodies: bool) -> (usize, usize) {
     }
     // Several fit into the queue, so that it grows beyond what waits: some have left when others come.
     let long = vec![7; longest_body(&mut two.metered).min(limits.call_queue / 16)];
-    let fill = |two: &mut Two, run: &mut dyn FnMut(&mut Connection, &[u8]) -> Result<(), SendError>| {
+    let fill = |two: &mut Two, run: &mut Run<'_>| {
         for body in [&long[..], &long, b""] {
             match metered(|| run(&mut two.metered, body)) {
                 Ok(()) => return,
