@@ -8,7 +8,7 @@ use core::task::{Context, Poll};
 
 use embassy_time::Timer;
 
-use super::transport::{Buffers, Received};
+use super::transport::{Buffers, Ports};
 use crate::{Connection, Instant};
 
 /// A transport at work: what [`Buffers::transport`] gives, pinned.
@@ -66,11 +66,10 @@ pub(super) enum Turn {
 /// from running.
 const TURNS: u8 = 8;
 
-/// The transport, and what was read and not taken yet.
+/// The transport, and when to wake up.
 pub(super) struct Drive<'a> {
-    buffers: &'a Buffers<'a>,
+    ports: &'a dyn Ports,
     io: Transport<'a>,
-    received: Option<(Received<'a>, usize)>,
     /// The stream's end, or the transport's failure, has been told.
     ended: bool,
     turns: u8,
@@ -78,20 +77,17 @@ pub(super) struct Drive<'a> {
 }
 
 impl<'a> Drive<'a> {
-    pub(super) fn new(buffers: &'a Buffers<'a>, io: Transport<'a>) -> Self {
-        Self { buffers, io, received: None, ended: false, turns: 0, timer: None }
+    pub(super) fn new(buffers: &'a Buffers<'_>, io: Transport<'a>) -> Self {
+        Self { ports: buffers, io, ended: false, turns: 0, timer: None }
     }
 
     /// Moves bytes out and in, once.
     pub(super) fn turn(&mut self, task: &mut Context<'_>, speaker: &mut impl Speaker, now: Instant) -> Turn {
-        let wrote = self.buffers.write(|buffer| fill(buffer, speaker, now));
+        let wrote = self.ports.write(&mut |buffer| fill(buffer, speaker, now));
         let _: Poll<Infallible> = self.io.as_mut().poll(task);
         let shaking = speaker.is_shaking_hands();
-        if self.received.is_none() {
-            self.received = self.buffers.take_received().map(|received| (received, 0));
-        }
-        let read = self.feed(speaker, now);
-        if self.buffers.is_broken() && self.received.is_none() && !self.ended {
+        let read = self.ports.read(&mut |bytes| speaker.handle_input(now, bytes));
+        if !self.ended && self.ports.is_over() {
             // All that had arrived was taken: it may say why, and be all that was asked for.  SPEC §16.3
             self.ended = true;
             speaker.handle_eof(now);
@@ -108,30 +104,9 @@ impl<'a> Drive<'a> {
         Turn::Moved
     }
 
-    /// Hands in what was read; whether any of it was taken.
-    fn feed(&mut self, speaker: &mut impl Speaker, now: Instant) -> bool {
-        let Some((received, taken)) = &mut self.received else { return false };
-        if received.len == 0 {
-            let told = self.ended;
-            self.ended = true;
-            if !told {
-                speaker.handle_eof(now);
-            }
-            return !told;
-        }
-        let more = speaker.handle_input(now, &received.bytes()[*taken..]);
-        *taken += more;
-        if *taken >= received.len
-            && let Some((received, _)) = self.received.take()
-        {
-            self.buffers.give_back(received);
-        }
-        more > 0
-    }
-
     /// Whether all bytes have left, or never will.
     pub(super) fn is_flushed(&self) -> bool {
-        self.buffers.is_written()
+        self.ports.is_written()
     }
 
     /// Sleeps until this instant; ready when it has come.

@@ -80,7 +80,7 @@ impl<'a> LineRunner<'a> {
         link: &'a Link,
         peers: &'a [PeerId],
         seeds: Seeds<'a>,
-        buffers: &'a Buffers<'a>,
+        buffers: &'a Buffers<'_>,
         transport: Transport<'a>,
     ) -> Self {
         let sessions = Sessions {

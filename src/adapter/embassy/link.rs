@@ -35,6 +35,8 @@ pub struct Link {
 pub(super) struct Table {
     memory: &'static mut [u8],
     slots: [Slot; SLOTS],
+    /// Exchanges that were given up, so that their slots are free already, and whether the connection knows.
+    left: [Option<(ExchangeId, bool)>; SLOTS],
     /// How many of the slots there is memory for.
     count: usize,
     /// Whose link it is.
@@ -58,6 +60,7 @@ impl Link {
         let table = Table {
             memory,
             slots: Default::default(),
+            left: Default::default(),
             count,
             owner: None,
             runner: None,
@@ -175,10 +178,8 @@ impl Table {
     pub(super) fn drop_reader(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.reading = false;
-        slot.given_up = slot.read_end.is_none();
-        if slot.given_up {
-            slot.write_end.get_or_insert(BodyError::Cancelled);
-        }
+        slot.given_up = true;
+        slot.write_end.get_or_insert(BodyError::Cancelled);
         self.tidy(index);
     }
 
@@ -190,11 +191,20 @@ impl Table {
         self.tidy(index);
     }
 
-    /// What was asked and not handed over is forgotten with its last holder.
+    /// Frees a slot that nobody holds; what is open is given up beside it.
     fn tidy(&mut self, index: usize) {
         let slot = &mut self.slots[index];
-        if slot.is_done() {
-            *slot = Slot::default();
+        if !slot.reading && !slot.writing {
+            let left = self.left.iter_mut().find(|left| left.is_none());
+            match (slot.id(), left) {
+                (None, _) => *slot = Slot::default(),
+                (Some(id), Some(left)) => {
+                    *left = Some((id, false));
+                    *slot = Slot::default();
+                }
+                // So many are under way that this one has to wait in its slot.
+                (Some(_), None) => {}
+            }
         }
         self.wake_runner();
     }
@@ -235,6 +245,7 @@ impl Table {
                 *slot = Slot::default();
             }
         }
+        self.left = Default::default();
         self.wake_watchers();
     }
 
@@ -249,6 +260,10 @@ impl Table {
     /// Takes an event that is for a handle; `false` where it is not.
     pub(super) fn take(&mut self, event: &Event<'_>) -> bool {
         let Some(id) = exchange_of_ours(event) else { return false };
+        if let Some(left) = self.left.iter_mut().find(|left| left.is_some_and(|(left, _)| left == id)) {
+            left.take_if(|_| is_last(event));
+            return true;
+        }
         let mut slots = self.slots[..self.count].iter_mut();
         let Some(slot) = slots.find(|slot| slot.id() == Some(id)) else { return false };
         slot.take(self.memory, event);
@@ -262,6 +277,11 @@ impl Table {
     pub(super) fn settle(&mut self, connection: &mut Connection, now: Instant) {
         if let Some(status) = self.close.take() {
             connection.close(now, status);
+        }
+        for (id, told) in self.left.iter_mut().flatten().filter(|(_, told)| !told) {
+            // Refused where it has just ended: its event tells.
+            let _ended = connection.cancel(*id);
+            *told = true;
         }
         for slot in &mut self.slots[..self.count] {
             match slot.state {
@@ -363,6 +383,18 @@ fn exchange_of_ours(event: &Event<'_>) -> Option<ExchangeId> {
         | Event::SubscriptionEnded { id, .. } => Some(id),
         _ => None,
     }
+}
+
+/// Whether nothing more comes of an exchange.
+fn is_last(event: &Event<'_>) -> bool {
+    matches!(
+        event,
+        Event::Busy { .. }
+            | Event::End { .. }
+            | Event::Failed { .. }
+            | Event::Response { more: false, .. }
+            | Event::SubscriptionEnded { .. }
+    )
 }
 
 impl fmt::Debug for Link {

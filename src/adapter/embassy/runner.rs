@@ -83,7 +83,7 @@ impl<'a> Runner<'a> {
         device: &'a Device,
         link: &'a Link,
         connection: Connection,
-        buffers: &'a Buffers<'a>,
+        buffers: &'a Buffers<'_>,
         transport: Transport<'a>,
     ) -> Self {
         let (desk, drive) = (Desk::new(device, link), Drive::new(buffers, transport));

@@ -34,6 +34,8 @@ struct Ways<'b> {
     /// The buffer to read into, while nobody reads.
     empty: Option<&'b mut [u8]>,
     received: Option<Received<'b>>,
+    /// The stream has ended.
+    eof: bool,
     /// The buffer to fill, while nobody writes.
     free: Option<&'b mut [u8]>,
     /// One to be written, and how much of it.
@@ -42,23 +44,64 @@ struct Ways<'b> {
     broken: bool,
 }
 
-/// What a read gave: this many bytes from the front of the buffer; none at the stream's end.
+/// What a read gave, and how much of it was taken.
 #[derive(Debug)]
-pub(super) struct Received<'b> {
+struct Received<'b> {
     buffer: &'b mut [u8],
-    pub(super) len: usize,
+    len: usize,
+    taken: usize,
 }
 
-impl<'b> Received<'b> {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.len]
+/// The runner's side of the buffers, whoever's memory they are.
+pub(super) trait Ports {
+    /// Lends bytes that came to `take`, which says how many it took; whether there were any.
+    fn read(&self, take: &mut dyn FnMut(&[u8]) -> usize) -> bool;
+    /// Has bytes written, if nothing else is: as many as `fill` puts into the buffer.  Whether there were any.
+    fn write(&self, fill: &mut dyn FnMut(&mut [u8]) -> usize) -> bool;
+    /// Whether nothing more comes: the stream has ended, or the transport failed, and all that came was taken.
+    fn is_over(&self) -> bool;
+    /// Whether all bytes have been written, or never will be.
+    fn is_written(&self) -> bool;
+}
+
+impl Ports for Buffers<'_> {
+    fn read(&self, take: &mut dyn FnMut(&[u8]) -> usize) -> bool {
+        let ways = &mut *self.ways.borrow_mut();
+        let Some(received) = &mut ways.received else { return false };
+        let more = take(&received.buffer[received.taken..received.len]);
+        received.taken += more;
+        if received.taken >= received.len {
+            ways.empty = ways.received.take().map(|received| received.buffer);
+        }
+        more > 0
+    }
+
+    fn write(&self, fill: &mut dyn FnMut(&mut [u8]) -> usize) -> bool {
+        let ways = &mut *self.ways.borrow_mut();
+        let Some(buffer) = ways.free.take_if(|_| !ways.broken) else { return false };
+        match fill(buffer) {
+            0 => ways.free = Some(buffer),
+            len => ways.full = Some((buffer, len)),
+        }
+        ways.full.is_some()
+    }
+
+    fn is_over(&self) -> bool {
+        let ways = self.ways.borrow();
+        (ways.eof || ways.broken) && ways.received.is_none()
+    }
+
+    fn is_written(&self) -> bool {
+        let ways = self.ways.borrow();
+        ways.free.is_some() || ways.broken
     }
 }
 
 impl<'b> Buffers<'b> {
     /// With these two: where bytes arrive, and from where they leave.
     pub fn new(rx: &'b mut [u8], tx: &'b mut [u8]) -> Self {
-        let ways = Ways { empty: Some(rx), received: None, free: Some(tx), full: None, broken: false };
+        let ways =
+            Ways { empty: Some(rx), received: None, free: Some(tx), full: None, eof: false, broken: false };
         Self { ways: RefCell::new(ways) }
     }
 
@@ -87,12 +130,15 @@ impl<'b> Buffers<'b> {
         loop {
             let buffer =
                 poll_fn(|_| self.ways.borrow_mut().empty.take().map_or(Poll::Pending, Poll::Ready)).await;
-            let len = rx.read(buffer).await.unwrap_or(0);
-            let len = len.min(buffer.len());
-            self.ways.borrow_mut().received = Some(Received { buffer, len });
-            if len == 0 {
-                return pending().await;
+            let len = rx.read(buffer).await.unwrap_or(0).min(buffer.len());
+            let mut ways = self.ways.borrow_mut();
+            if len > 0 {
+                ways.received = Some(Received { buffer, len, taken: 0 });
+                continue;
             }
+            ways.eof = true;
+            drop(ways);
+            return pending().await;
         }
     }
 
@@ -123,39 +169,6 @@ impl<'b> Buffers<'b> {
                 return pending().await;
             }
         }
-    }
-
-    // What the runner does
-
-    pub(super) fn take_received(&self) -> Option<Received<'b>> {
-        self.ways.borrow_mut().received.take()
-    }
-
-    pub(super) fn give_back(&self, received: Received<'b>) {
-        self.ways.borrow_mut().empty = Some(received.buffer);
-    }
-
-    pub(super) fn is_broken(&self) -> bool {
-        self.ways.borrow().broken
-    }
-
-    /// Whether all that was filled has been written.
-    pub(super) fn is_written(&self) -> bool {
-        let ways = self.ways.borrow();
-        ways.free.is_some() || ways.broken
-    }
-
-    /// Has bytes written, if nothing else is: as many as `fill` puts into the buffer.  Says whether there were any.
-    pub(super) fn write(&self, fill: impl FnOnce(&mut [u8]) -> usize) -> bool {
-        let Some(buffer) = self.ways.borrow_mut().free.take() else { return false };
-        let len = fill(buffer);
-        let mut ways = self.ways.borrow_mut();
-        if len == 0 || ways.broken {
-            ways.free = Some(buffer);
-            return false;
-        }
-        ways.full = Some((buffer, len));
-        true
     }
 }
 
