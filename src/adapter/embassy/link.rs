@@ -316,9 +316,8 @@ fn hand_over(slot: &mut Slot, memory: &[u8], connection: &mut Connection, ask: A
         Ask::Call => connection.request(now, name, body, left),
         Ask::Open { more } => connection.open(now, &RequestHead { method: name, body, more, deadline: left }),
         Ask::Subscribe { from } => {
-            let mut options = SubscribeOptions::default();
-            options.window = u32::try_from(slot.inward.room() / 2).unwrap_or(u32::MAX);
-            (options.largest, options.from) = (0, from);
+            let window = u32::try_from(slot.inward.room() / 2).unwrap_or(u32::MAX);
+            let options = SubscribeOptions { window, largest: 0, latest: false, from };
             connection.subscribe_with(name, &options)
         }
         Ask::Respond { to, status } => match connection.respond(to, status, body) {

@@ -86,10 +86,11 @@ impl<'d> RawSubscription<'d> {
     pub fn ended(&self) -> Option<SubscribeError> {
         let mut table = self.exchange.link.table();
         let (slot, _) = table.slot(self.exchange.index);
-        slot.read_end.is_some().then(|| match slot.answer {
+        let status = match slot.answer {
             Some(Answer::Reply(status, _)) => SubscribeError::Status(status),
             _ => SubscribeError::Disconnected,
-        })
+        };
+        slot.read_end.map(|_| status)
     }
 
     /// Waits for a publication, left where it is, or for a gap; `None` at the end.

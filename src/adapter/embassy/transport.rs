@@ -131,14 +131,11 @@ impl<'b> Buffers<'b> {
             let buffer =
                 poll_fn(|_| self.ways.borrow_mut().empty.take().map_or(Poll::Pending, Poll::Ready)).await;
             let len = rx.read(buffer).await.unwrap_or(0).min(buffer.len());
-            let mut ways = self.ways.borrow_mut();
-            if len > 0 {
-                ways.received = Some(Received { buffer, len, taken: 0 });
-                continue;
+            if len == 0 {
+                self.ways.borrow_mut().eof = true;
+                return pending().await;
             }
-            ways.eof = true;
-            drop(ways);
-            return pending().await;
+            self.ways.borrow_mut().received = Some(Received { buffer, len, taken: 0 });
         }
     }
 
