@@ -82,7 +82,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "embedded-io-async-v0_7"))]
 mod adapter;
 mod config;
 mod connection;
@@ -102,6 +102,9 @@ mod topics;
 mod typed;
 mod wire;
 
+#[cfg(feature = "embedded-io-async-v0_7")]
+#[cfg_attr(docsrs, doc(cfg(feature = "embassy")))]
+pub use adapter::embassy;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use adapter::tokio;

@@ -16,6 +16,7 @@ mod on {
         }
     }
 
+    #[cfg(feature = "std")]
     pub(crate) fn handler_failed(peer: Option<PeerId>) {
         if let Some(peer) = peer {
             tracing::warn!(peer = %peer.short(), "a handler panicked, or gave no answer");
@@ -31,11 +32,16 @@ mod off {
 
     pub(crate) fn closed(_peer: Option<PeerId>, _reason: CloseReason) {}
 
+    #[cfg(feature = "std")]
     pub(crate) fn handler_failed(_peer: Option<PeerId>) {}
 }
 
 use crate::{CloseReason, PeerId};
+#[cfg(all(feature = "std", not(feature = "tracing")))]
+pub(crate) use off::handler_failed;
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{closed, connected, handler_failed};
+pub(crate) use off::{closed, connected};
+#[cfg(all(feature = "std", feature = "tracing"))]
+pub(crate) use on::handler_failed;
 #[cfg(feature = "tracing")]
-pub(crate) use on::{closed, connected, handler_failed};
+pub(crate) use on::{closed, connected};
