@@ -84,7 +84,10 @@ impl<'a> Drive<'a> {
     /// Moves bytes out and in, once.
     pub(super) fn turn(&mut self, task: &mut Context<'_>, speaker: &mut impl Speaker, now: Instant) -> Turn {
         let wrote = self.ports.write(&mut |buffer| fill(buffer, speaker, now));
+        let writing = !self.ports.is_written();
         let _: Poll<Infallible> = self.io.as_mut().poll(task);
+        // A write that had waited is done: the next turn has more for the transport, or lets it flush.
+        let wrote = wrote || (writing && self.ports.is_written());
         let shaking = speaker.is_shaking_hands();
         let read = self.ports.read(&mut |bytes| speaker.handle_input(now, bytes));
         if !self.ended && self.ports.is_over() {
