@@ -9,7 +9,7 @@ pub mod entropy;
 #[cfg(feature = "net")]
 pub mod ethernet;
 mod executor;
-mod fault;
+pub mod fault;
 pub mod flash;
 pub mod heap;
 mod irq;
@@ -21,6 +21,7 @@ pub mod uart;
 
 use cortex_m::Peripherals;
 use embassy_executor::{SpawnToken, Spawner};
+use embassy_time::{Duration, Instant};
 
 /// Frequency of the processor, and of SysTick, which counts its cycles.
 const CORE_HZ: u32 = 12_500_000;
@@ -36,6 +37,12 @@ pub fn run<S>(first: impl FnOnce(Spawner) -> SpawnToken<S>) -> ! {
 /// Starts the device anew.
 pub fn reset() -> ! {
     cortex_m::peripheral::SCB::sys_reset()
+}
+
+/// Keeps the processor busy for so long, and lets nobody else have it.
+pub fn stall(duration: Duration) {
+    let until = Instant::now() + duration;
+    while Instant::now() < until {}
 }
 
 /// One register of a peripheral.

@@ -1,114 +1,63 @@
-//! Echoes what comes over the UART and over TCP: the board works.
+//! A device with symbolon on a microcontroller: it serves methods, publishes, and calls its peers, all at once.
+//!
+//! It runs in QEMU on an LM3S6965 (Cortex-M3, 64 KiB of RAM).  Over UART1 it speaks the serial binding; with the feature
+//! `net` also TCP, where it listens on port 7007 and dials its first peer.
+//!
+//! ```text
+//! cd examples/firmware
+//! { printf 'SYMB\1\1\0\0'; head -c 32 /dev/urandom; echo PEER_ID | xxd -r -p; } > record.bin
+//! cargo run --release                                         # UART1 is the socket /tmp/symbolon-uart
+//! cargo run --release --no-default-features --features net    # 127.0.0.1:7007 is its port 7007
+//! ```
+//!
+//! `PEER_ID` is whom it trusts, as 64 hexadecimal digits; who it is itself it says at its start.
+//!
+//! Where to read: [`app`] is what the device does; [`server`] answers requests on one connection, [`calling`] is the other
+//! direction; [`serial_task`] and [`net_task`] put that on a line and on sockets; [`board`] is the chip.
 
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
+mod app;
 mod board;
+mod calling;
+mod image;
+mod memory;
+mod messages;
+#[cfg(feature = "net")]
+mod net_task;
+#[cfg(feature = "uart")]
+mod serial_task;
+mod server;
 
 use cortex_m_semihosting::hprintln;
 use embassy_executor::Spawner;
-use embassy_time::{Instant, Timer};
+use static_cell::StaticCell;
+
+use app::App;
+use board::provisioning::Provisioning;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    board::run(|spawner| start(spawner).expect("there is room for one"))
+    board::run(|spawner| start(spawner).expect("it is started once"))
 }
 
 #[embassy_executor::task]
 async fn start(spawner: Spawner) {
-    hprintln!(
-        "up at {} us, {} bytes of static memory",
-        Instant::now().as_micros(),
-        board::stack::static_ram()
-    );
-    hprintln!("entropy {:02x?}", board::entropy::bytes());
-    match board::provisioning::Provisioning::read() {
-        Some(record) => hprintln!("key {:02x?}, {} peers", &record.secret_key[..4], record.peers().len()),
-        None => hprintln!("no record"),
-    }
+    static APP: StaticCell<App> = StaticCell::new();
+
+    let Some(record) = Provisioning::read() else { board::fault::stop("nobody has provisioned this device") };
+    let app = APP.init(App::new(&record).unwrap_or_else(|why| board::fault::stop(why)));
+    hprintln!("this is {}", app.device.peer_id());
+
+    // Each of them is spawned once, so there is room.
+    spawner.spawn(app::sense(app).expect("once"));
+    spawner.spawn(app::tick(app).expect("once"));
+    spawner.spawn(app::reboot(app).expect("once"));
     #[cfg(feature = "uart")]
-    {
-        let (rx, tx) = board::uart::open();
-        spawner.spawn(uart_echo(rx, tx).expect("one"));
-    }
+    spawner.spawn(serial_task::serve(app).expect("once"));
     #[cfg(feature = "net")]
-    net::start(spawner).await;
-    let _ = spawner;
-    loop {
-        let before = Instant::now();
-        Timer::after_millis(1000).await;
-        let usage = board::heap::usage();
-        hprintln!(
-            "slept {} us, stack {}, heap {} {} {}",
-            before.elapsed().as_micros(),
-            board::stack::peak(),
-            usage.live,
-            usage.peak,
-            usage.allocations
-        );
-    }
-}
-
-#[cfg(feature = "uart")]
-#[embassy_executor::task]
-async fn uart_echo(mut rx: board::uart::UartRx, mut tx: board::uart::UartTx) {
-    use embedded_io_async::{Read, Write};
-    let mut buf = [0; 256];
-    loop {
-        let Ok(read) = rx.read(&mut buf).await;
-        let Ok(()) = tx.write_all(&buf[..read]).await;
-        let Ok(()) = tx.flush().await;
-    }
-}
-
-#[cfg(feature = "net")]
-mod net {
-    use super::*;
-    use embassy_net::tcp::TcpSocket;
-    use embassy_net::{Config, Runner, Stack, StackResources};
-    use embedded_io_async::Write;
-    use static_cell::StaticCell;
-
-    static FRAMES: static_cell::ConstStaticCell<board::ethernet::Frames> =
-        static_cell::ConstStaticCell::new(board::ethernet::Frames::new());
-    static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
-
-    pub async fn start(spawner: Spawner) {
-        let driver = board::ethernet::Ethernet::new([2, 0, 0, 0, 0, 1], FRAMES.take());
-        let (stack, runner) = embassy_net::new(
-            driver,
-            Config::dhcpv4(Default::default()),
-            RESOURCES.init(StackResources::new()),
-            7,
-        );
-        spawner.spawn(run(runner).expect("one"));
-        stack.wait_config_up().await;
-        hprintln!("net up {:?} at {} ms", stack.config_v4().map(|c| c.address), Instant::now().as_millis());
-        spawner.spawn(echo(stack).expect("one"));
-        spawner.spawn(echo(stack).expect("two"));
-    }
-
-    #[embassy_executor::task]
-    async fn run(mut runner: Runner<'static, board::ethernet::Ethernet>) {
-        runner.run().await
-    }
-
-    #[embassy_executor::task(pool_size = 2)]
-    async fn echo(stack: Stack<'static>) {
-        let (mut rx, mut tx, mut buf) = ([0; 1024], [0; 1024], [0; 256]);
-        loop {
-            let mut socket = TcpSocket::new(stack, &mut rx, &mut tx);
-            if socket.accept(7007).await.is_err() {
-                continue;
-            }
-            while let Ok(read @ 1..) = socket.read(&mut buf).await {
-                if socket.write_all(&buf[..read]).await.is_err() {
-                    break;
-                }
-            }
-            socket.close();
-            let _ = socket.flush().await;
-            hprintln!("connection done");
-        }
-    }
+    net_task::start(spawner, app).await;
 }

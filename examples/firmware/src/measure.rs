@@ -196,7 +196,8 @@ mod calls {
             carry(caller, server, |server| {
                 let asked = server.counted(|connection| connection.poll_event().map(|event| id_of(&event)));
                 if let Some(Some(id)) = asked {
-                    let answer = |connection: &mut symbolon::Connection| connection.respond(id, Status::OK, &body);
+                    let answer =
+                        |connection: &mut symbolon::Connection| connection.respond(id, Status::OK, &body);
                     server.counted(answer).expect("there is room for one");
                     answered += 1;
                 }
@@ -213,9 +214,7 @@ mod calls {
 #[cfg(feature = "part-publications")]
 mod publications {
     use cortex_m_semihosting::hprintln;
-    use symbolon::{
-        Event, Kind, LinkId, Offer, SubscribeOptions, TopicId, TopicLimits, Topics, Verdict,
-    };
+    use symbolon::{Event, Kind, LinkId, Offer, SubscribeOptions, TopicId, TopicLimits, Topics, Verdict};
 
     use super::parts::{Side, carry, id_of, ignore};
 

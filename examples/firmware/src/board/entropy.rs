@@ -1,9 +1,9 @@
 //! Randomness: here from the host that runs QEMU, by semihosting.
 //!
-//! It stands in for the hardware random number generator that a device with keys of its own must have.  What is
-//! handed to symbolon as a seed must never repeat and never be guessed: from a seed come the ephemeral key of a
-//! handshake and with it the keys of its session, so whoever knows one reads that session, and the same seed twice
-//! seals two sessions alike.  A counter, the time since reset or the serial number of the chip are no seeds.
+//! It stands in for the hardware random number generator that a device with keys of its own must have.  From a seed
+//! comes the ephemeral key of a handshake, and the same seed makes the same key again: whoever can guess it reads what he
+//! has recorded, and where both sides repeat theirs, two sessions are sealed alike, which gives both away.  A counter, the
+//! time since reset and the serial number of the chip are no seeds; nor is anything that is the same at each start.
 
 use cortex_m_semihosting::{nr, syscall};
 

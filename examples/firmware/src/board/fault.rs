@@ -16,6 +16,12 @@ fn panic(info: &PanicInfo) -> ! {
     give_up()
 }
 
+/// Ends the program, and says why.
+pub fn stop(why: &str) -> ! {
+    hprintln!("{why}");
+    give_up()
+}
+
 /// Ends the program with status 1.
 fn give_up() -> ! {
     loop {
