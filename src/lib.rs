@@ -11,6 +11,7 @@
 //!   something long is sent.
 //! - **A program on tokio**: the `tokio` module (feature `tokio`), and `examples/home`; `examples/camera` for
 //!   live video.
+//! - **Firmware**: the `embassy` module (feature `embassy`), the page `guide::firmware`, and `examples/firmware`.
 //! - **A serial line**: [`blocking::Device::serial`]; below it [`serial`], which puts a [`Connection`] on it, and
 //!   another after it.
 //! - **Anything else**: [`Connection`], the whole protocol without a socket, a clock or a source of randomness,
@@ -28,10 +29,11 @@
 //! ```text
 //!  ┌───────────────────────────────────────────────────────────────┐
 //!  │ your program        messages: Request, Topic, or bare bytes   │
-//!  ├───────────────────────────────┬───────────────────────────────┤
-//!  │ blocking   Device, Handle,    │ tokio      Device, Handle,    │  waits: sockets, clocks,
-//!  │   Server, SerialLine          │   Listener, Runner            │  threads here, tasks there
-//!  ├───────────────────────────────┴──────────────┬────────────────┤
+//!  ├────────────────────┬────────────────────┬─────────────────────┤
+//!  │ blocking  Device,  │ tokio  Device,     │ embassy  Device,    │  waits: sockets, clocks,
+//!  │   Handle, Server,  │   Handle, Runner,  │   Handle, Runner,   │  threads here, tasks there
+//!  │   SerialLine       │   Listener         │   LineRunner        │
+//!  ├────────────────────┴────────────────────┴────┬────────────────┤
 //!  │ serial     Line: sessions, one after another │                │  a line has no connections
 //!  ├──────────────────────────────────────────────┤ Router, Topics │
 //!  │ Connection          one link to one peer     │ one per device │  never waits, never fails on input
@@ -138,6 +140,10 @@ pub use wire::{EncodingError, PayloadError, Point, RefusalCode, WireError};
 pub mod guide {
     #[doc = include_str!("guide/cancellation.md")]
     pub mod cancellation {}
+
+    #[cfg(feature = "embedded-io-async-v0_7")]
+    #[doc = include_str!("guide/firmware.md")]
+    pub mod firmware {}
 
     #[doc = include_str!("guide/limits.md")]
     pub mod limits {}

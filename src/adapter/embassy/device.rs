@@ -17,10 +17,9 @@ use crate::{Admission, Config, Connection, LinkId, PeerId, Point, PublishError, 
 /// ```
 /// use symbolon::embassy::Device;
 /// use symbolon::{Config, Identity, Kind, Limits, SecretKey, Seed, TopicLimits, Topics};
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
 /// # let (stored_key, fresh) = ([1; 32], core::array::from_fn(|i| i as u8));
 /// # let epoch = 7;
-/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
-///
 /// let identity = Identity::new(&SecretKey::from_bytes(stored_key), Seed::new(fresh)?);
 /// let config = Config::new(identity).with_limits(Limits::small())?;
 /// let mut topics = Topics::new(epoch, TopicLimits::default()); // the epoch: at random, at each start
