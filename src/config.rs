@@ -114,15 +114,15 @@ pub struct Limits {
     /// by default 66 KiB, which are four.  What is sealed cannot be overtaken any more.
     pub transmit_buffer: usize,
     /// Bytes that the two frame buffers and the two queues keep while idle, by default 512; they grow from here, and come
-    /// back to it when the connection has been silent.  Where it is at least the longest frame that either
-    /// side takes with its length, `transmit_buffer`, and twice each queue, no buffer changes its size after the
-    /// handshake.
+    /// back to it when the connection has been silent.  Where it holds the longest frame that is taken, with its length
+    /// (`max_frame` + 2), everything is there from the start: after the handshake nothing is allocated but for bodies in
+    /// chunks and subscriptions of this side's, when they are opened; and no longer frame is sent, whatever the peer takes.
     pub buffer_at_rest: usize,
 }
 
 impl Limits {
-    /// For a microcontroller: frames of 1 KiB, four requests and four subscriptions each way, queues of 2 KiB for calls
-    /// and 1 KiB for publications; the buffers of frames are there from the start.
+    /// For a microcontroller: frames of 1 KiB, four requests and four subscriptions each way, a queue that holds the longest
+    /// call, and one of 600 bytes for publications, of which longer ones go in parts.  All of it is there from the start.
     pub const fn small() -> Self {
         Self {
             max_frame: 1_024,
@@ -130,13 +130,24 @@ impl Limits {
             requests_out: 4,
             subscriptions_in: 4,
             subscriptions_out: 4,
-            call_queue: 2_048,
-            publication_queue: 1_024,
+            call_queue: 1_100,
+            publication_queue: 600,
             window: 2_048,
             body_buffer: 1_024,
             transmit_buffer: 1_026,
             buffer_at_rest: 1_026,
         }
+    }
+
+    /// Whether everything is there from the start.
+    pub(crate) const fn is_fixed(&self) -> bool {
+        self.buffer_at_rest >= self.max_frame as usize + frame::LENGTH_PREFIX
+    }
+
+    /// How many exchanges may be open: of this side's, and of the peer's.
+    pub(crate) const fn exchanges(&self) -> (usize, usize) {
+        let ours = self.requests_out as usize + self.subscriptions_out as usize;
+        (ours, self.requests_in as usize + self.subscriptions_in as usize)
     }
 
     fn check(&self) -> Result<(), ConfigError> {

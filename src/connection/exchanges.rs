@@ -43,12 +43,12 @@ const STRAYS_PER_END: u16 = 4;
 const STRAYS_AT_MOST: u16 = 256;
 
 impl Exchanges {
-    /// Empty tables for the side with this role.
-    pub(crate) fn new(role: Role) -> Self {
+    /// Empty tables for the side with this role, with room for so many exchanges from the start.
+    pub(crate) fn new(role: Role, ours: usize, theirs: usize) -> Self {
         Self {
-            ours: VecDeque::new(),
-            theirs: VecDeque::new(),
-            credited: VecDeque::new(),
+            ours: VecDeque::with_capacity(ours),
+            theirs: VecDeque::with_capacity(theirs),
+            credited: VecDeque::with_capacity(theirs),
             our_requests: 0,
             our_subscriptions: 0,
             their_requests: 0,

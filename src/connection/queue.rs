@@ -38,18 +38,19 @@ pub(crate) struct Queue {
     bytes: Vec<u8>,
     head: usize,
     max: usize,
+    /// The buffer has its size for good: as much as the queue may hold.
+    fixed: bool,
 }
 
 const HEADER: usize = 1 + 4 + 8 + 8;
 const NO_DEADLINE: u64 = u64::MAX;
 
 impl Queue {
-    /// An empty queue that never holds more than `max` bytes.  Where `at_rest` is as much as its buffer can
-    /// ever need, that is there from the start.
-    pub(crate) fn new(max: usize, at_rest: usize) -> Self {
-        let most = max.saturating_mul(2);
-        let bytes = if at_rest >= most { Vec::with_capacity(most) } else { Vec::new() };
-        Self { bytes, head: 0, max }
+    /// An empty queue that never holds more than `max` bytes.  `fixed`: its buffer is there from the start, and never
+    /// changes its size; else it grows to twice as much at most.
+    pub(crate) fn new(max: usize, fixed: bool) -> Self {
+        let bytes = if fixed { Vec::with_capacity(max) } else { Vec::new() };
+        Self { bytes, head: 0, max, fixed }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -124,7 +125,7 @@ impl Queue {
 
     /// Gives memory back, if nothing waits.
     pub(crate) fn shrink(&mut self, at_rest: usize) {
-        if self.is_empty() {
+        if self.is_empty() && !self.fixed {
             self.bytes.shrink_to(at_rest);
         }
     }
@@ -133,10 +134,10 @@ impl Queue {
         self.bytes.capacity()
     }
 
-    /// Moves what waits to the front once more than half of the buffer has been sent: each byte moves
-    /// less than once on average, and the buffer stays within twice its bound.
+    /// Moves what waits to the front once more than half of the buffer has been sent: each byte moves less than once on
+    /// average, and the buffer stays within twice its bound.  A fixed one is short, and has no room for what was sent.
     fn compact(&mut self) {
-        if self.head > self.bytes.len() / 2 {
+        if self.fixed || self.head > self.bytes.len() / 2 {
             self.bytes.drain(..self.head);
             self.head = 0;
         }

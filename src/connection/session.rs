@@ -121,21 +121,30 @@ impl Session {
             (Role::Initiator, _) => Admission::AwaitingAccept,
             (Role::Responder, _) => Admission::Deciding,
         };
+        let mut theirs_declared = established.limits;
+        if limits.is_fixed() {
+            // The buffer for what leaves has its size for good, too.
+            let most = limits.buffer_at_rest - frame::LENGTH_PREFIX;
+            let most = u16::try_from(most).unwrap_or(u16::MAX).max(frame::MIN_FRAME);
+            theirs_declared.max_frame = theirs_declared.max_frame.min(most);
+        }
+        // How many exchanges to have room for from the start.
+        let (ours, theirs) = if limits.is_fixed() { limits.exchanges() } else { (0, 0) };
         Self {
             role,
             peer: established.peer,
             hash: established.ciphers.hash,
-            theirs: established.limits,
+            theirs: theirs_declared,
             limits,
             answer_within: timeouts.answer,
             body_idle: timeouts.body_idle,
             send: established.ciphers.send,
             receive: established.ciphers.receive,
             admission,
-            exchanges: Exchanges::new(role),
-            control: Control::default(),
-            calls: Queue::new(limits.call_queue, limits.buffer_at_rest),
-            publications: Queue::new(limits.publication_queue, limits.buffer_at_rest),
+            exchanges: Exchanges::new(role, ours, theirs),
+            control: Control { due: VecDeque::with_capacity(ours.max(theirs)), ..Control::default() },
+            calls: Queue::new(limits.call_queue, limits.is_fixed()),
+            publications: Queue::new(limits.publication_queue, limits.is_fixed()),
             bulk: Bulk::default(),
             passed_over: PassedOver::default(),
             plaintext: Plaintext::default(),

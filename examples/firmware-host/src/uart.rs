@@ -226,9 +226,9 @@ fn limits(end: &End) -> Result<()> {
     let reply = loop {
         match link.call_raw("echo", &vec![7; longest], Some(10 * SECOND)) {
             Ok(reply) => break reply,
-            Err(_) => longest -= 1,
+            Err(error) => check(longest > 900, || format!("not even {longest} bytes fit: {error}"))?,
         }
-        check(longest > 900, || format!("not even {longest} bytes fit"))?;
+        longest -= 1;
     };
     check(reply.len() == longest, || format!("{} of {longest} bytes", reply.len()))?;
     let over = link.call_raw("echo", &vec![7; longest + 1], Some(10 * SECOND));

@@ -1,5 +1,6 @@
 //! What drives a serial line: one session after the other.  SPEC §19
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
@@ -57,7 +58,7 @@ pub struct LineRunner<'a> {
     desk: Desk<'a>,
     drive: Drive<'a>,
     /// One that has left the line, whose last events are still to be told.
-    gone: Option<Connection>,
+    gone: Option<Box<Connection>>,
 }
 
 /// Where the next event waits.
@@ -135,7 +136,7 @@ impl<'a> LineRunner<'a> {
 
     /// The session that stands, to command it.
     pub fn connection(&mut self) -> Option<&mut Connection> {
-        self.sessions.line.running()
+        self.sessions.line.running().map(Box::as_mut)
     }
 
     /// The answer to a request of the peer's, to be given by another task.
@@ -202,7 +203,8 @@ impl<'a> LineRunner<'a> {
 
 /// The line, and what new sessions are made of.
 struct Sessions<'a> {
-    line: Line<Connection>,
+    /// Each session in a box: moved about they would take kilobytes of the stack.
+    line: Line<Box<Connection>>,
     device: &'a Device,
     peers: &'a [PeerId],
     seeds: Seeds<'a>,
@@ -222,7 +224,8 @@ impl Sessions<'_> {
             && redial.poll_dial(now, &mut self.line)
             && let Some(seed) = (self.seeds)()
         {
-            self.line.dial(now, Connection::initiator(self.device.config(), Admission::Ask, seed, now));
+            let session = Connection::initiator(self.device.config(), Admission::Ask, seed, now);
+            self.line.dial(now, Box::new(session));
         }
         let Some(candidate) = self.line.candidate() else { return };
         if let Some(Event::Admission { peer }) = candidate.poll_event() {
@@ -246,7 +249,7 @@ impl Speaker for Sessions<'_> {
                 return None;
             }
             *offered = Some(now);
-            Some(Connection::responder(device.config(), Admission::Ask, seeds()?, now))
+            Some(Box::new(Connection::responder(device.config(), Admission::Ask, seeds()?, now)))
         })
     }
 

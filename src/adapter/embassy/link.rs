@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many exchanges handles may have open on one link, whatever memory there is.
-pub(super) const SLOTS: usize = 8;
+pub(super) const SLOTS: usize = 4;
 
 /// The place of one connection after the other: it outlives them, and tasks reach the one that stands through its
 /// [`Handle`]s.
@@ -54,7 +54,7 @@ pub(super) struct Table {
 }
 
 impl Link {
-    /// A link with this memory for as many exchanges at once; at most 8, and at most one for each byte.
+    /// A link with this memory for as many exchanges at once; at most 4, and at most one for each byte.
     pub fn new(memory: &'static mut [u8], exchanges: usize) -> Self {
         let count = exchanges.min(SLOTS).min(memory.len());
         let table = Table {
