@@ -63,7 +63,9 @@
 //! |---|---|
 //! | `std` (default) | [`blocking`]; [`Identity::generate`], [`Identity::load_or_create`], [`Seed::random`] |
 //! | `tokio` | the adapter for tokio |
-//! | `tracing` | what adapters have to tell, without keys and bodies |
+//! | `embassy`, `embedded-io-async-v0_7` | the adapter for embassy: its umbrella, and the version of the traits in its API |
+//! | `tracing`, `log` | what adapters have to tell, without keys and bodies |
+//! | `defmt` | the same on targets without an operating system, and `Format` for errors and ids |
 //! | `test-util` | two devices that meet in memory, for the tests of your program |
 //!
 //! Without `std` it needs `core` and `alloc`.

@@ -11,6 +11,7 @@ use crate::{Failure, Missed, SendError, Status};
 /// Why a body in chunks can be read or written no further.  SPEC §10.5
 ///
 /// Where a reader or writer is used through `std::io` or `tokio::io`, the error of those holds this as its source.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
@@ -56,6 +57,7 @@ impl From<Failure> for BodyError {
 }
 
 /// Why a subscription does not stand, or ended.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
@@ -87,6 +89,7 @@ pub enum SubscribeError {
 /// let unknown = Gap::Missed(Missed { count: 3, unknown: true });
 /// assert_eq!(unknown.to_string(), "missed at least 3 publications");
 /// ```
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Gap {

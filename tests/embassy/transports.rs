@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use embedded_io_adapters::tokio_1::FromTokio;
 use embedded_io_async::{ErrorType, Read, Write};
-use symbolon::embassy::{Buffers, Runner, Step};
-use symbolon::{CloseReason, Event, Status};
+use symbolon::embassy::{Buffers, Device, Runner, Step};
+use symbolon::{Admission, CloseReason, Config, Event, Limits, Role, Status, Timeouts, TopicLimits, Topics};
 use tokio::io::{DuplexStream, ReadHalf, WriteHalf, split};
 
 use crate::{board, host_device, meet, serve};
@@ -65,6 +65,16 @@ type Rx = Fragile<FromTokio<ReadHalf<DuplexStream>>>;
 type Tx = Fragile<FromTokio<WriteHalf<DuplexStream>>>;
 
 fn fragile(stream: DuplexStream) -> (Rx, Tx, Rc<Cell<usize>>) {
+    let torn = Rc::new(Cell::new(0));
+    let (rx, tx) = split(stream);
+    let rx = Fragile { inner: FromTokio::new(rx), torn: torn.clone() };
+    let tx = Fragile { inner: FromTokio::new(tx), torn: torn.clone() };
+    (rx, tx, torn)
+}
+
+/// Sentence 12: a step may be given up at any await, and the transport's own reads and writes go on all the same.
+#[tokio::test]
+async fn steps_are_given_up_and_reads_and_writes_are_not() {
     let (board, device) = (board(), host_device());
     let (connection, stream, host) = meet(&board, &device, false);
     let (rx, tx, torn) = fragile(stream);
@@ -106,6 +116,31 @@ fn fragile(stream: DuplexStream) -> (Rx, Tx, Rc<Cell<usize>>) {
     assert_eq!(closed, Some(CloseReason::Remote(Status::OK)));
     assert_eq!(script.await.unwrap(), CloseReason::Local(Status::OK));
     assert!(given_up > 100, "{given_up}");
+}
+
+/// A write that had to wait is done while the runner looks at something else: what is queued behind it leaves all the same.
+/// No timer is on that would help it along.
+#[tokio::test]
+async fn what_waits_behind_a_slow_write_is_not_forgotten() {
+    let mut board = board();
+    let mut timeouts = Timeouts::default();
+    (timeouts.silence, timeouts.answer) = (None, None);
+    let config = Config::new(crate::identity(1)).with_limits(Limits::small()).unwrap();
+    let config = config.with_timeouts(timeouts).unwrap();
+    board.device = Device::new(config, Topics::new(7, TopicLimits::default()));
+    let device = crate::host_builder().timeouts(timeouts).build().unwrap();
+    let (ours, theirs) = tokio::io::duplex(16);
+    let (host, runner) =
+        device.attach(theirs, Role::Initiator, Admission::expect(crate::peer_id(1))).unwrap();
+    tokio::spawn(runner.run());
+    let connection = board.device.accept(Admission::expect(crate::peer_id(2)), crate::seed());
+    crate::beside(&board, (connection, ours), async {
+        host.connected().await.unwrap();
+        for number in 0..200_u8 {
+            assert_eq!(host.call_raw("echo", &[number; 300], None).await.unwrap()[..], [number; 300]);
+        }
+    })
+    .await;
 }
 
 /// A transport that never takes a byte, and one that fails.

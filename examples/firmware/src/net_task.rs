@@ -43,8 +43,9 @@ pub async fn start(spawner: Spawner, app: &'static App) {
     static MEMORY: ConstStaticCell<[Memory; TASKS]> = ConstStaticCell::new([const { Memory::new() }; TASKS]);
     static LINKS: StaticCell<[Link; TASKS]> = StaticCell::new();
 
-    let [s0, s1, s2, s3, s4, s5, s6, s7, m0, m1, m2, ..] = entropy::bytes();
-    // Made up, and marked so by its first byte.  A real device has an address of its own.
+    let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = entropy::bytes();
+    // Made up, and marked so by its first byte; the same at each start.  A real device has an address of its own.
+    let [m0, m1, m2, ..] = *app.device.peer_id().as_bytes();
     let driver = Ethernet::new([2, 0, 0, m0, m1, m2], FRAMES.take());
     let random = u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
     let config = Config::dhcpv4(Default::default());

@@ -7,6 +7,7 @@ use crate::adapter::error::{BodyError, SubscribeError};
 use crate::{BadBody, Failure, SendError, Status};
 
 /// Why a call has no reply, and whether the peer may have executed it.  SPEC §16.4
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
