@@ -6,6 +6,7 @@ mod drive;
 mod event;
 mod exchanges;
 mod handshake;
+mod memory;
 pub(crate) mod packets;
 mod pending;
 mod publishing;

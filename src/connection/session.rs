@@ -106,6 +106,9 @@ enum Due {
     Last(u64),
 }
 
+/// How much each of them takes.
+pub(crate) const DUE_LEN: usize = size_of::<Due>();
+
 /// The opened part of the reader's unit that has not been looked at.
 #[derive(Clone, Copy, Debug, Default)]
 struct Plaintext {
