@@ -640,6 +640,44 @@ fn assert_documents_say(line: &str) {
     }
 }
 
+/// What `Connection::heap_bound` says holds at the worst that small limits allow, and is not far from it.
+#[test]
+fn the_bound_on_the_heap_holds() {
+    let limits = Limits::small();
+    let bound = Connection::heap_bound(&limits) as isize;
+    for responder in [false, true] {
+        let mut two = Two::new(&configured(limits), responder);
+        two.settle(|_, _, _| {});
+        let filter = "x".repeat(120);
+        metered(|| {
+            for _ in 0..limits.subscriptions_out {
+                two.metered.subscribe(&filter, 2_000, None).expect("room");
+            }
+        });
+        two.settle(|_, _, _| {});
+        let head = RequestHead { method: "m", body: &[7; 100], more: true, deadline: None };
+        metered(|| {
+            for _ in 0..limits.requests_out {
+                let id = two.metered.open(NOW, &head).expect("room");
+                two.metered.write(id, &[7; 4_096]).expect("room");
+            }
+        });
+        for _ in 0..limits.requests_in {
+            two.other.open(NOW, &head).expect("room");
+        }
+        two.settle(|metered, connection, said| {
+            if let (true, Said::Request(id)) = (metered, said) {
+                connection.respond_more(NOW, id, &[7; 100]).expect("it waits");
+                connection.write(id, &[7; 4_096]).expect("room");
+            }
+        });
+        let peak = usage().peak;
+        println!("small, responder {responder}: at most {peak} B, bound {bound} B");
+        assert!(peak <= bound && bound <= peak * 8 / 5, "{peak} against {bound}");
+    }
+    assert!(Connection::heap_bound(&Limits::default()) > Connection::heap_bound(&limits));
+}
+
 /// An adapter may move a connection between threads, keep it for good, and outlive a panic around it.
 #[test]
 fn a_connection_goes_anywhere() {
