@@ -307,6 +307,7 @@ impl Admission {
 
 /// What is wrong with a configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ConfigError {
     /// `body_buffer` is 0.

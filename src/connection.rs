@@ -426,6 +426,20 @@ impl Connection {
         Some(Event::Closed { reason })
     }
 
+    /// The event that [`poll_event`](Self::poll_event) gives next, left where it is: for those who look whom it is for
+    /// before they take it.
+    #[must_use]
+    pub fn peek_event(&mut self) -> Option<Event<'_>> {
+        self.advance();
+        if self.pending.is_none() {
+            self.pending = self.poll_local();
+        }
+        match &self.pending {
+            Some(pending) => Some(pending.clone().lend(&self.reader)),
+            None => self.ending.filter(|_| !self.reported).map(|reason| Event::Closed { reason }),
+        }
+    }
+
     /// A subscription of theirs that was accepted or got credit since it was last named here, each once: what
     /// [`publish`](Self::publish) refused of it may pass now.  `None` until something else happens.
     #[must_use]

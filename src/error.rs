@@ -7,6 +7,7 @@ use crate::status::Status;
 use crate::wire::{PayloadError, RefusalCode, WireError};
 
 /// Why a connection ended.  Reported once, last, by [`Event::Closed`](crate::Event::Closed).
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -59,6 +60,7 @@ impl CloseReason {
 }
 
 /// What took too long.  SPEC §15
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimedOut {
@@ -77,6 +79,7 @@ pub enum TimedOut {
 }
 
 /// What was wrong in a handshake.  The peer is told nothing.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
@@ -110,6 +113,7 @@ pub enum HandshakeError {
 }
 
 /// A rule of SPEC.md that the peer broke after the handshake.  The connection ends with `violation`.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerMisbehaved {
@@ -158,6 +162,7 @@ pub enum PeerMisbehaved {
 }
 
 /// Why a command was refused.  The connection is exactly as it was before.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {

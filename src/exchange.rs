@@ -6,6 +6,7 @@ use core::fmt;
 ///
 /// Those that the connection's initiator opened are even, the responder's odd; never used twice.  0, the
 /// default, is none.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ExchangeId(u64);
 

@@ -11,6 +11,7 @@
 //!   something long is sent.
 //! - **A program on tokio**: the `tokio` module (feature `tokio`), and `examples/home`; `examples/camera` for
 //!   live video.
+//! - **Firmware**: the `embassy` module (feature `embassy`), the page `guide::firmware`, and `examples/firmware`.
 //! - **A serial line**: [`blocking::Device::serial`]; below it [`serial`], which puts a [`Connection`] on it, and
 //!   another after it.
 //! - **Anything else**: [`Connection`], the whole protocol without a socket, a clock or a source of randomness,
@@ -28,10 +29,11 @@
 //! ```text
 //!  ┌───────────────────────────────────────────────────────────────┐
 //!  │ your program        messages: Request, Topic, or bare bytes   │
-//!  ├───────────────────────────────┬───────────────────────────────┤
-//!  │ blocking   Device, Handle,    │ tokio      Device, Handle,    │  waits: sockets, clocks,
-//!  │   Server, SerialLine          │   Listener, Runner            │  threads here, tasks there
-//!  ├───────────────────────────────┴──────────────┬────────────────┤
+//!  ├────────────────────┬────────────────────┬─────────────────────┤
+//!  │ blocking  Device,  │ tokio  Device,     │ embassy  Device,    │  waits: sockets, clocks,
+//!  │   Handle, Server,  │   Handle, Runner,  │   Handle, Runner,   │  threads here, tasks there
+//!  │   SerialLine       │   Listener         │   LineRunner        │
+//!  ├────────────────────┴────────────────────┴────┬────────────────┤
 //!  │ serial     Line: sessions, one after another │                │  a line has no connections
 //!  ├──────────────────────────────────────────────┤ Router, Topics │
 //!  │ Connection          one link to one peer     │ one per device │  never waits, never fails on input
@@ -61,7 +63,9 @@
 //! |---|---|
 //! | `std` (default) | [`blocking`]; [`Identity::generate`], [`Identity::load_or_create`], [`Seed::random`] |
 //! | `tokio` | the adapter for tokio |
-//! | `tracing` | what adapters have to tell, without keys and bodies |
+//! | `embassy`, `embedded-io-async-v0_7` | the adapter for embassy: its umbrella, and the version of the traits in its API |
+//! | `tracing`, `log` | what adapters have to tell, without keys and bodies |
+//! | `defmt` | the same on targets without an operating system, and `Format` for errors and ids |
 //! | `test-util` | two devices that meet in memory, for the tests of your program |
 //!
 //! Without `std` it needs `core` and `alloc`.
@@ -82,7 +86,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(feature = "std")]
+#[cfg(any(feature = "std", feature = "embedded-io-async-v0_7"))]
 mod adapter;
 mod config;
 mod connection;
@@ -102,6 +106,9 @@ mod topics;
 mod typed;
 mod wire;
 
+#[cfg(feature = "embedded-io-async-v0_7")]
+#[cfg_attr(docsrs, doc(cfg(feature = "embassy")))]
+pub use adapter::embassy;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use adapter::tokio;
@@ -135,6 +142,10 @@ pub use wire::{EncodingError, PayloadError, Point, RefusalCode, WireError};
 pub mod guide {
     #[doc = include_str!("guide/cancellation.md")]
     pub mod cancellation {}
+
+    #[cfg(feature = "embedded-io-async-v0_7")]
+    #[doc = include_str!("guide/firmware.md")]
+    pub mod firmware {}
 
     #[doc = include_str!("guide/limits.md")]
     pub mod limits {}

@@ -4,6 +4,7 @@
 pub const NAME_MAX: usize = 128;
 
 /// Why a text is not a name, or not a filter.  SPEC §13
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {

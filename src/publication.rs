@@ -72,6 +72,7 @@ impl Default for SubscribeOptions {
 /// // A publisher that was started anew does not know what came between.
 /// assert_eq!(tell(Missed { count: 0, unknown: true }), "all but 0 or more");
 /// ```
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Missed {
     /// How many publications, up to `u32::MAX`.

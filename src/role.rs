@@ -5,6 +5,7 @@ use core::ops::Not;
 /// Which side of a connection one is: the one that opened it, or the one that was called.
 ///
 /// The two differ only in who speaks first. Either may call the other's methods afterwards.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The side that opened the connection and speaks first.

@@ -66,6 +66,7 @@ impl Allow {
 }
 
 /// Why a method was not added. Nothing changed, and the handler was dropped.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RouteError {

@@ -50,11 +50,13 @@
 mod memory;
 mod packet;
 mod redial;
+mod session;
 
 use alloc::collections::VecDeque;
 use core::fmt;
 
 pub use redial::Redial;
+pub use session::Session;
 
 use packet::{Incoming, Outgoing, Packet, longest_packet};
 
@@ -67,20 +69,6 @@ use crate::wire::preamble::{InitiatorPreamble, PREAMBLE_LEN};
 
 /// The first frame of an initiator as a packet: its length and a key.
 const MESSAGE_1_PACKET: usize = frame::LENGTH_PREFIX + 32;
-
-/// A [`Connection`], or something that holds one: an adapter's connection that lies behind a lock, say.
-pub trait Session {
-    /// Runs this on the connection.
-    ///
-    /// A [`Line`] never calls it from within another call of its own.
-    fn with<R>(&mut self, run: impl FnOnce(&mut Connection) -> R) -> R;
-}
-
-impl Session for Connection {
-    fn with<R>(&mut self, run: impl FnOnce(&mut Self) -> R) -> R {
-        run(self)
-    }
-}
 
 /// One serial line: packets, and which session each of them is for.
 ///

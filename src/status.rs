@@ -14,6 +14,7 @@ use core::fmt;
 /// assert!(!OVERHEATED.is_ok());
 /// assert_eq!(Status::NOT_FOUND.to_string(), "not found (3)");
 /// ```
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Status(u16);
 

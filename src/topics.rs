@@ -6,6 +6,7 @@ mod filters;
 mod kind;
 mod offer;
 mod slab;
+mod sorted;
 mod subscriptions;
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,7 @@ pub trait Body: Encode<()> + for<'b> Decode<'b, ()> {}
 impl<T: Encode<()> + for<'b> Decode<'b, ()>> Body for T {}
 
 /// The bytes of a body were not what the type expects.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, thiserror::Error)]
 #[error("the body is not of the expected type")]
 pub struct BadBody;

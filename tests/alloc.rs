@@ -212,7 +212,9 @@ fn nothing_is_allocated_per_message() {
                 _ => {}
             });
         };
-        for _ in 0..64 {
+        // With small limits there is nothing to grow into.
+        let grown = if limits == Limits::small() { 0 } else { 64 };
+        for _ in 0..grown {
             round(&mut two);
         }
         let before = usage();
@@ -220,7 +222,7 @@ fn nothing_is_allocated_per_message() {
             round(&mut two);
         }
         let after = usage();
-        assert_eq!((answers, publications), (2 * 1_064, 2 * 1_064));
+        assert_eq!((answers, publications), (2 * (1_000 + grown), 2 * (1_000 + grown)));
         assert_eq!(after.count - before.count, 0, "allocations in a thousand rounds");
         assert_eq!(after.live, before.live);
     }

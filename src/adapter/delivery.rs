@@ -5,6 +5,7 @@ use std::string::String;
 
 use bytes::Bytes;
 
+use super::error::Gap;
 use crate::{Missed, Point, Topic};
 
 /// A publication that owns its parts, as subscriptions of adapters give it.  SPEC §14
@@ -48,31 +49,6 @@ impl From<crate::Publication<'_>> for Delivery {
             }),
         }
     }
-}
-
-/// What a subscription could not give; it goes on behind it.  SPEC §14.3
-///
-/// For a [`State`](crate::Kind::State) a gap is no harm: the next value is the latest.  Who needs each event takes it as
-/// a reason to ask the publisher for the whole.
-///
-/// ```
-/// use symbolon::Missed;
-/// use symbolon::blocking::Gap;
-///
-/// let known = Gap::Missed(Missed { count: 3, unknown: false });
-/// assert_eq!(known.to_string(), "missed 3 publications");
-/// let unknown = Gap::Missed(Missed { count: 3, unknown: true });
-/// assert_eq!(unknown.to_string(), "missed at least 3 publications");
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Gap {
-    /// A publication's body is not of the type expected.
-    #[error("a publication is not of the expected type")]
-    BadBody,
-    /// Publications were dropped.
-    #[error("missed {}{} publications", if .0.unknown { "at least " } else { "" }, .0.count)]
-    Missed(Missed),
 }
 
 /// Deliveries as values of one type, and gaps between them.

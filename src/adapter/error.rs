@@ -1,72 +1,17 @@
-//! How calls, subscriptions, connecting and handlers fail.
+//! How bodies and subscriptions fail, whatever the adapter.
 
-use std::io;
-use std::time::Duration;
+#[cfg(feature = "std")]
+mod host;
 
-use bytes::Bytes;
+#[cfg(feature = "std")]
+pub use host::{BuildError, CallError, ConnectError, Refusal};
 
-use super::link::{Ended, NoAnswer};
-use crate::{BadBody, CloseReason, ConfigError, DeclareError, Failure, RouteError, SendError, Status};
-
-/// Why a call has no reply, and whether the peer may have executed it; see
-/// [`guide::outcomes`](crate::guide::outcomes).  SPEC §16.4
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CallError {
-    /// The reply is not of the type expected, so the peer has executed it; or this request's own `Encode` has
-    /// failed, and nothing was sent.
-    #[error(transparent)]
-    BadBody(#[from] BadBody),
-    /// The peer has no capacity right now, and did not execute it.
-    #[error("busy; try again after {0:?}")]
-    Busy(Duration),
-    /// The deadline passed; the peer may have executed it.
-    #[error("the deadline passed")]
-    DeadlinePassed,
-    /// The connection ended first; the peer may have executed it.
-    #[error("disconnected; nobody knows whether it was executed")]
-    Disconnected,
-    /// The connection ended first, and the peer did not execute it.
-    #[error("not executed: the connection ended first")]
-    NotExecuted,
-    /// It could not be sent, so the peer has not executed it.
-    #[error("not sent: {0}")]
-    Send(#[from] SendError),
-    /// Nothing of the bodies moved for too long; the peer may have executed it.  SPEC §10.5
-    #[error("stalled: nothing moved for too long")]
-    Stalled,
-    /// The peer answered with another status than OK; with the bytes that came along.
-    #[error("the peer answered: {0}")]
-    Status(Status, Bytes),
-}
-
-impl From<NoAnswer> for CallError {
-    fn from(why: NoAnswer) -> Self {
-        match why {
-            NoAnswer::Busy(retry) => Self::Busy(retry),
-            NoAnswer::Failed(Failure::DeadlinePassed) => Self::DeadlinePassed,
-            NoAnswer::Failed(Failure::Stalled) => Self::Stalled,
-            NoAnswer::Failed(Failure::NotExecuted) => Self::NotExecuted,
-            NoAnswer::Failed(Failure::Unsupported) => Self::Status(Status::UNSUPPORTED, Bytes::new()),
-            NoAnswer::Failed(Failure::Cancelled | Failure::Disconnected) => Self::Disconnected,
-        }
-    }
-}
+use crate::{Failure, Missed, SendError, Status};
 
 /// Why a body in chunks can be read or written no further.  SPEC §10.5
 ///
-/// Where a reader or writer is used through `std::io` or `tokio::io`, the error holds this as its source:
-///
-/// ```
-/// use std::io;
-/// use symbolon::Status;
-/// use symbolon::blocking::BodyError;
-///
-/// let error = io::Error::from(BodyError::Status(Status::CANCELLED));
-/// assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-/// let source = error.get_ref().and_then(|source| source.downcast_ref::<BodyError>());
-/// assert_eq!(source, Some(&BodyError::Status(Status::CANCELLED)));
-/// ```
+/// Where a reader or writer is used through `std::io` or `tokio::io`, the error of those holds this as its source.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
@@ -100,36 +45,6 @@ pub enum BodyError {
     TooLarge,
 }
 
-/// So that a handler can end by `?`: what the caller is told where it was not told yet.
-impl From<BodyError> for Refusal {
-    fn from(error: BodyError) -> Self {
-        Self::Status(match error {
-            BodyError::Cancelled => Status::CANCELLED,
-            BodyError::DeadlinePassed => Status::DEADLINE_PASSED,
-            BodyError::Stalled => Status::STALLED,
-            BodyError::Status(status) => status,
-            BodyError::TooLarge => Status::TOO_LARGE,
-            BodyError::Answered | BodyError::Disconnected | BodyError::Encode | BodyError::Finished => {
-                Status::FAILED
-            }
-        })
-    }
-}
-
-impl From<BodyError> for io::Error {
-    fn from(error: BodyError) -> Self {
-        let kind = match error {
-            BodyError::Answered | BodyError::Finished => io::ErrorKind::BrokenPipe,
-            BodyError::Encode | BodyError::TooLarge => io::ErrorKind::InvalidInput,
-            BodyError::Cancelled => io::ErrorKind::ConnectionAborted,
-            BodyError::DeadlinePassed | BodyError::Stalled => io::ErrorKind::TimedOut,
-            BodyError::Disconnected => io::ErrorKind::NotConnected,
-            BodyError::Status(_) => io::ErrorKind::ConnectionReset,
-        };
-        Self::new(kind, error)
-    }
-}
-
 impl From<Failure> for BodyError {
     fn from(failure: Failure) -> Self {
         match failure {
@@ -142,6 +57,7 @@ impl From<Failure> for BodyError {
 }
 
 /// Why a subscription does not stand, or ended.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
@@ -159,73 +75,28 @@ pub enum SubscribeError {
     TimedOut,
 }
 
-impl From<Ended> for SubscribeError {
-    fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::Failed(_) => Self::Disconnected,
-            Ended::Status(status) => Self::Status(status),
-        }
-    }
-}
-
-/// Why a connection could not be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The handshake failed, or one side did not let the other in.
-    #[error(transparent)]
-    Closed(#[from] CloseReason),
-    /// The socket, or the operating system's randomness.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-/// What is wrong with a device that was to be built.
+/// What a subscription could not give; it goes on behind it.  SPEC §14.3
+///
+/// For a [`State`](crate::Kind::State) a gap is no harm: the next value is the latest.  Who needs each event takes it as
+/// a reason to ask the publisher for the whole.
+///
+/// ```
+/// use symbolon::Missed;
+/// use symbolon::blocking::Gap;
+///
+/// let known = Gap::Missed(Missed { count: 3, unknown: false });
+/// assert_eq!(known.to_string(), "missed 3 publications");
+/// let unknown = Gap::Missed(Missed { count: 3, unknown: true });
+/// assert_eq!(unknown.to_string(), "missed at least 3 publications");
+/// ```
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BuildError {
-    /// Limits or timeouts.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The operating system gave no randomness.
-    #[error("no randomness from the operating system")]
-    Entropy,
-    /// A method.
-    #[error("method: {0}")]
-    Method(#[from] RouteError),
-    /// A topic.
-    #[error("topic: {0}")]
-    Topic(#[from] DeclareError),
-}
-
-/// Why a handler has no reply.  Handlers give it by `?` from a [`Status`], or name it.
-///
-/// ```
-/// use std::time::Duration;
-/// use symbolon::Status;
-/// use symbolon::blocking::Refusal;
-///
-/// const TOO_BRIGHT: Status = Status::new(300);
-///
-/// fn check(percent: u8, calls_waiting: usize) -> Result<u8, Refusal> {
-///     match percent {
-///         _ if calls_waiting > 3 => Err(Refusal::Busy(Duration::from_secs(1))),
-///         0..=100 => Ok(percent),
-///         _ => Err(TOO_BRIGHT)?,
-///     }
-/// }
-/// assert_eq!(check(101, 0), Err(Refusal::Status(TOO_BRIGHT)));
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refusal {
-    /// No capacity right now, and not executed; try again after this (zero: no hint).
-    Busy(Duration),
-    /// Any other status; applications use 256 and above.
-    Status(Status),
-}
-
-impl From<Status> for Refusal {
-    fn from(status: Status) -> Self {
-        Self::Status(status)
-    }
+pub enum Gap {
+    /// A publication's body is not of the type expected.
+    #[error("a publication is not of the expected type")]
+    BadBody,
+    /// Publications were dropped.
+    #[error("missed {}{} publications", if .0.unknown { "at least " } else { "" }, .0.count)]
+    Missed(Missed),
 }

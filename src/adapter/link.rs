@@ -20,9 +20,10 @@ use std::vec::Vec;
 use bytes::Bytes;
 
 use super::error::Refusal;
+use super::offers;
 use crate::{
-    CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, Offer, PeerId, Point, Router,
-    SendError, Status, StopCause, Topics, Verdict,
+    CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, Point, Router, Status,
+    StopCause, Topics,
 };
 pub(crate) use asks::Opening;
 use debts::{Debts, Owed};
@@ -322,16 +323,7 @@ impl<H: Serve> Link<H> {
     /// Moves what is owed and what topics hold into the connection, as far as there is room and credit.
     pub(crate) fn settle(&mut self, shared: &Shared<H>) {
         self.crowded = !self.owed.pay(&mut self.connection);
-        let mut topics = lock(&shared.topics);
-        while let Some(id) = self.connection.poll_credited() {
-            topics.credited(self.id, id);
-        }
-        let (connection, crowded) = (&mut self.connection, &mut self.crowded);
-        topics.pump(self.id, |offer| {
-            let verdict = send_offer(connection, offer);
-            *crowded |= verdict == Verdict::Full;
-            verdict
-        });
+        self.crowded |= offers::pump(&mut lock(&shared.topics), self.id, &mut self.connection);
     }
 
     /// Answers a request of the peer's; never waits.
@@ -360,26 +352,6 @@ fn change(
     if let Some(inbox) = inboxes.get_mut(&id) {
         change(inbox);
         woken.extend(inbox.waker.take());
-    }
-}
-
-fn send_offer(connection: &mut Connection, offer: Offer<'_>) -> Verdict {
-    let sent = match offer {
-        Offer::Abort { subscription } => connection.publish_abort(subscription).map(|()| Verdict::Sent),
-        Offer::Missed { subscription, missed } => {
-            connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
-        }
-        Offer::Publication { subscription, publication } => {
-            connection.publish_first(subscription, &publication).map(Verdict::Part)
-        }
-        Offer::Rest { subscription, rest } => connection.publish_next(subscription, rest).map(Verdict::Part),
-    };
-    match sent {
-        Ok(verdict) => verdict,
-        // Not accepted yet: the acceptance is owed, goes first, and counts as credit.
-        Err(SendError::NoCredit | SendError::UnknownExchange) => Verdict::NoCredit,
-        Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
-        Err(_) => Verdict::Full,
     }
 }
 

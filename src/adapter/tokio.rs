@@ -52,8 +52,8 @@ mod subscription;
 #[cfg(feature = "test-util")]
 mod test_util;
 
-pub use super::delivery::{Delivery, Gap, Publication};
-pub use super::error::{BodyError, BuildError, CallError, ConnectError, Refusal, SubscribeError};
+pub use super::delivery::{Delivery, Publication};
+pub use super::error::{BodyError, BuildError, CallError, ConnectError, Gap, Refusal, SubscribeError};
 pub use crate::SubscribeOptions;
 pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};

@@ -1,41 +1,39 @@
-//! What the adapters tell `tracing`, where the feature is on: who came and went, and why.  Never a key other
-//! than the peer's public one, never a body.
-
-#[cfg(feature = "tracing")]
-mod on {
-    use super::{CloseReason, PeerId};
-
-    pub(crate) fn connected(peer: PeerId) {
-        tracing::debug!(peer = %peer.short(), "connected");
-    }
-
-    pub(crate) fn closed(peer: Option<PeerId>, reason: CloseReason) {
-        match peer {
-            Some(peer) => tracing::debug!(peer = %peer.short(), %reason, "closed"),
-            None => tracing::debug!(%reason, "closed before the peer had proven itself"),
-        }
-    }
-
-    pub(crate) fn handler_failed(peer: Option<PeerId>) {
-        if let Some(peer) = peer {
-            tracing::warn!(peer = %peer.short(), "a handler panicked, or gave no answer");
-        }
-    }
-}
-
-#[cfg(not(feature = "tracing"))]
-mod off {
-    use super::{CloseReason, PeerId};
-
-    pub(crate) fn connected(_peer: PeerId) {}
-
-    pub(crate) fn closed(_peer: Option<PeerId>, _reason: CloseReason) {}
-
-    pub(crate) fn handler_failed(_peer: Option<PeerId>) {}
-}
+//! What the adapters tell a logger, where one is chosen by a feature: who came and went, and why.  Never a key other than
+//! the peer's public one, never a body.
 
 use crate::{CloseReason, PeerId};
-#[cfg(not(feature = "tracing"))]
-pub(crate) use off::{closed, connected, handler_failed};
-#[cfg(feature = "tracing")]
-pub(crate) use on::{closed, connected, handler_failed};
+
+/// Tells each logger that is on; the same words for all of them.
+macro_rules! tell {
+    ($level:ident, $($said:tt)*) => {{
+        #[cfg(feature = "tracing")]
+        tracing::$level!($($said)*);
+        #[cfg(feature = "log")]
+        log::$level!($($said)*);
+    }};
+}
+
+pub(crate) fn connected(peer: PeerId) {
+    let _ = peer;
+    tell!(debug, "connected with {}", peer.short());
+    #[cfg(all(feature = "defmt", target_os = "none"))]
+    defmt::debug!("connected with {}", peer);
+}
+
+pub(crate) fn closed(peer: Option<PeerId>, reason: CloseReason) {
+    let _ = (peer, reason);
+    if let Some(_peer) = peer {
+        tell!(debug, "closed with {}: {reason}", _peer.short());
+    } else {
+        tell!(debug, "closed before the peer had proven itself: {reason}");
+    }
+    #[cfg(all(feature = "defmt", target_os = "none"))]
+    defmt::debug!("closed with {}: {}", peer, reason);
+}
+
+#[cfg(feature = "std")]
+pub(crate) fn handler_failed(peer: Option<PeerId>) {
+    if let Some(_peer) = peer {
+        tell!(warn, "a handler of {}'s request panicked, or gave no answer", _peer.short());
+    }
+}

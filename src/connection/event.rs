@@ -209,6 +209,7 @@ pub struct RequestHead<'a> {
 }
 
 /// How an exchange of ours ended without an answer.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
@@ -233,6 +234,7 @@ pub enum Failure {
 }
 
 /// Why a handler should stop.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StopCause {
     /// The peer sent `cancel` with this status.

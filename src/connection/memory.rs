@@ -15,6 +15,7 @@ use crate::wire::frame;
 /// What an allocator adds, a few bytes for each of about a dozen pieces, is not in it; nor are the connection's own
 /// `size_of`, the [`Admission`](crate::Admission) that is handed in, and what an adapter keeps.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Memory {
     /// Until the peer has proven itself; nobody else can make this side take more.

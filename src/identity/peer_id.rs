@@ -66,6 +66,15 @@ impl PeerId {
     }
 }
 
+/// Its first eight digits.
+#[cfg(all(feature = "defmt", target_os = "none"))]
+impl defmt::Format for PeerId {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let [a, b, c, d, ..] = self.0;
+        defmt::write!(f, "{:08x}", u32::from_be_bytes([a, b, c, d]));
+    }
+}
+
 impl fmt::Display for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut digits = [0; 64];

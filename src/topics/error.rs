@@ -5,6 +5,7 @@ use crate::name::NameError;
 use crate::{Overflow, TopicLimits};
 
 /// Why a topic was not declared. Nothing changed.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeclareError {
@@ -32,6 +33,7 @@ impl From<NameError> for DeclareError {
 }
 
 /// Why nothing was published. Nothing changed.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {

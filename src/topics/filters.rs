@@ -7,11 +7,11 @@
 //! A walk looks at a filter, and then at the least one behind it that can still match. At each level that is `#`, `+`
 //! or the topic's own, and only behind levels that match; whatever lies between is skipped by one look-up.
 
-use crate::name;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::ops::Bound;
+
+use super::sorted::Sorted;
+use crate::name;
 
 /// Stands between two levels instead of `/`: less than all that levels hold (SPEC §13 allows no control characters),
 /// so that the order of bytes is that of levels.
@@ -21,19 +21,19 @@ const ANY_REST: &[u8] = b"#";
 
 /// Who subscribed with which filter.
 pub(super) struct Filters<M> {
-    members: BTreeMap<Box<[u8]>, Vec<M>>,
+    members: Sorted<Box<[u8]>, Vec<M>>,
 }
 
 impl<M> Default for Filters<M> {
     fn default() -> Self {
-        Self { members: BTreeMap::new() }
+        Self { members: Sorted::default() }
     }
 }
 
 impl<M: Copy> Filters<M> {
     /// Adds a member of a filter, and tells its place among them.
     pub(super) fn add(&mut self, filter: &str, member: M) -> usize {
-        let members = self.members.entry(key_of(filter)).or_default();
+        let members = self.members.get_or_default(key_of(filter));
         members.push(member);
         members.len() - 1
     }
@@ -41,13 +41,13 @@ impl<M: Copy> Filters<M> {
     /// Removes the member at this place, and tells which one stands there now. A filter goes with its last member.
     pub(super) fn remove(&mut self, filter: &str, place: usize) -> Option<M> {
         let key = key_of(filter);
-        let members = self.members.get_mut(&key)?;
+        let members = self.members.get_mut(&*key)?;
         if place < members.len() {
             members.swap_remove(place);
         }
         let moved = members.get(place).copied();
         if members.is_empty() {
-            self.members.remove(&key);
+            self.members.remove(&*key);
         }
         moved
     }
@@ -97,8 +97,7 @@ impl<'a, M> Iterator for Walk<'a, M> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let from = self.from.as_deref()?;
-        let range = (Bound::Included(from), Bound::Unbounded);
-        let (filter, members) = self.filters.members.range::<[u8], _>(range).next()?;
+        let (filter, members) = self.filters.members.at_or_behind(from)?;
         let (matches, depth, start) = self.compare(filter);
         self.skip(filter, depth, start);
         Some((matches, members))

@@ -10,12 +10,13 @@ mod under_way;
 use super::bodies::{Bodies, BodyKey};
 use super::filters::Filters;
 use super::slab::{Key, Slab};
+use super::sorted::Sorted;
 use super::{LinkId, TopicId, TopicLimits};
 use crate::Status;
 use crate::exchange::ExchangeId;
 use crate::publication::Missed;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use line::Line;
 use under_way::UnderWay;
@@ -68,7 +69,7 @@ pub(super) struct Subscription {
 #[derive(Default)]
 struct Link {
     id: LinkId,
-    subscriptions: BTreeMap<ExchangeId, SubscriptionKey>,
+    subscriptions: Sorted<ExchangeId, SubscriptionKey>,
     /// How many pairs they have together.
     pairs: usize,
     /// Subscriptions with something to send or to tell, but for those that wait for credit.
@@ -86,7 +87,7 @@ pub(super) struct Subscriptions {
     of_topic: Vec<Vec<PairKey>>,
     links: Slab<Link>,
     /// Only links that have subscriptions.
-    by_link: BTreeMap<LinkId, LinkKey>,
+    by_link: Sorted<LinkId, LinkKey>,
     /// How many subscriptions have a publication half sent.
     half_sent: usize,
     woken: Vec<LinkKey>,
@@ -102,7 +103,7 @@ impl Subscriptions {
         limits: &TopicLimits,
     ) -> Result<(), Status> {
         let link = self.by_link.get(&link).map(|&key| &self.links[key]);
-        if link.is_some_and(|link| link.subscriptions.contains_key(&id)) {
+        if link.is_some_and(|link| link.subscriptions.get(&id).is_some()) {
             return Err(Status::BAD_REQUEST);
         }
         let (of_link, pairs) = link.map_or((0, 0), |link| (link.subscriptions.len(), link.pairs));
@@ -278,7 +279,7 @@ impl Subscriptions {
         let Some(&link) = self.by_link.get(&link) else {
             return;
         };
-        while let Some((_, &key)) = self.links[link].subscriptions.first_key_value() {
+        while let Some(&key) = self.links[link].subscriptions.last() {
             self.forget(key, bodies);
         }
         self.drop_idle_link(link);

@@ -14,6 +14,7 @@ const ELEMENTS_MAX: u64 = 32;
 const KEY_MAX: u64 = 23;
 
 /// Which rule of the encoding was broken.  SPEC §8.1
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodingError {

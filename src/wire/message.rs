@@ -36,6 +36,7 @@ pub(super) mod flag {
 }
 
 /// A place in the publications of one topic: which numbering, and which number in it.  SPEC §14.2
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Point {
     /// Drawn at random each time the publisher's numbering begins anew.
@@ -47,6 +48,7 @@ pub struct Point {
 /// Why bytes are not a message.  Each one ends the connection with `violation`.  SPEC §8
 ///
 /// `message` is the number of a type, `field` the place of an element in its array, where the type is 0.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {

@@ -38,6 +38,7 @@ pub(crate) struct PeerLimits {
 }
 
 /// Why bytes are not a payload.  Nobody is told: it drops the connection.  SPEC §5.1 (HSK-4)
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayloadError {

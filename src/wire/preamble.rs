@@ -9,6 +9,7 @@ pub(crate) const PROFILE: u8 = 0;
 
 /// Why a responder refused before the handshake.  Nobody vouches for it: whoever sits on the path can forge one.
 /// SPEC §3
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefusalCode {

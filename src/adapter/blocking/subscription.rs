@@ -6,7 +6,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use super::core::Core;
-use crate::adapter::delivery::{Delivery, Gap, Values};
+use crate::adapter::delivery::{Delivery, Values};
+use crate::adapter::error::Gap;
 use crate::adapter::error::SubscribeError;
 use crate::{ExchangeId, Instant, Point, Topic};
 

@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use super::runner::Core;
-use crate::adapter::delivery::{Delivery, Gap, Values};
+use crate::adapter::delivery::{Delivery, Values};
+use crate::adapter::error::Gap;
 use crate::adapter::error::SubscribeError;
 use crate::{ExchangeId, Point, Topic};
 

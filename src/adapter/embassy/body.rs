@@ -1,0 +1,184 @@
+//! The two ends of a body in chunks.  SPEC §10.5
+
+use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+
+use embedded_io_async::{ErrorType, Read, Write};
+
+use super::error::CallError;
+use super::handle::Exchange;
+use super::link::Link;
+use crate::adapter::error::BodyError;
+
+/// The reading end of a body; reading gives the peer credit for more.
+///
+/// Dropped before the end, it gives the exchange up.
+#[derive(Debug)]
+pub struct BodyReader<'d> {
+    exchange: Exchange<'d>,
+}
+
+impl<'d> BodyReader<'d> {
+    pub(super) const fn new(exchange: Exchange<'d>) -> Self {
+        Self { exchange }
+    }
+
+    /// Waits for bytes and copies them, as many as there are and fit; 0 where the body is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`]: the body was cut short, and why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, nothing is lost.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BodyError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        poll_fn(|task| {
+            let mut table = self.exchange.link.table();
+            let (slot, memory) = table.slot(self.exchange.index);
+            if slot.inward.is_empty() {
+                if let Some(end) = slot.read_end {
+                    return Poll::Ready(end.map(|()| 0));
+                }
+                slot.reader = Some(task.waker().clone());
+                return Poll::Pending;
+            }
+            let bytes = slot.inward.bytes(memory);
+            let len = bytes.len().min(buffer.len());
+            buffer[..len].copy_from_slice(&bytes[..len]);
+            slot.took_bytes(len);
+            table.wake_runner();
+            Poll::Ready(Ok(len))
+        })
+        .await
+    }
+}
+
+impl ErrorType for BodyReader<'_> {
+    type Error = BodyError;
+}
+
+impl Read for BodyReader<'_> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BodyError> {
+        self.read(buffer).await
+    }
+}
+
+/// The writing end of a body: bytes leave as the peer gives credit.
+///
+/// Dropped before [`finish`](Self::finish), the body is given up.
+pub struct BodyWriter<'d> {
+    link: &'d Link,
+    index: usize,
+}
+
+impl<'d> BodyWriter<'d> {
+    pub(super) const fn new(link: &'d Link, index: usize) -> Self {
+        Self { link, index }
+    }
+
+    /// Takes as many bytes as there is room for, at least one of those there are; waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`]: no more is taken, and why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, nothing was written.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
+        poll_fn(|task| {
+            let mut table = self.link.table();
+            let (slot, memory) = table.slot(self.index);
+            if let Some(error) = slot.write_end {
+                return Poll::Ready(Err(error));
+            }
+            // Until it is handed over, the request itself lies there.
+            let len = if slot.id().is_some() { bytes.len().min(slot.out.room()) } else { 0 };
+            if len == 0 && !bytes.is_empty() {
+                slot.writer = Some(task.waker().clone());
+                return Poll::Pending;
+            }
+            slot.out.push(memory, &bytes[..len]);
+            table.wake_runner();
+            Poll::Ready(Ok(len))
+        })
+        .await
+    }
+
+    /// Ends the body as complete, behind what was written.  It does not wait; the reply says whether all has arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`]: it had ended before.
+    pub fn finish(self) -> Result<(), BodyError> {
+        let mut table = self.link.table();
+        let (slot, _) = table.slot(self.index);
+        if let Some(error) = slot.write_end {
+            return Err(error);
+        }
+        slot.finishing = true;
+        slot.write_end = Some(BodyError::Finished);
+        Ok(())
+    }
+}
+
+impl Drop for BodyWriter<'_> {
+    fn drop(&mut self) {
+        self.link.table().drop_writer(self.index);
+    }
+}
+
+impl ErrorType for BodyWriter<'_> {
+    type Error = BodyError;
+}
+
+impl Write for BodyWriter<'_> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
+        self.write(bytes).await
+    }
+
+    /// Has nothing to do: what was taken leaves by itself.
+    async fn flush(&mut self) -> Result<(), BodyError> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for BodyWriter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodyWriter").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// The reply to a request with a body in chunks, which the peer may give at any time.
+///
+/// Dropped, the request is cancelled.
+#[derive(Debug)]
+pub struct Reply<'d> {
+    exchange: Exchange<'d>,
+}
+
+impl<'d> Reply<'d> {
+    pub(super) const fn new(exchange: Exchange<'d>) -> Self {
+        Self { exchange }
+    }
+
+    /// Waits for the reply, whose head is copied into `head`, and gives the reader of what follows: nothing, where the
+    /// reply is no more than its head.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] says whether the peer may have executed it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the request is cancelled; the peer may have executed it.
+    pub async fn wait(self, head: &mut [u8]) -> Result<(&[u8], BodyReader<'d>), CallError> {
+        let head = self.exchange.reply_into(head).await?;
+        Ok((head, BodyReader::new(self.exchange)))
+    }
+}

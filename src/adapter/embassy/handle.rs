@@ -1,0 +1,343 @@
+//! What tasks call, subscribe and close with.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+use core::time::Duration;
+
+use super::body::{BodyReader, BodyWriter, Reply};
+use super::drive::now;
+use super::error::CallError;
+use super::link::Link;
+use super::slot::{Answer, Ask};
+use super::subscription::{RawSubscription, Subscription};
+use crate::adapter::error::SubscribeError;
+use crate::{ExchangeId, PeerId, Point, Request, SendError, Status, Topic};
+
+/// Reaches the connection that stands on a [`Link`], from any task of the same executor.  Cheap to copy; it outlives
+/// connections.
+///
+/// Nothing here waits for a connection but [`connected`](Self::connected): without one, calls fail at once.  As many
+/// exchanges may be open as the link has memory for.
+#[derive(Clone, Copy)]
+pub struct Handle<'d> {
+    link: &'d Link,
+}
+
+impl<'d> Handle<'d> {
+    pub(super) const fn new(link: &'d Link) -> Self {
+        Self { link }
+    }
+
+    /// The peer of the connection that stands.
+    pub fn peer(self) -> Option<PeerId> {
+        self.link.table().peer
+    }
+
+    /// Waits until both sides of a connection have let each other in, and says who the peer is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, nothing has changed.
+    pub async fn connected(self) -> PeerId {
+        self.watch(|peer| peer).await
+    }
+
+    /// Waits until no connection stands.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, nothing has changed.
+    pub async fn disconnected(self) {
+        self.watch(|peer| peer.is_none().then_some(())).await;
+    }
+
+    async fn watch<R>(self, seen: impl Fn(Option<PeerId>) -> Option<R>) -> R {
+        poll_fn(|task| {
+            let mut table = self.link.table();
+            if let Some(result) = seen(table.peer) {
+                return Poll::Ready(result);
+            }
+            if !table.watch(task.waker()) {
+                // More wait than are kept: this one asks again.
+                task.waker().wake_by_ref();
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Closes the connection that stands, behind what is queued; the runner says when it has ended.  SPEC §16.1
+    pub fn close(self, status: Status) {
+        let mut table = self.link.table();
+        if table.peer.is_some() {
+            table.close = Some(status);
+            table.wake_runner();
+        }
+    }
+
+    /// Asks the peer, and waits for the reply; at most as long as
+    /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] says whether the peer may have executed it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it is cancelled on the wire; the peer may have executed it.
+    ///
+    /// ```
+    /// use minicbor::{Decode, Encode};
+    /// use symbolon::Request;
+    /// use symbolon::embassy::{CallError, Handle};
+    ///
+    /// #[derive(Encode, Decode)]
+    /// struct SetLamp(#[n(0)] bool);
+    ///
+    /// impl Request for SetLamp {
+    ///     const METHOD: &'static str = "lamp/set";
+    ///     type Reply = bool;
+    /// }
+    ///
+    /// async fn light(peer: Handle<'_>) -> Result<bool, CallError> {
+    ///     peer.connected().await;
+    ///     peer.call(&SetLamp(true)).await
+    /// }
+    /// ```
+    pub async fn call<R: Request>(self, request: &R) -> Result<R::Reply, CallError> {
+        let body = crate::to_bytes(request)?;
+        let call = self.begin(Ask::Call, R::METHOD, &body, self.call_timeout())?;
+        let len = call.reply().await?;
+        Ok(call.lend(|bytes| crate::from_bytes(&bytes[..len]))?)
+    }
+
+    /// As [`call`](Self::call), with bare bytes, and a deadline that travels along; the reply is copied into `reply`.
+    /// Nothing is allocated.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call); [`CallError::NoRoom`] where `reply` is too short.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn call_raw<'r>(
+        self,
+        method: &str,
+        body: &[u8],
+        reply: &'r mut [u8],
+        deadline: Option<Duration>,
+    ) -> Result<&'r [u8], CallError> {
+        let call = self.begin(Ask::Call, method, body, deadline)?;
+        call.reply_into(reply).await
+    }
+
+    /// Makes a request whose reply goes on in chunks, and waits for the head of the reply, which is copied into `head`.
+    /// With a deadline for the whole exchange where one is named; it travels along.  SPEC §10.5
+    ///
+    /// # Errors
+    ///
+    /// As [`call_raw`](Self::call_raw).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn fetch_raw<'h>(
+        self,
+        method: &str,
+        body: &[u8],
+        head: &'h mut [u8],
+        deadline: Option<Duration>,
+    ) -> Result<(&'h [u8], BodyReader<'d>), CallError> {
+        let exchange = self.begin(Ask::Open { more: false }, method, body, deadline)?;
+        let head = exchange.reply_into(head).await?;
+        Ok((head, BodyReader::new(exchange)))
+    }
+
+    /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.  SPEC §10.5
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Send`]: nothing was sent.
+    pub fn open_raw(
+        self,
+        method: &str,
+        head: &[u8],
+        deadline: Option<Duration>,
+    ) -> Result<(BodyWriter<'d>, Reply<'d>), CallError> {
+        let exchange = self.begin(Ask::Open { more: true }, method, head, deadline)?;
+        Ok((BodyWriter::new(self.link, exchange.index), Reply::new(exchange)))
+    }
+
+    /// Subscribes, and waits until the publisher has accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it is cancelled.
+    pub async fn subscribe<T: Topic>(self) -> Result<Subscription<'d, T>, SubscribeError> {
+        self.subscribe_raw(T::TOPIC, None).await.map(Subscription::new)
+    }
+
+    /// As [`subscribe`](Self::subscribe), to all topics that a filter matches (SPEC §13), as bare bytes; with a point to
+    /// go on behind where one is named (SPEC §14.4).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn subscribe_raw(
+        self,
+        filter: &str,
+        from: Option<Point>,
+    ) -> Result<RawSubscription<'d>, SubscribeError> {
+        let ask = Ask::Subscribe { from };
+        let begun = self.begin(ask, filter, &[], self.call_timeout()).map_err(|error| match error {
+            CallError::Send(error) => SubscribeError::Send(error),
+            _ => SubscribeError::Disconnected,
+        })?;
+        match begun.answer().await {
+            Answer::Subscribed => Ok(RawSubscription::new(begun)),
+            answer => Err(answer.into()),
+        }
+    }
+
+    fn call_timeout(self) -> Option<Duration> {
+        Some(self.link.table().call_timeout)
+    }
+
+    fn begin(
+        self,
+        ask: Ask,
+        name: &str,
+        body: &[u8],
+        within: Option<Duration>,
+    ) -> Result<Exchange<'d>, CallError> {
+        let halves = matches!(ask, Ask::Open { more: true });
+        let deadline = within.map(|within| now() + within);
+        let index = self.link.table().ask(ask, (name, body), deadline, halves)?;
+        Ok(Exchange { link: self.link, index })
+    }
+
+    /// Answers a request of the peer's, of the connection with this number.
+    async fn respond(
+        self,
+        session: u32,
+        to: ExchangeId,
+        status: Status,
+        body: &[u8],
+    ) -> Result<(), SendError> {
+        if self.link.table().session != session {
+            return Err(SendError::UnknownExchange);
+        }
+        let index = self.link.table().ask(Ask::Respond { to, status }, ("", body), None, false)?;
+        match (Exchange { link: self.link, index }).answer().await {
+            Answer::Sent => Ok(()),
+            Answer::Refused(error) => Err(error),
+            _ => Err(SendError::Closed),
+        }
+    }
+}
+
+/// Answers one request of the peer's from another task than the one that runs the connection; made by
+/// [`Runner::responder`](super::Runner::responder).
+///
+/// Dropped, nothing is answered, and the peer waits until [`Timeouts::answer`](crate::Timeouts::answer).
+#[derive(Debug)]
+#[must_use = "the peer waits for an answer"]
+pub struct Responder<'d> {
+    handle: Handle<'d>,
+    session: u32,
+    id: ExchangeId,
+}
+
+impl<'d> Responder<'d> {
+    pub(super) fn new(link: &'d Link, id: ExchangeId) -> Self {
+        let session = link.table().session;
+        Self { handle: link.handle(), session, id }
+    }
+
+    /// Answers; waits for room in the connection's queue.  It takes an exchange of the link's memory while it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownExchange`]: nobody waits any more, or the connection was another one;
+    /// [`SendError::TooMany`]: the link has no memory for it now; otherwise as
+    /// [`Connection::respond`](crate::Connection::respond).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it may have been answered or not; if not, it never is.
+    pub async fn respond(self, status: Status, body: &[u8]) -> Result<(), SendError> {
+        self.handle.respond(self.session, self.id, status, body).await
+    }
+}
+
+/// An exchange that a handle has open; dropped, it is given up, unless it is over.
+#[derive(Debug)]
+pub(super) struct Exchange<'d> {
+    pub(super) link: &'d Link,
+    pub(super) index: usize,
+}
+
+impl Exchange<'_> {
+    /// Waits for the answer.
+    pub(super) async fn answer(&self) -> Answer {
+        poll_fn(|task| {
+            let mut table = self.link.table();
+            let (slot, _) = table.slot(self.index);
+            if let Some(answer) = slot.answer {
+                return Poll::Ready(answer);
+            }
+            slot.reader = Some(task.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits for a reply that is a success, and says how long it is.
+    async fn reply(&self) -> Result<usize, CallError> {
+        match self.answer().await {
+            Answer::Reply(status, len) if status.is_ok() => Ok(len),
+            answer => Err(answer.into()),
+        }
+    }
+
+    /// The same, copied out of the link's memory.
+    pub(super) async fn reply_into<'r>(&self, reply: &'r mut [u8]) -> Result<&'r [u8], CallError> {
+        let len = self.reply().await?;
+        let place = reply.get_mut(..len).ok_or(CallError::NoRoom(len))?;
+        let mut table = self.link.table();
+        let (slot, memory) = table.slot(self.index);
+        place.copy_from_slice(&slot.inward.bytes(memory)[..len]);
+        slot.inward.advance(len);
+        Ok(place)
+    }
+
+    /// Lends what came.  The application's code may run on it: the table is free meanwhile.
+    pub(super) fn lend<R>(&self, lend: impl FnOnce(&[u8]) -> R) -> R {
+        let (memory, inward) = self.link.table().take_memory(self.index);
+        let result = lend(inward.bytes(memory));
+        self.link.table().give_memory(memory);
+        result
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        self.link.table().drop_reader(self.index);
+    }
+}
+
+impl fmt::Debug for Handle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("peer", &self.peer()).finish_non_exhaustive()
+    }
+}

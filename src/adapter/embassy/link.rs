@@ -1,0 +1,403 @@
+//! What a runner and its handles share: the exchanges that handles have open.
+
+use core::cell::{RefCell, RefMut};
+use core::fmt;
+use core::mem;
+use core::task::Waker;
+use core::time::Duration;
+
+use super::device::Device;
+use super::handle::Handle;
+use super::slot::{Answer, Ask, Slot, State};
+use super::store::Store;
+use crate::adapter::error::BodyError;
+use crate::{
+    Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, RequestHead, SendError, Status,
+    SubscribeOptions,
+};
+
+/// How many exchanges handles may have open on one link, whatever memory there is.
+pub(super) const SLOTS: usize = 4;
+
+/// The place of one connection after the other: it outlives them, and tasks reach the one that stands through its
+/// [`Handle`]s.
+///
+/// Each exchange that a handle has open has a share of the memory, for what it sends and for what comes until it is
+/// read: a call the method's name and the longer of the request and the reply; a subscription twice what may wait
+/// (half of the share is its window); a body in chunks at least [`Limits::window`](crate::Limits::window), and where
+/// this side writes one as well, twice that.  What does not fit is refused with an error that says so.
+///
+/// A program of one loop, which uses a [`Runner`](super::Runner) alone, gives no memory: [`Link::none`].
+pub struct Link {
+    table: RefCell<Table>,
+}
+
+pub(super) struct Table {
+    memory: &'static mut [u8],
+    slots: [Slot; SLOTS],
+    /// Exchanges that were given up, so that their slots are free already, and whether the connection knows.
+    left: [Option<(ExchangeId, bool)>; SLOTS],
+    /// How many of the slots there is memory for.
+    count: usize,
+    /// Whose link it is.
+    owner: Option<LinkId>,
+    runner: Option<Waker>,
+    pub(super) peer: Option<PeerId>,
+    /// How many connections have ended here: an answer to a request of one of them is not for the next.
+    pub(super) session: u32,
+    pub(super) close: Option<Status>,
+    /// Who waits for a connection, or for its end.
+    pub(super) watchers: [Option<Waker>; SLOTS],
+    /// How much may come of a body before it is read.
+    window: usize,
+    pub(super) call_timeout: Duration,
+}
+
+impl Link {
+    /// A link with this memory for as many exchanges at once; at most 4, and at most one for each byte.
+    pub fn new(memory: &'static mut [u8], exchanges: usize) -> Self {
+        let count = exchanges.min(SLOTS).min(memory.len());
+        let table = Table {
+            memory,
+            slots: Default::default(),
+            left: Default::default(),
+            count,
+            owner: None,
+            runner: None,
+            peer: None,
+            session: 0,
+            close: None,
+            watchers: Default::default(),
+            window: 0,
+            call_timeout: Duration::ZERO,
+        };
+        Self { table: RefCell::new(table) }
+    }
+
+    /// A link without exchanges of handles.
+    pub fn none() -> Self {
+        Self::new(&mut [], 0)
+    }
+
+    /// To call, subscribe and close with, from any task of the same executor.
+    pub const fn handle(&self) -> Handle<'_> {
+        Handle::new(self)
+    }
+
+    pub(super) fn table(&self) -> RefMut<'_, Table> {
+        self.table.borrow_mut()
+    }
+
+    /// The table, for the runner that has the link; none for one that another has taken it from.
+    pub(super) fn owned_by(&self, owner: LinkId) -> Option<RefMut<'_, Table>> {
+        let table = self.table.borrow_mut();
+        (table.owner == Some(owner)).then_some(table)
+    }
+
+    /// A new runner has the link; what an earlier one left is over.
+    pub(super) fn begin(&self, owner: LinkId, device: &Device) {
+        let mut table = self.table.borrow_mut();
+        table.on_closed();
+        table.owner = Some(owner);
+        table.window = device.config().limits().window as usize;
+        table.call_timeout = device.call_timeout();
+    }
+
+    /// The runner is gone.
+    pub(super) fn leave(&self, owner: LinkId) {
+        if let Some(mut table) = self.owned_by(owner) {
+            table.on_closed();
+            (table.owner, table.runner) = (None, None);
+        }
+    }
+}
+
+impl Table {
+    // What handles do
+
+    /// Has the runner look at what was asked.
+    pub(super) fn wake_runner(&self) {
+        if let Some(runner) = &self.runner {
+            runner.wake_by_ref();
+        }
+    }
+
+    /// Places a command, and says where; its parts lie one behind the other.  `halves`: this side writes a body.
+    pub(super) fn ask(
+        &mut self,
+        ask: Ask,
+        (name, body): (&str, &[u8]),
+        deadline: Option<Instant>,
+        halves: bool,
+    ) -> Result<usize, SendError> {
+        if self.peer.is_none() {
+            return Err(SendError::NotConnected);
+        }
+        let free = |slot: &Slot| matches!(slot.state, State::Free);
+        let index = self.slots[..self.count].iter().position(free).ok_or(SendError::TooMany)?;
+        let share = self.memory.len() / self.count;
+        let (from, to) = (index * share, (index + 1) * share);
+        let middle = if halves { from + share / 2 } else { from };
+        if matches!(ask, Ask::Open { .. }) && to - middle < self.window {
+            return Err(SendError::TooLarge { len: self.window, max: to - middle });
+        }
+        let mut out = Store::new(from, to);
+        if !out.push(self.memory, name.as_bytes()) || !out.push(self.memory, body) {
+            return Err(SendError::TooLarge { len: name.len() + body.len(), max: share });
+        }
+        self.slots[index] = Slot {
+            state: State::Asked(ask),
+            out,
+            name_len: name.len(),
+            deadline,
+            inward: Store::new(middle, to),
+            window: self.window,
+            reading: true,
+            writing: halves,
+            ..Slot::default()
+        };
+        self.wake_runner();
+        Ok(index)
+    }
+
+    /// A slot and the memory in which its bytes lie.
+    pub(super) fn slot(&mut self, index: usize) -> (&mut Slot, &mut [u8]) {
+        (&mut self.slots[index], self.memory)
+    }
+
+    /// Takes the memory out, to be lent to somebody who may use the table; and says where the bytes of a slot lie in it.
+    pub(super) fn take_memory(&mut self, index: usize) -> (&'static mut [u8], Store) {
+        (mem::take(&mut self.memory), self.slots[index].inward)
+    }
+
+    pub(super) fn give_memory(&mut self, memory: &'static mut [u8]) {
+        self.memory = memory;
+    }
+
+    /// Whoever read has gone: with him the exchange, unless it is over.
+    pub(super) fn drop_reader(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        slot.reading = false;
+        slot.given_up = true;
+        slot.write_end.get_or_insert(BodyError::Cancelled);
+        self.tidy(index);
+    }
+
+    /// Whoever wrote has gone: a body that was not finished is given up.
+    pub(super) fn drop_writer(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        slot.writing = false;
+        slot.reset = slot.write_end.is_none();
+        self.tidy(index);
+    }
+
+    /// Frees a slot that nobody holds; what is open is given up beside it.
+    fn tidy(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        if !slot.reading && !slot.writing {
+            let left = self.left.iter_mut().find(|left| left.is_none());
+            match (slot.id(), left) {
+                (None, _) => *slot = Slot::default(),
+                (Some(id), Some(left)) => {
+                    *left = Some((id, false));
+                    *slot = Slot::default();
+                }
+                // So many are under way that this one has to wait in its slot.
+                (Some(_), None) => {}
+            }
+        }
+        self.wake_runner();
+    }
+
+    /// Keeps who waits for a change of the link; `false` where too many do.
+    pub(super) fn watch(&mut self, waker: &Waker) -> bool {
+        let same = |kept: &Option<Waker>| kept.as_ref().is_none_or(|kept| kept.will_wake(waker));
+        let place = self.watchers.iter_mut().find(|kept| same(kept));
+        place.map(|place| *place = Some(waker.clone())).is_some()
+    }
+
+    // What the runner does
+
+    pub(super) fn set_runner(&mut self, waker: &Waker) {
+        match &mut self.runner {
+            Some(kept) => kept.clone_from(waker),
+            None => self.runner = Some(waker.clone()),
+        }
+    }
+
+    pub(super) fn on_connected(&mut self, peer: PeerId) {
+        self.peer = Some(peer);
+        self.wake_watchers();
+    }
+
+    /// The connection has ended, and with it all that was open or asked.
+    pub(super) fn on_closed(&mut self) {
+        self.peer = None;
+        self.close = None;
+        self.session = self.session.wrapping_add(1);
+        for slot in &mut self.slots[..self.count] {
+            match slot.state {
+                State::Free | State::Over => {}
+                State::Asked(_) => slot.end(Answer::Failed(Failure::NotExecuted), BodyError::Disconnected),
+                State::Open(_) => slot.end(Answer::Failed(Failure::Disconnected), BodyError::Disconnected),
+            }
+            if slot.is_done() {
+                *slot = Slot::default();
+            }
+        }
+        self.left = Default::default();
+        self.wake_watchers();
+    }
+
+    fn wake_watchers(&mut self) {
+        for watcher in &mut self.watchers {
+            if let Some(watcher) = watcher.take() {
+                watcher.wake();
+            }
+        }
+    }
+
+    /// Takes an event that is for a handle; `false` where it is not.
+    pub(super) fn take(&mut self, event: &Event<'_>) -> bool {
+        let Some(id) = exchange_of_ours(event) else { return false };
+        if let Some(left) = self.left.iter_mut().find(|left| left.is_some_and(|(left, _)| left == id)) {
+            left.take_if(|_| is_last(event));
+            return true;
+        }
+        let mut slots = self.slots[..self.count].iter_mut();
+        let Some(slot) = slots.find(|slot| slot.id() == Some(id)) else { return false };
+        slot.take(self.memory, event);
+        if slot.is_done() {
+            *slot = Slot::default();
+        }
+        true
+    }
+
+    /// Hands over what handles have asked, as far as the connection takes it.
+    pub(super) fn settle(&mut self, connection: &mut Connection, now: Instant) {
+        if let Some(status) = self.close.take() {
+            connection.close(now, status);
+        }
+        for (id, told) in self.left.iter_mut().flatten().filter(|(_, told)| !told) {
+            // Refused where it has just ended: its event tells.
+            let _ended = connection.cancel(*id);
+            *told = true;
+        }
+        for slot in &mut self.slots[..self.count] {
+            match slot.state {
+                State::Asked(ask) => hand_over(slot, self.memory, connection, ask, now),
+                State::Open(id) => move_on(slot, self.memory, connection, id),
+                State::Free | State::Over => {}
+            }
+        }
+    }
+
+    /// Whether this exchange is a handle's.
+    pub(super) fn owns(&self, id: ExchangeId) -> bool {
+        self.slots[..self.count].iter().any(|slot| slot.id() == Some(id))
+    }
+
+    /// When a command is too late that waits for its turn.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let asked = |slot: &&Slot| matches!(slot.state, State::Asked(_));
+        self.slots[..self.count].iter().filter(asked).filter_map(|slot| slot.deadline).min()
+    }
+}
+
+/// Gives a command to the connection, or keeps it where there is no room.
+fn hand_over(slot: &mut Slot, memory: &[u8], connection: &mut Connection, ask: Ask, now: Instant) {
+    let left = slot.deadline.map(|deadline| deadline.saturating_since(now));
+    if left.is_some_and(|left| left.is_zero()) {
+        return slot.end(Answer::Failed(Failure::DeadlinePassed), BodyError::DeadlinePassed);
+    }
+    let (name, body) = slot.out.bytes(memory).split_at(slot.name_len);
+    let name = core::str::from_utf8(name).unwrap_or_default();
+    let opened = match ask {
+        Ask::Call => connection.request(now, name, body, left),
+        Ask::Open { more } => connection.open(now, &RequestHead { method: name, body, more, deadline: left }),
+        Ask::Subscribe { from } => {
+            let window = u32::try_from(slot.inward.room() / 2).unwrap_or(u32::MAX);
+            let options = SubscribeOptions { window, largest: 0, latest: false, from };
+            connection.subscribe_with(name, &options)
+        }
+        Ask::Respond { to, status } => match connection.respond(to, status, body) {
+            Ok(()) => return slot.end(Answer::Sent, BodyError::Answered),
+            Err(error) => Err(error),
+        },
+    };
+    match opened {
+        Ok(id) => {
+            slot.state = State::Open(id);
+            slot.out = slot.out.up_to(&slot.inward);
+        }
+        Err(SendError::Full | SendError::TooMany) => {}
+        Err(error) => slot.end(Answer::Refused(error), BodyError::Disconnected),
+    }
+}
+
+/// Moves what a handle writes, reads and gives up.
+fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: ExchangeId) {
+    // Each refused where the exchange, or its body, has just ended: its event tells.
+    if slot.release > 0 {
+        let _ended = connection.release(id, mem::take(&mut slot.release));
+    }
+    if mem::take(&mut slot.given_up) {
+        let _ended = connection.cancel(id);
+        return;
+    }
+    if mem::take(&mut slot.reset) {
+        slot.write_end.get_or_insert(BodyError::Cancelled);
+        slot.out.clear();
+        let _ended = connection.reset(id, Status::CANCELLED);
+        return;
+    }
+    if !slot.out.is_empty()
+        && let Ok(taken) = connection.write(id, slot.out.bytes(memory))
+    {
+        slot.out.advance(taken);
+        if let Some(writer) = slot.writer.take() {
+            writer.wake();
+        }
+    }
+    if slot.finishing && slot.out.is_empty() {
+        slot.finishing = false;
+        let _ended = connection.finish(id);
+    }
+}
+
+/// The exchange of ours that an event is about.
+fn exchange_of_ours(event: &Event<'_>) -> Option<ExchangeId> {
+    match *event {
+        Event::Aborted { id }
+        | Event::Busy { id, .. }
+        | Event::Continuation { id, .. }
+        | Event::Data { id, .. }
+        | Event::End { id, .. }
+        | Event::Failed { id, .. }
+        | Event::Missed { id, .. }
+        | Event::Publication { id, .. }
+        | Event::Response { id, .. }
+        | Event::Stopped { id, .. }
+        | Event::Subscribed { id }
+        | Event::SubscriptionEnded { id, .. } => Some(id),
+        _ => None,
+    }
+}
+
+/// Whether nothing more comes of an exchange.
+fn is_last(event: &Event<'_>) -> bool {
+    matches!(
+        event,
+        Event::Busy { .. }
+            | Event::End { .. }
+            | Event::Failed { .. }
+            | Event::Response { more: false, .. }
+            | Event::SubscriptionEnded { .. }
+    )
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").finish_non_exhaustive()
+    }
+}

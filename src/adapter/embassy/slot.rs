@@ -1,0 +1,278 @@
+//! One exchange that a handle has open: what it asks of the connection, and what came for it.
+
+use core::mem;
+use core::task::Waker;
+use core::time::Duration;
+
+use super::store::Store;
+use crate::adapter::error::BodyError;
+use crate::{Event, ExchangeId, Failure, Instant, Missed, Point, Publication, SendError, Status};
+
+/// What a handle asks.  Its name and bytes lie in the slot's memory, one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ask {
+    Call,
+    /// A request with a body that goes on, or whose answer may.
+    Open {
+        more: bool,
+    },
+    Subscribe {
+        from: Option<Point>,
+    },
+    Respond {
+        to: ExchangeId,
+        status: Status,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum State {
+    #[default]
+    Free,
+    /// It waits for its turn at the connection.
+    Asked(Ask),
+    /// The connection has it under this id.
+    Open(ExchangeId),
+    /// It is over, but for what its handle has not looked at.
+    Over,
+}
+
+/// How an exchange was answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Answer {
+    Busy(Duration),
+    Failed(Failure),
+    Refused(SendError),
+    /// The reply has so many bytes, in front of all else that came.
+    Reply(Status, usize),
+    /// A reply that the slot's memory does not hold.
+    TooLong(usize),
+    Subscribed,
+    /// The answer that this side owed has been handed over.
+    Sent,
+}
+
+/// An exchange's place.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) state: State,
+    /// Bytes that go out: the name, so many bytes of it, and what follows; then this side's body.
+    pub(super) out: Store,
+    pub(super) name_len: usize,
+    pub(super) deadline: Option<Instant>,
+    /// Bytes that came: the reply, then the other side's body; or publications.
+    pub(super) inward: Store,
+    /// What must fit behind the head of a reply that goes on.
+    pub(super) window: usize,
+    /// What came of the body has cost this much, and was not released.
+    pub(super) cost: u32,
+    pub(super) answer: Option<Answer>,
+    /// How the other side's body has ended, or the subscription.
+    pub(super) read_end: Option<Result<(), BodyError>>,
+    /// Why this side's body takes no more.
+    pub(super) write_end: Option<BodyError>,
+    /// This side's body ends behind what waits.
+    pub(super) finishing: bool,
+    /// This side's body is to be given up.
+    pub(super) reset: bool,
+    /// The whole exchange is.
+    pub(super) given_up: bool,
+    /// Publications that did not fit, and gaps that were told.
+    pub(super) missed: Missed,
+    /// To be released at the connection.
+    pub(super) release: u32,
+    /// Whether somebody holds that end.
+    pub(super) reading: bool,
+    pub(super) writing: bool,
+    pub(super) reader: Option<Waker>,
+    pub(super) writer: Option<Waker>,
+}
+
+impl Slot {
+    pub(super) fn id(&self) -> Option<ExchangeId> {
+        match self.state {
+            State::Open(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Whether nobody needs it any more.
+    pub(super) fn is_done(&self) -> bool {
+        !self.reading && !self.writing && !matches!(self.state, State::Open(_))
+    }
+
+    pub(super) fn wake(&mut self) {
+        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+            waker.wake();
+        }
+    }
+
+    /// Both its bodies have ended so, where they had not.
+    pub(super) fn end(&mut self, answer: Answer, error: BodyError) {
+        self.state = State::Over;
+        self.answer.get_or_insert(answer);
+        self.read_end.get_or_insert(Err(error));
+        self.write_end.get_or_insert(error);
+        self.wake();
+    }
+
+    /// Takes what came for it.
+    pub(super) fn take(&mut self, memory: &mut [u8], event: &Event<'_>) {
+        match *event {
+            Event::Response { status, body, more, .. } => self.on_response(memory, status, body, more),
+            Event::Busy { retry, .. } => self.end(Answer::Busy(retry), BodyError::Answered),
+            Event::Failed { failure, .. } => self.end(Answer::Failed(failure), failure.into()),
+            Event::Data { chunk, cost, .. } if self.reading && self.read_end.is_none() => {
+                // It fits: there was room for a window when the reply came.
+                let _fits = self.inward.push(memory, chunk);
+                self.cost = self.cost.saturating_add(cost);
+                if self.inward.is_empty() {
+                    self.took_bytes(0);
+                }
+            }
+            Event::End { status, .. } => {
+                let end = if status.is_ok() { Ok(()) } else { Err(BodyError::Status(status)) };
+                self.read_end.get_or_insert(end);
+                self.write_end.get_or_insert(BodyError::Answered);
+                self.state = State::Over;
+            }
+            Event::Stopped { status, .. } => {
+                self.write_end.get_or_insert(BodyError::Status(status));
+            }
+            Event::Subscribed { .. } => self.answer = Some(Answer::Subscribed),
+            Event::SubscriptionEnded { status, .. } => {
+                self.end(Answer::Reply(status, 0), BodyError::Status(status));
+            }
+            Event::Missed { missed, .. } => self.miss(missed),
+            Event::Publication { publication, .. } => self.on_publication(memory, &publication),
+            // Publications longer than a frame are not asked for.
+            _ => {}
+        }
+        self.wake();
+    }
+
+    fn on_response(&mut self, memory: &mut [u8], status: Status, body: &[u8], more: bool) {
+        self.inward.clear();
+        let needed = if more { body.len() + self.window } else { body.len() };
+        self.answer = Some(if needed <= self.inward.room() && self.inward.push(memory, body) {
+            Answer::Reply(status, body.len())
+        } else {
+            self.read_end = Some(Err(BodyError::TooLarge));
+            Answer::TooLong(body.len())
+        });
+        if !more {
+            self.read_end.get_or_insert(Ok(()));
+            self.write_end.get_or_insert(BodyError::Answered);
+            self.state = State::Over;
+        }
+    }
+
+    /// Forgets bytes of the other side's body, and gives their credit back: with the last all that they have cost.
+    pub(super) fn took_bytes(&mut self, len: usize) {
+        self.inward.advance(len);
+        let free = if self.inward.is_empty() { self.cost } else { self.cost.min(len as u32) };
+        self.cost -= free;
+        self.release = self.release.saturating_add(free);
+    }
+
+    // Publications
+
+    fn on_publication(&mut self, memory: &mut [u8], publication: &Publication<'_>) {
+        self.miss(publication.missed);
+        let len = Head::LEN + publication.topic.len() + publication.body.len();
+        if len > self.inward.room() {
+            self.miss(Missed { count: 1, unknown: false });
+            self.release = self.release.saturating_add(publication.cost);
+            return;
+        }
+        let head = Head::of(publication, mem::take(&mut self.missed));
+        for part in [&head.to_bytes()[..], publication.topic.as_bytes(), publication.body] {
+            let _fits = self.inward.push(memory, part);
+        }
+    }
+
+    /// Adds to what was missed since the last publication that is kept.
+    fn miss(&mut self, missed: Missed) {
+        let count = self.missed.count.checked_add(missed.count);
+        self.missed.unknown |= missed.unknown || count.is_none();
+        self.missed.count = count.unwrap_or(u32::MAX);
+    }
+
+    /// The head of the next publication.
+    pub(super) fn next_publication(&self, memory: &[u8]) -> Option<Head> {
+        self.inward.bytes(memory).first_chunk().map(Head::from_bytes)
+    }
+
+    /// Forgets it, and gives its credit back.
+    pub(super) fn took_publication(&mut self, head: &Head) {
+        self.inward.advance(Head::LEN + head.topic_len + head.body_len);
+        self.release = self.release.saturating_add(head.cost);
+    }
+}
+
+/// What is kept of a publication beside its topic and body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Head {
+    pub(super) point: Point,
+    pub(super) missed: Missed,
+    pub(super) retained: bool,
+    cost: u32,
+    pub(super) topic_len: usize,
+    pub(super) body_len: usize,
+}
+
+impl Head {
+    pub(super) const LEN: usize = 4 + 8 + 4 + 1 + 4 + 2 + 4;
+    const UNKNOWN: u8 = 1;
+    const RETAINED: u8 = 2;
+
+    fn of(publication: &Publication<'_>, missed: Missed) -> Self {
+        Self {
+            point: publication.point,
+            missed,
+            retained: publication.retained,
+            cost: publication.cost,
+            topic_len: publication.topic.len(),
+            body_len: publication.body.len(),
+        }
+    }
+
+    fn to_bytes(self) -> [u8; Self::LEN] {
+        let unknown = if self.missed.unknown { Self::UNKNOWN } else { 0 };
+        let retained = if self.retained { Self::RETAINED } else { 0 };
+        let mut bytes = [0; Self::LEN];
+        let mut at = 0;
+        let mut put = |part: &[u8]| {
+            bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        };
+        put(&self.point.epoch.to_le_bytes());
+        put(&self.point.sequence.to_le_bytes());
+        put(&self.missed.count.to_le_bytes());
+        put(&[unknown | retained]);
+        put(&self.cost.to_le_bytes());
+        // A name has at most 255 bytes, a message at most 65,535.
+        put(&(self.topic_len as u16).to_le_bytes());
+        put(&(self.body_len as u32).to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; Self::LEN]) -> Self {
+        let mut rest = &bytes[..];
+        let mut number = |len: usize| {
+            let (part, behind) = rest.split_at(len);
+            rest = behind;
+            part.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+        };
+        let point = Point { epoch: number(4) as u32, sequence: number(8) };
+        let (count, flags) = (number(4) as u32, number(1) as u8);
+        Self {
+            point,
+            missed: Missed { count, unknown: flags & Self::UNKNOWN != 0 },
+            retained: flags & Self::RETAINED != 0,
+            cost: number(4) as u32,
+            topic_len: number(2) as usize,
+            body_len: number(4) as usize,
+        }
+    }
+}

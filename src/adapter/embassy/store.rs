@@ -1,0 +1,84 @@
+//! Bytes in a part of the caller's memory, in their order.
+
+/// A region of some memory, and the bytes in it: appended at their end, taken from their front, always in one piece.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Store {
+    from: usize,
+    to: usize,
+    start: usize,
+    end: usize,
+}
+
+impl Store {
+    /// An empty one, of this region.
+    pub(super) const fn new(from: usize, to: usize) -> Self {
+        Self { from, to, start: from, end: from }
+    }
+
+    /// An empty one, of what lies before another.
+    pub(super) const fn up_to(&self, next: &Self) -> Self {
+        Self::new(self.from, next.from)
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.end == self.start
+    }
+
+    pub(super) const fn room(&self) -> usize {
+        self.to - self.from - self.len()
+    }
+
+    /// Appends these bytes, all or none.
+    pub(super) fn push(&mut self, memory: &mut [u8], bytes: &[u8]) -> bool {
+        if bytes.len() > self.room() {
+            return false;
+        }
+        if bytes.len() > self.to - self.end {
+            memory.copy_within(self.start..self.end, self.from);
+            (self.start, self.end) = (self.from, self.from + self.len());
+        }
+        memory[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+        true
+    }
+
+    pub(super) fn bytes<'m>(&self, memory: &'m [u8]) -> &'m [u8] {
+        &memory[self.start..self.end]
+    }
+
+    /// Forgets as many from the front.
+    pub(super) fn advance(&mut self, len: usize) {
+        self.start = (self.start + len).min(self.end);
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        (self.start, self.end) = (self.from, self.from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_stay_in_one_piece_and_in_their_region() {
+        let mut memory = [0xee; 12];
+        let mut store = Store::new(2, 10);
+        assert!(store.push(&mut memory, b"abcdef"));
+        store.advance(4);
+        assert!(!store.push(&mut memory, b"1234567"), "all or none");
+        assert_eq!(store.bytes(&memory), b"ef");
+        assert!(store.push(&mut memory, b"123456"));
+        assert_eq!((store.bytes(&memory), store.room()), (&b"ef123456"[..], 0));
+        store.advance(100);
+        assert!(store.is_empty());
+        assert_eq!((memory[..2].len(), &memory[10..]), (2, &[0xee; 2][..]));
+    }
+}

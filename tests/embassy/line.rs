@@ -1,0 +1,144 @@
+//! Serial lines, from one runner to another.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+
+use embedded_io_adapters::tokio_1::FromTokio;
+use embedded_io_async::{ErrorType, Read};
+use symbolon::embassy::{Buffers, LineRunner, Step};
+use symbolon::{Event, PeerId};
+use tokio::io::{DuplexStream, ReadHalf, duplex, split};
+
+use crate::{Board, SECOND, board, peer_id, seed, serve};
+
+/// A line that changes a byte now and then, while it is told to.
+struct Noisy {
+    inner: FromTokio<ReadHalf<DuplexStream>>,
+    noisy: Rc<Cell<bool>>,
+    count: usize,
+}
+
+impl ErrorType for Noisy {
+    type Error = std::io::Error;
+}
+
+impl Read for Noisy {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+        let len = self.inner.read(buffer).await?;
+        for byte in &mut buffer[..len] {
+            self.count += 1;
+            if self.noisy.get() && self.count.is_multiple_of(97) {
+                *byte ^= 0x10;
+            }
+        }
+        Ok(len)
+    }
+}
+
+/// Runs one end of a line, and counts the sessions that came to stand.
+async fn run(
+    board: &Board,
+    dials: bool,
+    stream: DuplexStream,
+    noisy: Rc<Cell<bool>>,
+    sessions: &Cell<usize>,
+) {
+    let (rx, tx) = split(stream);
+    let (mut rx_bytes, mut tx_bytes) = ([0; 64], [0; 64]);
+    let buffers = Buffers::new(&mut rx_bytes, &mut tx_bytes);
+    let rx = Noisy { inner: FromTokio::new(rx), noisy, count: 0 };
+    let mut io = pin!(buffers.transport(rx, FromTokio::new(tx)));
+    let friends: [PeerId; 1] = [peer_id(1)];
+    let mut seeds = || Some(seed());
+    let runner = LineRunner::new(&board.device, &board.link, &friends, &mut seeds, &buffers, io.as_mut());
+    let mut runner = if dials { runner.dialling() } else { runner };
+    while let Some(step) = runner.next().await {
+        match step {
+            Step::Event(Event::Connected { .. }) => sessions.set(sessions.get() + 1),
+            Step::Event(Event::Request { id, method, body, .. }) => {
+                let (method, body) = (method.to_owned(), body.to_vec());
+                if let Some(connection) = runner.connection() {
+                    serve(connection, id, &method, &body);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Two boards that know each other; the second one has another key.
+fn pair() -> (Board, Board) {
+    let first = board();
+    let mut second = board();
+    let config = symbolon::Config::new(crate::identity(2)).with_limits(symbolon::Limits::small()).unwrap();
+    second.device = symbolon::embassy::Device::new(config, symbolon::Topics::new(9, Default::default()));
+    (first, second)
+}
+
+#[tokio::test]
+async fn a_line_carries_calls_through_noise_and_a_restart() {
+    let (first, second) = pair();
+    let noisy = Rc::new(Cell::new(false));
+    let (here, there) = duplex(100);
+    let (ours, theirs) = (Cell::new(0), Cell::new(0));
+    // The first one lets the second in, whose number is 2; `run` lets in number 1 for the second.
+    let first_end = run_as(&first, peer_id(2), true, here, noisy.clone(), &ours);
+    let second_end = run(&second, false, there, noisy.clone(), &theirs);
+    let script = async {
+        let handle = first.link.handle();
+        handle.connected().await;
+        let mut reply = [0; 64];
+        for number in 0..100_u8 {
+            assert_eq!(handle.call_raw("echo", &[number; 60], &mut reply, None).await, Ok(&[number; 60][..]));
+        }
+        noisy.set(true);
+        for _ in 0..50 {
+            // Fails, or not: never wrong, never without end.
+            if let Ok(reply) = handle.call_raw("echo", b"noise", &mut reply, Some(SECOND / 20)).await {
+                assert_eq!(reply, b"noise");
+            }
+            tokio::task::yield_now().await;
+        }
+        noisy.set(false);
+        loop {
+            handle.connected().await;
+            if handle.call_raw("echo", b"calm", &mut reply, Some(SECOND)).await == Ok(&b"calm"[..]) {
+                break;
+            }
+        }
+    };
+    let all = async {
+        tokio::select! {
+            () = first_end => panic!("the line is over"),
+            () = second_end => panic!("the line is over"),
+            () = script => {}
+        }
+    };
+    tokio::time::timeout(60 * SECOND, all).await.expect("within a minute");
+    assert!(ours.get() > 0 && theirs.get() > 0);
+}
+
+async fn run_as(
+    board: &Board,
+    friend: PeerId,
+    dials: bool,
+    stream: DuplexStream,
+    noisy: Rc<Cell<bool>>,
+    sessions: &Cell<usize>,
+) {
+    let (rx, tx) = split(stream);
+    let (mut rx_bytes, mut tx_bytes) = ([0; 64], [0; 64]);
+    let buffers = Buffers::new(&mut rx_bytes, &mut tx_bytes);
+    let rx = Noisy { inner: FromTokio::new(rx), noisy, count: 0 };
+    let mut io = pin!(buffers.transport(rx, FromTokio::new(tx)));
+    let friends = [friend];
+    let mut seeds = || Some(seed());
+    let runner = LineRunner::new(&board.device, &board.link, &friends, &mut seeds, &buffers, io.as_mut());
+    let mut runner = if dials { runner.dialling() } else { runner };
+    while let Some(step) = runner.next().await {
+        if let Step::Event(Event::Connected { .. }) = step {
+            sessions.set(sessions.get() + 1);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What either side publishes.
+
+use symbolon::embassy::Delivery;
+use symbolon::{Missed, Status};
+
+use crate::{beside, board, host_device, meet};
+
+#[tokio::test]
+async fn publications_go_both_ways_and_none_is_lost_uncounted() {
+    let (board, device) = (board(), host_device());
+    let (connection, stream, host) = meet(&board, &device, false);
+    beside(&board, (connection, stream), async {
+        let handle = board.link.handle();
+        handle.connected().await;
+        let mut weather = handle.subscribe_raw("weather", None).await.unwrap();
+        let mut ticks = host.subscribe_raw("tick", symbolon::SubscribeOptions::default()).await.unwrap();
+        let count = 500_u32;
+        let publish = async {
+            for number in 0..count {
+                device.publish_raw("weather", &number.to_be_bytes()).await.unwrap();
+                board.device.publish(board.ticks, &number.to_be_bytes()).unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let here = async {
+            let (mut got, mut missed, mut buffer) = (0, 0, [0; 64]);
+            while got + missed < count {
+                let Delivery { missed: more, publication, .. } = weather.next(&mut buffer).await.unwrap();
+                missed += more.count;
+                if let Some(publication) = publication {
+                    assert_eq!(publication.topic, "weather");
+                    assert_eq!(publication.body, (got + missed).to_be_bytes());
+                    got += 1;
+                }
+            }
+            assert!(got > 0);
+        };
+        let there = async {
+            let (mut got, mut missed) = (0, 0);
+            while got + missed < count {
+                let delivery = ticks.next().await.unwrap();
+                missed += delivery.missed.count;
+                if let Some(publication) = delivery.publication {
+                    assert_eq!(publication.body[..], (got + missed).to_be_bytes());
+                    got += 1;
+                }
+            }
+            assert!(got > 0);
+        };
+        tokio::join!(publish, here, there);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_state_is_there_for_whoever_comes_later() {
+    let (board, device) = (board(), host_device());
+    board.device.publish(board.state, b"on").unwrap();
+    let (connection, stream, host) = meet(&board, &device, true);
+    beside(&board, (connection, stream), async {
+        host.connected().await.unwrap();
+        let mut state = host.subscribe_raw("lamp/#", symbolon::SubscribeOptions::default()).await.unwrap();
+        let first = state.next().await.unwrap().publication.unwrap();
+        assert_eq!((&first.body[..], first.retained), (&b"on"[..], true));
+        board.device.publish(board.state, b"off").unwrap();
+        assert_eq!(state.next().await.unwrap().publication.unwrap().body[..], b"off"[..]);
+    })
+    .await;
+}
+
+/// A reader who sleeps has his publications counted by their publisher, and those that his buffer is too short for by
+/// himself.
+#[tokio::test]
+async fn a_slow_reader_is_told_what_it_missed() {
+    let (board, device) = (board(), host_device());
+    let (connection, stream, _host) = meet(&board, &device, false);
+    beside(&board, (connection, stream), async {
+        let handle = board.link.handle();
+        handle.connected().await;
+        let mut weather = handle.subscribe_raw("weather", None).await.unwrap();
+        for _ in 0..100 {
+            device.publish_raw("weather", &[7; 200]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let (mut counted, mut short) = (0, [0; 206]);
+        while counted < 100 {
+            let delivery = weather.next(&mut short).await.unwrap();
+            assert_eq!((delivery.publication, delivery.missed.unknown), (None, false));
+            counted += delivery.missed.count;
+        }
+        assert_eq!(counted, 100);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_subscription_ends_with_its_connection_and_may_be_refused() {
+    let device = host_device();
+    let mut board = board();
+    board.device = board.device.with_allow_subscribe(|_, filter| filter == "tick");
+    let handle = board.link.handle();
+    let (connection, stream, host) = meet(&board, &device, false);
+    let script = async {
+        handle.connected().await;
+        let refused =
+            host.subscribe_raw("lamp/state", symbolon::SubscribeOptions::default()).await.unwrap_err();
+        assert_eq!(refused.to_string(), format!("the publisher answered: {}", Status::DENIED));
+        let mut weather = handle.subscribe_raw("weather", None).await.unwrap();
+        assert_eq!(weather.ended(), None);
+        host.close().await;
+        while let Some(delivery) = weather.next(&mut [0; 64]).await {
+            assert_eq!(delivery.missed, Missed::NONE);
+        }
+        assert!(weather.ended().is_some());
+    };
+    tokio::join!(crate::run(&board, connection, stream), script);
+}
