@@ -622,8 +622,10 @@ impl End {
 
     fn events(&mut self, most: usize) {
         for _ in 0..most {
-            let Some(event) = self.connection.poll_event() else { return };
-            let event = Happened::from(event);
+            let seen = self.connection.peek_event().map(Happened::from);
+            let event = self.connection.poll_event().map(Happened::from);
+            assert_eq!(seen, event, "to look at it takes nothing and changes nothing");
+            let Some(event) = event else { return };
             assert!(!self.closed, "nothing follows the end: {event:?}");
             match event {
                 Happened::Closed(_) => {

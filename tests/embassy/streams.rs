@@ -7,8 +7,9 @@ use embedded_io_adapters::tokio_1::FromTokio;
 use symbolon::embassy::{BodyError, Buffers, CallError, Runner, Step, Unflushed};
 use symbolon::{Event, Limits, SendError, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
+use tokio::task::LocalSet;
 
-use crate::{beside, board, board_with, host_builder, host_device, meet};
+use crate::{Board, beside, board, board_with, host_builder, host_device, meet, run};
 
 /// Bytes like no others.
 fn image(len: usize) -> Vec<u8> {
@@ -207,4 +208,49 @@ async fn one_loop_serves_bodies_both_ways() {
         tokio::select! { () = serving => panic!("it has ended"), () = script => {} }
     };
     tokio::time::timeout(20 * crate::SECOND, both).await.expect("within 20 s");
+}
+
+/// Each part in a task of its own, as in firmware: nobody may count on being polled because another one was woken.  The
+/// request waits for its turn, and the writer for the request.
+#[tokio::test]
+async fn a_writer_in_a_task_of_its_own_is_woken() {
+    let board: &'static Board = Box::leak(Box::new(board()));
+    let device = host_builder()
+        .on_stream_raw("image/put", |_, _, mut exchange| async move {
+            let mut got = Vec::new();
+            exchange.body.read_to_end(&mut got).await.map_err(|_| Status::FAILED)?;
+            exchange.reply.send(if got == image(20_000) { "right" } else { "wrong" });
+            Ok(())
+        })
+        .on_raw("slow", |_, _| async {
+            tokio::time::sleep(crate::SECOND / 20).await;
+            Ok("at last".into())
+        })
+        .build()
+        .unwrap();
+    let tasks = LocalSet::new();
+    let (connection, stream, _host) = meet(board, &device, true);
+    tasks.spawn_local(run(board, connection, stream));
+    let up = tasks.run_until(async {
+        let handle = board.link.handle();
+        handle.connected().await;
+        for _ in 0..Limits::small().requests_out {
+            tokio::task::spawn_local(async move {
+                assert_eq!(handle.call_raw("slow", b"", &mut [0; 16], None).await.map(<[u8]>::len), Ok(7));
+            });
+        }
+        tokio::task::yield_now().await;
+        let (mut writer, reply) = handle.open_raw("image/put", b"", None).unwrap();
+        let writing = tokio::task::spawn_local(async move {
+            let (bytes, mut at) = (image(20_000), 0);
+            while at < bytes.len() {
+                at += writer.write(&bytes[at..]).await.unwrap();
+            }
+            writer.finish().unwrap();
+        });
+        let mut head = [0; 16];
+        assert_eq!(reply.wait(&mut head).await.unwrap().0, b"right");
+        writing.await.unwrap();
+    });
+    tokio::time::timeout(20 * crate::SECOND, up).await.expect("within 20 s");
 }

@@ -134,8 +134,12 @@ impl<'a> LineRunner<'a> {
         }
     }
 
-    /// The session that stands, to command it.
+    /// The session that stands, to command it.  `None` also while what [`next`](Self::next) gave last is about one that has
+    /// left the line: its exchanges have the numbers of others in the next session.
     pub fn connection(&mut self) -> Option<&mut Connection> {
+        if self.gone.is_some() {
+            return None;
+        }
         self.sessions.line.running().map(Box::as_mut)
     }
 

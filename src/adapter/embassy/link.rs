@@ -328,7 +328,9 @@ fn hand_over(slot: &mut Slot, memory: &[u8], connection: &mut Connection, ask: A
     match opened {
         Ok(id) => {
             slot.state = State::Open(id);
+            // Where the request lay there is room for the body now.
             slot.out = slot.out.up_to(&slot.inward);
+            slot.wake();
         }
         Err(SendError::Full | SendError::TooMany) => {}
         Err(error) => slot.end(Answer::Refused(error), BodyError::Disconnected),

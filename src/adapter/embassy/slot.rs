@@ -181,7 +181,7 @@ impl Slot {
         self.miss(publication.missed);
         let len = Head::LEN + publication.topic.len() + publication.body.len();
         if len > self.inward.room() {
-            self.miss(Missed { count: 1, unknown: false });
+            self.missed.add(1);
             self.release = self.release.saturating_add(publication.cost);
             return;
         }
@@ -193,9 +193,8 @@ impl Slot {
 
     /// Adds to what was missed since the last publication that is kept.
     fn miss(&mut self, missed: Missed) {
-        let count = self.missed.count.checked_add(missed.count);
-        self.missed.unknown |= missed.unknown || count.is_none();
-        self.missed.count = count.unwrap_or(u32::MAX);
+        self.missed.add(missed.count.into());
+        self.missed.unknown |= missed.unknown;
     }
 
     /// The head of the next publication.
