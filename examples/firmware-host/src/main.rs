@@ -11,6 +11,8 @@
 
 mod board;
 mod hostile;
+// What the board and its callers share is written once.
+#[path = "../../firmware/src/messages.rs"]
 mod messages;
 mod tcp;
 mod uart;
@@ -71,6 +73,11 @@ pub fn scenario(name: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
 /// Fails with what was expected.
 pub fn check(holds: bool, what: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(what().into()) }
+}
+
+/// Asks the board by `board/call` to call our `echo` so many times.
+pub fn order(count: u32) -> Vec<u8> {
+    [&count.to_be_bytes()[..], b"echo"].concat()
 }
 
 /// Bytes of an image that nobody has seen before.

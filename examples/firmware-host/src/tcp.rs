@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use crate::board::Board;
 use crate::hostile::ByHand;
-use crate::messages::{ReadStats, ReadWeather, order};
-use crate::{BOARD, FRIEND, Result, STRANGER, check, identity, image, scenario};
+use crate::messages::{ReadSensor, ReadStats, ReadWeather};
+use crate::{BOARD, FRIEND, Result, STRANGER, check, identity, image, order, scenario};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -114,6 +114,9 @@ impl Host<'_> {
             tokio::spawn(runner.run());
             timeout(10 * SECOND, link.connected()).await??;
             self.echo(&link).await?;
+            let measured = link.call(&ReadSensor {}).await?;
+            let is_room = (-40_000..80_000).contains(&measured.millidegrees) && measured.uptime > 0;
+            check(is_room, || format!("not of this world: {measured:?}"))?;
             link.close().await;
             Ok(())
         })

@@ -12,8 +12,8 @@ use symbolon::blocking::{CallError, Device, Handle, SerialLine, SubscribeOptions
 use symbolon::{Kind, Overflow};
 
 use crate::board::Board;
-use crate::messages::{ReadStats, ReadWeather, Stats, order};
-use crate::{BOARD, FRIEND, Result, STRANGER, check, identity, image, scenario};
+use crate::messages::{ReadStats, ReadWeather, Stats};
+use crate::{BOARD, FRIEND, Result, STRANGER, check, identity, image, order, scenario};
 
 const SECOND: Duration = Duration::from_secs(1);
 

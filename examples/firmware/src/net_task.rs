@@ -10,7 +10,7 @@ use embassy_net::{Config, Ipv4Address, Runner as NetRunner, Stack, StackResource
 use embassy_time::{Duration, Timer, with_timeout};
 use static_cell::{ConstStaticCell, StaticCell};
 use symbolon::embassy::{Buffers, Link, Runner, Unflushed};
-use symbolon::{PeerId, Seed, Status};
+use symbolon::{PeerId, Seed};
 
 use crate::app::{self, App};
 use crate::board::entropy;
@@ -135,11 +135,7 @@ async fn serve(
                 Either::First(None) => return,
                 Either::Second(()) => {}
             }
-            if let Some((id, order)) = server.take_order()
-                && orders.try_send((runner.responder(id), order)).is_err()
-            {
-                server.answer_with(id, Status::UNAVAILABLE);
-            }
+            server.pass_on(&orders, |id| runner.responder(id));
             server.carry_out(runner.connection());
         }
     });

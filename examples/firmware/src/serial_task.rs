@@ -5,7 +5,6 @@ use core::pin::pin;
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use static_cell::{ConstStaticCell, StaticCell};
-use symbolon::Status;
 use symbolon::embassy::{Buffers, LineRunner, Link};
 
 use crate::app::{self, App};
@@ -40,11 +39,7 @@ pub async fn serve(app: &'static App) {
                 Either::First(None) => return,
                 Either::Second(()) => {}
             }
-            if let Some((id, order)) = server.take_order()
-                && orders.try_send((runner.responder(id), order)).is_err()
-            {
-                server.answer_with(id, Status::UNAVAILABLE);
-            }
+            server.pass_on(&orders, |id| runner.responder(id));
             if let Some(connection) = runner.connection() {
                 server.carry_out(connection);
             }

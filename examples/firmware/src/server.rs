@@ -6,12 +6,12 @@
 use core::future::pending;
 
 use embassy_time::{Duration, Instant, Timer};
-use symbolon::embassy::Step;
+use symbolon::embassy::{Responder, Step};
 use symbolon::{Connection, Event, ExchangeId, Request, SendError, Status, StopCause};
 
 use crate::app::{self, App};
 use crate::board::{self, heap, stack};
-use crate::calling::Order;
+use crate::calling::{Order, Orders};
 use crate::image::{Incoming, Outgoing};
 use crate::messages::{Measurement, ReadSensor, ReadStats, ReadWeather, Stats};
 
@@ -145,13 +145,16 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// What is for the task that calls.
-    pub fn take_order(&mut self) -> Option<(ExchangeId, Order)> {
-        self.order.take()
+    /// Passes on what is for the task that calls, with whom to tell.
+    pub fn pass_on<'d>(&mut self, orders: &Orders<'d>, responder: impl FnOnce(ExchangeId) -> Responder<'d>) {
+        let Some((id, order)) = self.order.take() else { return };
+        if orders.try_send((responder(id), order)).is_err() {
+            self.answer_with(id, Status::UNAVAILABLE);
+        }
     }
 
     /// Answers with this status alone.
-    pub fn answer_with(&mut self, id: ExchangeId, status: Status) {
+    fn answer_with(&mut self, id: ExchangeId, status: Status) {
         self.answer = Some((id, status.into()));
     }
 
