@@ -120,6 +120,8 @@ pub struct Attacker {
     offer: [u8; 8],
     noise: Option<Box<snow::HandshakeState>>,
     transport: Option<snow::StatelessTransportState>,
+    /// The keys of Noise's Split, the initiator's first.
+    pub split: Option<([u8; 32], [u8; 32])>,
     /// The nonces of the next frames; a test may change them.
     pub sending: u64,
     pub receiving: u64,
@@ -139,6 +141,7 @@ impl Attacker {
             offer: OFFER,
             noise: None,
             transport: None,
+            split: None,
             sending: 0,
             receiving: 0,
             hash: [0; 32],
@@ -277,7 +280,8 @@ impl Attacker {
         let Some(noise) = &self.noise else { return };
         self.hash.copy_from_slice(noise.get_handshake_hash());
         if noise.is_handshake_finished() {
-            let noise = self.noise.take().expect("checked above");
+            let mut noise = self.noise.take().expect("checked above");
+            self.split = Some(noise.dangerously_get_raw_split());
             self.transport = Some(noise.into_stateless_transport_mode().expect("finished"));
         }
     }

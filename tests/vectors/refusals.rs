@@ -1,0 +1,314 @@
+//! Handshakes in which one message was changed.  SPEC §5.4, §20
+
+use ed25519_dalek::{Signer, SigningKey};
+use serde_json::{Value, json};
+use symbolon::Role;
+
+use crate::common::attacker::{ANSWER, Attacker, Knobs, Pairs, framed, public_of};
+use crate::common::cbor::{array, bytes, long_head, map, negative, text, uint};
+use crate::handshakes::{Base, USUAL_BASE};
+use crate::identity::{ByHand, LOW_ORDER, malleated, small_order};
+use crate::messages::hex;
+
+const BASE: Base = USUAL_BASE;
+
+pub fn vectors() -> Vec<Value> {
+    let mut all = lengths();
+    all.extend(changed());
+    all.extend(low_order());
+    for sender in [Role::Responder, Role::Initiator] {
+        all.extend(proofs(sender));
+        all.extend(payloads(sender));
+    }
+    all
+}
+
+/// The side that refuses what this one sends.
+fn refuser(sender: Role) -> &'static str {
+    if sender.is_initiator() { "responder" } else { "initiator" }
+}
+
+fn vector(id: &str, title: &str, spec: &[&str], sender: Role, message: u8, error: &str) -> Value {
+    json!({
+        "id": format!("handshakes-refused/{id}"), "title": title, "spec": spec, "result": "refused",
+        "base": BASE.id, "message": message, "refused_by": refuser(sender), "at_message": message, "error": error,
+    })
+}
+
+fn with_frame(mut vector: Value, frame: &[u8]) -> Value {
+    vector["frame"] = hex(frame).into();
+    vector
+}
+
+/// The messages 2 and 3, as this sender makes them with these changes.
+fn said_by(sender: Role, change: impl FnOnce(&mut Attacker)) -> Vec<u8> {
+    let (mut other, mut this) = (BASE.side(!sender), BASE.side(sender));
+    if sender.is_initiator() {
+        other.hear(&this.begin());
+        let second = other.say();
+        // The prologue is fixed as the answer comes.
+        this.hear(&[ANSWER.to_vec(), second].concat());
+        change(&mut this);
+    } else {
+        change(&mut this);
+        this.hear(&other.begin());
+    }
+    this.say()
+}
+
+/// The same by other knobs from the start.
+fn with_knobs(sender: Role, change: impl FnOnce(&mut Knobs)) -> Vec<u8> {
+    said_by(sender, |this| change(&mut this.knobs))
+}
+
+fn message_of(sender: Role) -> u8 {
+    if sender.is_initiator() { 3 } else { 2 }
+}
+
+fn lengths() -> Vec<Value> {
+    let first = BASE.side(Role::Initiator).message_1();
+    let second = said_by(Role::Responder, |_| {});
+    let third = said_by(Role::Initiator, |_| {});
+    let mut all = Vec::new();
+    let cut = |id: &str, sender, message: u8, lengths: Vec<usize>, rule: &str, error: &str| {
+        let spec = [rule, "§5.1", "§5.4"];
+        let mut vector = vector(id, "cut short, at every length", &spec, sender, message, error);
+        vector["truncate"] = lengths.into();
+        vector
+    };
+    all.push(cut("message-1-short", Role::Initiator, 1, (1..first.len()).collect(), "HSK-2", "FrameLength"));
+    all.push(cut("message-2-short", Role::Responder, 2, (1..second.len() - 2).collect(), "HSK-4", ""));
+    all.push(cut("message-3-short", Role::Initiator, 3, (1..third.len() - 2).collect(), "HSK-4", ""));
+    for len in [33, 48, 512] {
+        let long: Vec<u8> = first.iter().copied().chain(std::iter::repeat(7)).take(len).collect();
+        let vector = vector(
+            &format!("message-1-of-{len}"),
+            "message 1 with something behind the key",
+            &["HSK-2", "§5.1"],
+            Role::Initiator,
+            1,
+            "FrameLength",
+        );
+        all.push(with_frame(vector, &framed(&long)));
+    }
+    for (sender, frame) in [(Role::Responder, &second), (Role::Initiator, &third)] {
+        let message = message_of(sender);
+        let mut longer = frame[2..].to_vec();
+        longer.push(0);
+        let id = format!("message-{message}-longer");
+        let vector = vector(&id, "one byte more", &["HSK-4", "§5.1"], sender, message, "Unauthentic");
+        all.push(with_frame(vector, &framed(&longer)));
+    }
+    all
+}
+
+fn changed() -> Vec<Value> {
+    let mut all = Vec::new();
+    for sender in [Role::Responder, Role::Initiator] {
+        let message = message_of(sender);
+        let len = said_by(sender, |_| {}).len() - 2;
+        let id = format!("message-{message}-flipped");
+        let mut flipped =
+            vector(&id, "a bit changed, in every byte", &["HSK-4", "§5.1", "§5.4"], sender, message, "Unauthentic");
+        flipped["flip"] = (0..len).collect::<Vec<_>>().into();
+        all.push(flipped);
+    }
+    let spec = ["HSK-1", "§5.1"];
+    // A change of what was hashed before shows at message 2.
+    let other_key = with_knobs_of_other(|initiator| initiator.ephemeral_private = [0x55; 32]);
+    let title = "the answer to a message 1 that was changed on its way";
+    all.push(with_frame(vector("message-1-changed", title, &["HSK-4", "§5.1"], Role::Responder, 2, "Unauthentic"), &other_key));
+    let prologues: [(&str, &str, Vec<u8>); 4] = [
+        ("empty", "no prologue", Vec::new()),
+        ("offer-changed", "a responder that was shown another offer", [*b"symb\x02\0\0\x01", ANSWER].concat()),
+        ("answer-changed", "a responder whose answer was changed", [*b"symb\x01\0\0\x01", *b"olon\x01\0\0\x02"].concat()),
+        ("swapped", "the preambles in the other order", [ANSWER, *b"symb\x01\0\0\x01"].concat()),
+    ];
+    for (name, title, prologue) in prologues {
+        let frame = with_knobs(Role::Responder, |knobs| knobs.prologue = Some(prologue));
+        let vector = vector(&format!("prologue-{name}"), title, &spec, Role::Responder, 2, "Unauthentic");
+        all.push(with_frame(vector, &frame));
+    }
+    // The own message of the side that refuses, sent back.
+    let reflected = framed(&BASE.side(Role::Initiator).message_1());
+    let title = "the initiator's own message 1, sent back as message 2";
+    all.push(with_frame(vector("reflected-1", title, &["HSK-4", "§5.1"], Role::Responder, 2, "Unauthentic"), &reflected));
+    let reflected = said_by(Role::Responder, |_| {});
+    let title = "the responder's own message 2, sent back as message 3";
+    all.push(with_frame(vector("reflected-2", title, &["HSK-4", "§5.1"], Role::Initiator, 3, "Unauthentic"), &reflected));
+    let replayed = {
+        let (mut other, mut this) = (BASE.side(Role::Responder), BASE.side(Role::Initiator));
+        other.knobs.ephemeral_private = [0x56; 32];
+        other.hear(&this.begin());
+        let second = other.say();
+        this.hear(&[ANSWER.to_vec(), second].concat());
+        this.say()
+    };
+    let title = "a message 3 of another session of the same two";
+    all.push(with_frame(vector("replayed-3", title, &["HSK-4", "§5.1"], Role::Initiator, 3, "Unauthentic"), &replayed));
+    all
+}
+
+/// Message 2 of the responder to another initiator.
+fn with_knobs_of_other(change: impl FnOnce(&mut Knobs)) -> Vec<u8> {
+    let (mut other, mut this) = (BASE.side(Role::Initiator), BASE.side(Role::Responder));
+    change(&mut other.knobs);
+    this.hear(&other.begin());
+    this.say()
+}
+
+/// HSK-3: points whose product with anything is zero.
+fn low_order() -> Vec<Value> {
+    let mut all = Vec::new();
+    let spec = ["HSK-3", "§5.1"];
+    for (place, key) in LOW_ORDER.iter().enumerate() {
+        let title = "an ephemeral key of low order";
+        let new = |name: &str, sender, message, title: &str| {
+            vector(&format!("{name}-{place}"), title, &spec, sender, message, "Unauthentic")
+        };
+        all.push(with_frame(new("low-order-1", Role::Initiator, 1, title), &framed(key)));
+        let second = with_knobs(Role::Responder, |knobs| {
+            (knobs.ephemeral_public, knobs.zero_secrets) = (Some(*key), true);
+        });
+        all.push(with_frame(new("low-order-2", Role::Responder, 2, title), &second));
+        let title = "a static key of low order";
+        for sender in [Role::Responder, Role::Initiator] {
+            let message = message_of(sender);
+            let frame = with_static(sender, *key);
+            all.push(with_frame(new(&format!("low-order-static-{message}"), sender, message, title), &frame));
+        }
+    }
+    all
+}
+
+/// The sender has this static key from the start.
+fn with_static(sender: Role, key: [u8; 32]) -> Vec<u8> {
+    let (mut other, mut this) = (BASE.side(!sender), BASE.side(sender));
+    (this.knobs.static_public, this.knobs.zero_secrets) = (Some(key), true);
+    if sender.is_initiator() {
+        other.hear(&this.begin());
+        let second = other.say();
+        this.hear(&[ANSWER.to_vec(), second].concat());
+    } else {
+        this.hear(&other.begin());
+    }
+    this.say()
+}
+
+/// IDP-1, IDP-2, IDP-4.
+fn proofs(sender: Role) -> Vec<Value> {
+    let message = message_of(sender);
+    let mut all = Vec::new();
+    let mut add = |name: &str, title: &str, rule: &str, error: &str, change: &dyn Fn(&mut Attacker)| {
+        let id = format!("proof-{name}-{message}");
+        let vector = vector(&id, title, &[rule, "§5.3", "§5.4"], sender, message, error);
+        all.push(with_frame(vector, &said_by(sender, change)));
+    };
+    let wrong = if sender.is_initiator() { 2 } else { 1 };
+    for role in [wrong, 0, 3] {
+        add(&format!("role-{role}"), "signed for another role", "IDP-1", "Proof", &|this| this.knobs.proof_role = Some(role));
+    }
+    add("hash", "signed with another hash", "IDP-1", "Proof", &|this| this.knobs.proof_hash = Some([9; 32]));
+    add("static", "signed with another static key", "IDP-1", "Proof", &|this| {
+        this.knobs.proof_static = Some(public_of(&[0x33; 32]));
+    });
+    add("signer", "signed by another identity", "IDP-1", "Proof", &|this| this.knobs.signer = Some([0x44; 32]));
+    for domain in ["symbolon-identity-v2", "symbolon-identity-v", ""] {
+        add(&format!("domain-{}", domain.len()), "signed in another domain", "IDP-1", "Proof", &|this| {
+            this.knobs.proof_domain = domain.into();
+        });
+    }
+    add("zero", "no signature at all", "IDP-1", "Proof", &|this| this.knobs.proof = Some(vec![0; 64]));
+    add("own-identity", "the receiver's own identity, and its proof", "IDP-4", "OwnIdentity", &|this| {
+        this.knobs.secret = BASE.knobs(!sender).secret;
+    });
+    for (place, identity) in small_order().into_iter().enumerate() {
+        add(&format!("small-order-{place}"), "an identity of small order", "IDP-2", "Proof", &|this| {
+            this.knobs.identity = Some(identity.to_vec());
+            this.knobs.proof = Some([identity.as_slice(), &[0; 32]].concat());
+        });
+    }
+    // These sign what the handshake has come to.
+    let signed = |change: &dyn Fn(&mut Attacker, &[u8])| {
+        let (mut other, mut this) = (BASE.side(!sender), BASE.side(sender));
+        if sender.is_initiator() {
+            other.hear(&this.begin());
+            let second = other.say();
+            this.hear(&[ANSWER.to_vec(), second].concat());
+        } else {
+            this.hear(&other.begin());
+        }
+        let bytes = this.signed_bytes();
+        change(&mut this, &bytes);
+        this.say()
+    };
+    let new = |name: &str, title: &str| {
+        vector(&format!("proof-{name}-{message}"), title, &["IDP-2", "§5.3"], sender, message, "Proof")
+    };
+    let frame = signed(&|this, bytes| {
+        let genuine = SigningKey::from_bytes(&this.knobs.secret).sign(bytes).to_bytes();
+        this.knobs.proof = Some(malleated(&genuine).to_vec());
+    });
+    all.push(with_frame(new("malleated", "S plus the order of the group"), &frame));
+    let frame = signed(&|this, bytes| {
+        let by_hand = ByHand::sign(bytes, true);
+        this.knobs.identity = Some(by_hand.identity.to_vec());
+        this.knobs.proof = Some(by_hand.proof.to_vec());
+    });
+    all.push(with_frame(new("with-cofactor", "holds only if multiplied by the cofactor"), &frame));
+    all
+}
+
+/// HSK-6.  The proof is genuine.
+fn payloads(sender: Role) -> Vec<Value> {
+    type Edit = Box<dyn Fn(&mut Pairs)>;
+    type Rewrite = Box<dyn Fn(Vec<u8>) -> Vec<u8>>;
+    let message = message_of(sender);
+    let mut all = Vec::new();
+    let mut add = |name: &str, title: &str, frame: Vec<u8>| {
+        let id = format!("payload-{name}-{message}");
+        let vector = vector(&id, title, &["HSK-6", "§5.2"], sender, message, "Payload");
+        all.push(with_frame(vector, &frame));
+    };
+    let edited = |edit: Edit| said_by(sender, |this| this.knobs.edit = edit);
+    let rewritten = |rewrite: Rewrite| said_by(sender, |this| this.knobs.rewrite = rewrite);
+    for key in 0..8_usize {
+        add(&format!("without-{key}"), "a key is missing", edited(Box::new(move |pairs| drop(pairs.remove(key)))));
+        let wrong = move |pairs: &mut Pairs| pairs[key].1 = text("no");
+        add(&format!("type-{key}"), "a value of another type", edited(Box::new(wrong)));
+    }
+    let values: [(&str, usize, Vec<u8>); 12] = [
+        ("identity-31", 0, bytes(&[1; 31])),
+        ("identity-33", 0, bytes(&[1; 33])),
+        ("proof-63", 1, bytes(&[1; 63])),
+        ("proof-65", 1, bytes(&[1; 65])),
+        ("max-frame-255", 2, uint(255)),
+        ("max-frame-65536", 2, uint(65_536)),
+        ("max-requests-65536", 3, uint(65_536)),
+        ("max-subscriptions-65536", 4, uint(65_536)),
+        ("window-too-large", 5, uint(1 << 32)),
+        ("silence-too-large", 6, uint(u64::MAX)),
+        ("silence-negative", 6, negative(0)),
+        ("number-not-shortest", 3, long_head(0, 4, 2)),
+    ];
+    for (name, key, value) in values {
+        let edit = move |pairs: &mut Pairs| pairs[key].1.clone_from(&value);
+        add(name, "a value of another size, range or form", edited(Box::new(edit)));
+    }
+    for key in [8, 15] {
+        let edit = move |pairs: &mut Pairs| pairs.push((uint(key), uint(0)));
+        add(&format!("unknown-{key}"), "an unknown key below 16", edited(Box::new(edit)));
+    }
+    add("key-24", "a key that does not exist", edited(Box::new(|pairs| pairs.push((uint(24), uint(0))))));
+    add("order", "keys in another order", edited(Box::new(|pairs| pairs.swap(2, 3))));
+    add("twice", "a key twice", edited(Box::new(|pairs| pairs.insert(3, pairs[2].clone()))));
+    add("empty", "nothing", rewritten(Box::new(|_| Vec::new())));
+    add("array", "no map", rewritten(Box::new(|_| array(&[]))));
+    add("empty-map", "a map without keys", rewritten(Box::new(|_| map(&[]))));
+    add("behind", "a byte behind the map", rewritten(Box::new(|payload| [payload, vec![0]].concat())));
+    add("cut", "a byte less", rewritten(Box::new(|mut payload| {
+        payload.pop();
+        payload
+    })));
+    all
+}
