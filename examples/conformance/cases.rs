@@ -38,7 +38,9 @@ impl Case {
                 match play(adapter, setup, steps, chunk) {
                     Ok(error) => error.iter().for_each(|error| ended(error)),
                     Err(Fault::Failed(what)) if chunk == 0 => return Outcome::Failed(what),
-                    Err(Fault::Failed(what)) => return Outcome::Failed(format!("in pieces of {chunk}: {what}")),
+                    Err(Fault::Failed(what)) => {
+                        return Outcome::Failed(format!("in pieces of {chunk}: {what}"));
+                    }
                     Err(Fault::Unsupported(why)) => return Outcome::NotTried(why),
                 }
             }
@@ -47,7 +49,12 @@ impl Case {
     }
 }
 
-fn play(adapter: &mut dyn Adapter, setup: &Value, steps: &Value, chunk: usize) -> Result<Option<String>, Fault> {
+fn play(
+    adapter: &mut dyn Adapter,
+    setup: &Value,
+    steps: &Value,
+    chunk: usize,
+) -> Result<Option<String>, Fault> {
     let mut play = Play::open(adapter, setup, chunk)?;
     play.run(&setup["steps"])?;
     play.run(steps)?;
@@ -68,7 +75,8 @@ pub fn read(folder: &Path) -> Result<Vec<Case>, String> {
             files.insert(path, file);
         }
     }
-    let handshakes: Vec<Value> = files.values().filter(|file| file["kind"] == "handshake").flat_map(vectors).collect();
+    let handshakes: Vec<Value> =
+        files.values().filter(|file| file["kind"] == "handshake").flat_map(vectors).collect();
     let cases = |file: &Value| {
         let case = |vector: Value| {
             let scripts = scripts(file, &vector, &handshakes);
@@ -192,7 +200,9 @@ fn mutations(base: &Value, vector: &Value) -> Vec<(Value, Value)> {
         let [init, resp] = [sent(base, 0), sent(base, 1)];
         let closed = [json!({ "event": "closed", "reason": "handshake" }), json!({ "closed": true })];
         let mut steps = match (refuser, number("message")) {
-            ("initiator", 2) => vec![json!({ "out": init + &sent(base, 2) }), json!({ "in": resp }), json!({ "in": frame })],
+            ("initiator", 2) => {
+                vec![json!({ "out": init + &sent(base, 2) }), json!({ "in": resp }), json!({ "in": frame })]
+            }
             ("responder", 1) => vec![json!({ "in": init }), json!({ "out": resp }), json!({ "in": frame })],
             ("responder", 3) => vec![
                 json!({ "in": init }),

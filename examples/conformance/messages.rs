@@ -87,7 +87,8 @@ fn write(cbor: &mut Encoder<Vec<u8>>, value: &Value) -> Result<(), EncodeError> 
 /// Whether this is what was expected; `{"any": true}` is everything, and of a body that is cut as the sender likes
 /// `some_of` is a beginning and `last_of` an end.
 pub fn matches(expected: &Value, found: &Value) -> bool {
-    let of = |field: &str| Some((expected[field].as_str()?, found["hex"].as_str().filter(|hex| !hex.is_empty())?));
+    let of =
+        |field: &str| Some((expected[field].as_str()?, found["hex"].as_str().filter(|hex| !hex.is_empty())?));
     match (expected, found) {
         (Value::Object(object), _) if object.contains_key("any") => true,
         (Value::Object(object), _) if object.contains_key("some_of") => {

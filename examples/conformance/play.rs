@@ -36,6 +36,8 @@ pub struct Play<'a> {
     ciphers: Vec<(Cipher, Cipher)>,
     /// What the subject has sent and nobody has asked for: bytes, then messages of opened frames with their session.
     out: Vec<u8>,
+    /// On a line: the packet that is not there as a whole.
+    packed: Vec<u8>,
     said: VecDeque<(usize, Value)>,
     told: VecDeque<Value>,
     granted: BTreeMap<u64, u64>,
@@ -77,6 +79,7 @@ impl<'a> Play<'a> {
             line: setup["binding"] == "line",
             ciphers: keys.iter().map(pair).collect::<Result<_, _>>()?,
             out: Vec::new(),
+            packed: Vec::new(),
             said: VecDeque::new(),
             told: VecDeque::new(),
             granted: BTreeMap::new(),
@@ -254,16 +257,16 @@ impl<'a> Play<'a> {
     /// Opens what the subject has sent since, but for preambles and the handshake, which the script has in bytes.
     fn open_frames(&mut self) -> Result<(), String> {
         loop {
-            let (sealed, len) = if self.line { self.packet() } else { frame(&self.out) };
-            let Some(sealed) = sealed else {
-                self.out.drain(..len);
-                return Ok(());
-            };
+            let (Some(sealed), len) = frame(&self.out) else { return Ok(()) };
             let mut opened = self.ciphers.iter_mut().enumerate();
             let found = opened.find_map(|(session, (_, cipher))| Some((session, cipher.open(&sealed)?)));
             let Some((session, plaintext)) = found else { return Ok(()) };
             if sealed.len() as u64 > self.longest {
-                return Err(format!("a frame of {} bytes, and the peer takes {}", sealed.len(), self.longest));
+                return Err(format!(
+                    "a frame of {} bytes, and the peer takes {}",
+                    sealed.len(),
+                    self.longest
+                ));
             }
             self.out.drain(..len);
             for message in decode(&plaintext)? {
@@ -281,17 +284,17 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// The frame in the next packet of a line, and how many bytes of `out` it takes.
-    fn packet(&self) -> (Option<Vec<u8>>, usize) {
-        let idle = self.out.iter().take_while(|byte| **byte == 0).count();
-        let Some(len) = self.out[idle..].iter().position(|byte| *byte == 0) else {
-            return (None, if idle == self.out.len() { idle } else { 0 });
-        };
-        let end = idle + len + 1;
-        match cobs::decode_vec(&self.out[idle..end - 1]).ok().filter(|packet| frame(packet).1 == packet.len()) {
-            Some(packet) if packet.len() > 2 => (frame(&packet).0, end),
-            _ => (None, 0),
+    /// Takes the packets out of what was sent on a line.
+    fn unpack(&mut self) -> Result<(), String> {
+        while let Some(end) = self.packed.iter().position(|byte| *byte == 0) {
+            let packet: Vec<u8> = self.packed.drain(..=end).take(end).collect();
+            if packet.is_empty() {
+                continue;
+            }
+            let decoded = cobs::decode_vec(&packet).map_err(|_| format!("no packet: {}", hex(&packet)))?;
+            self.out.extend(decoded);
         }
+        Ok(())
     }
 
     fn feed(&mut self, bytes: &[u8]) -> Result<(), Fault> {
@@ -330,7 +333,12 @@ impl<'a> Play<'a> {
             return Err(Fault::Unsupported(why.to_owned()));
         }
         let out = answer["out"].as_str().ok_or_else(|| format!("no `out`: {answer}"))?;
-        self.out.extend(unhex(out));
+        if self.line {
+            self.packed.extend(unhex(out));
+            self.unpack()?;
+        } else {
+            self.out.extend(unhex(out));
+        }
         self.told.extend(answer["events"].as_array().into_iter().flatten().cloned());
         self.closed = answer["closed"] == true;
         self.next = answer.get("next").cloned();

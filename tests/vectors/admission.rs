@@ -9,7 +9,8 @@ use crate::notation::{accept, close, padding, ping, request};
 use crate::script::{Accepted, Refused, Script};
 use crate::setups::{INITIATOR, INITIATOR_FIRST, RESPONDER, Setup, Upto};
 
-const SHAKEN_RESPONDER: Setup = Setup { name: "responder, that asks", asks: true, upto: Upto::Shaken, ..RESPONDER };
+const SHAKEN_RESPONDER: Setup =
+    Setup { name: "responder, that asks", asks: true, upto: Upto::Shaken, ..RESPONDER };
 const ASKING_INITIATOR: Setup = Setup { name: "initiator, that asks", asks: true, ..INITIATOR_FIRST };
 /// The subject has sent message 3.
 const WAITING: Setup = Setup { name: "initiator, before accept", upto: Upto::Shaken, ..INITIATOR };
@@ -47,15 +48,27 @@ fn payloads() -> Vec<Script> {
             (Setup { name: named, ..role }, knobs)
         };
         let cases: [(&str, &str, &str, (Setup, Knobs)); 3] = [
-            ("unknown-keys", "keys 16 to 23 that nobody knows", "HSK-7",
-                edited("unknown keys", &|knobs| knobs.edit = Box::new(unknown))),
-            ("unknown-features", "all bits of features", "HSK-8",
-                edited("unknown features", &|knobs| knobs.features = u64::MAX)),
-            ("least", "the least of all numbers", "HSK-6",
+            (
+                "unknown-keys",
+                "keys 16 to 23 that nobody knows",
+                "HSK-7",
+                edited("unknown keys", &|knobs| knobs.edit = Box::new(unknown)),
+            ),
+            (
+                "unknown-features",
+                "all bits of features",
+                "HSK-8",
+                edited("unknown features", &|knobs| knobs.features = u64::MAX),
+            ),
+            (
+                "least",
+                "the least of all numbers",
+                "HSK-6",
                 edited("the least", &|knobs| {
                     (knobs.max_frame, knobs.max_requests, knobs.max_subscriptions) = (256, 0, 0);
                     (knobs.window, knobs.silence) = (0, 0);
-                })),
+                }),
+            ),
         ];
         for (case, title, rule, (setup, knobs)) in cases {
             let id = format!("admission/{case}-{name}");
@@ -75,7 +88,8 @@ fn payloads() -> Vec<Script> {
 
 /// The subject has dialled.
 fn initiators() -> Vec<Script> {
-    let waiting = |id: &str, title: &str, spec: &[&str], verdict| Script::new(&WAITING, id, title, spec, verdict);
+    let waiting =
+        |id: &str, title: &str, spec: &[&str], verdict| Script::new(&WAITING, id, title, spec, verdict);
     let connected = json!({ "peer": peer_id(&WAITING) });
     // Message 2 has come, and message 3 is the subject's to send, or not.
     let asked = |id: &str, title: &str, verdict| {
@@ -90,7 +104,8 @@ fn initiators() -> Vec<Script> {
         (script.tells("admission", json!({ "peer": peer_id(&ASKING_INITIATOR) })), third)
     };
     let (refusing, _) = asked("admission/initiator-refuses", "it sends no message 3", Refused);
-    let (admitting, third) = asked("admission/initiator-admits", "it decides before it sends message 3", Accepted);
+    let (admitting, third) =
+        asked("admission/initiator-admits", "it decides before it sends message 3", Accepted);
     let stranger = {
         let mut knobs = INITIATOR_FIRST.peer_knobs();
         knobs.secret = [0x77; 32];
@@ -105,27 +120,41 @@ fn initiators() -> Vec<Script> {
     };
     let call = json!({ "method": "a", "body": "" });
     vec![
-        refusing.does("refuse", json!({})).error("NotAdmitted").tells("closed", json!({ "reason": "not_admitted" })).is_closed(),
+        refusing
+            .does("refuse", json!({}))
+            .error("NotAdmitted")
+            .tells("closed", json!({ "reason": "not_admitted" }))
+            .is_closed(),
         admitting.does("admit", json!({})).sends(&third),
         stranger,
-        waiting("admission/accepted", "connected when accept comes, and not before", &["ADM-4", "§6"], Accepted)
-            .at(1_000)
-            .hears(&[accept()])
-            .tells("connected", connected.clone()),
+        waiting(
+            "admission/accepted",
+            "connected when accept comes, and not before",
+            &["ADM-4", "§6"],
+            Accepted,
+        )
+        .at(1_000)
+        .hears(&[accept()])
+        .tells("connected", connected.clone()),
         waiting("admission/early-request", "a request right behind message 3", &["ADM-4", "§6"], Accepted)
             .does("request", call.clone())
             .says(&[request(2, "a", b"")])
             .hears(&[accept(), crate::notation::response(2, 0, b"x")])
             .tells("connected", connected)
             .tells("response", json!({ "id": 2, "status": 0, "body": "78", "more": false })),
-        waiting("admission/not-let-in", "what was opened was not executed", &["ADM-2", "ADM-5", "§6", "§16.4"], Refused)
-            .does("request", call)
-            .says(&[request(2, "a", b"")])
-            .hears(&[close(32)])
-            .error("Remote")
-            .may_say(&[close(0)])
-            .tells("failed", json!({ "id": 2, "how": "not_executed" }))
-            .tells("closed", json!({ "reason": "remote", "status": 32 })),
+        waiting(
+            "admission/not-let-in",
+            "what was opened was not executed",
+            &["ADM-2", "ADM-5", "§6", "§16.4"],
+            Refused,
+        )
+        .does("request", call)
+        .says(&[request(2, "a", b"")])
+        .hears(&[close(32)])
+        .error("Remote")
+        .may_say(&[close(0)])
+        .tells("failed", json!({ "id": 2, "how": "not_executed" }))
+        .tells("closed", json!({ "reason": "remote", "status": 32 })),
         waiting("admission/ping-first", "something else before accept", &["ADM-5", "§6"], Refused)
             .hears(&[ping(1), accept()])
             .violation("Accept"),
@@ -135,9 +164,15 @@ fn initiators() -> Vec<Script> {
         Script::new(&INITIATOR, "admission/accept-twice", "accept comes again", &["ADM-5", "§6"], Refused)
             .hears(&[accept()])
             .violation("Accept"),
-        Script::new(&RESPONDER, "admission/accept-by-initiator", "accept from the initiator", &["ADM-5", "§6"], Refused)
-            .hears(&[accept()])
-            .violation("Accept"),
+        Script::new(
+            &RESPONDER,
+            "admission/accept-by-initiator",
+            "accept from the initiator",
+            &["ADM-5", "§6"],
+            Refused,
+        )
+        .hears(&[accept()])
+        .violation("Accept"),
         waiting("admission/never-accepted", "the handshake timer", &["§6", "§15"], Refused)
             .at(9_999)
             .at(10_000)
@@ -170,17 +205,27 @@ fn responders() -> Vec<Script> {
             .says(&[accept()])
             .tells("request", json!({ "id": 2, "method": "a", "body": "6561726c79" })),
         refused(
-            asked("admission/refused", "close with refused is the only message", &["ADM-2", "ADM-3", "§6"], Refused)
-                .hears(&early)
-                .does("refuse", json!({})),
+            asked(
+                "admission/refused",
+                "close with refused is the only message",
+                &["ADM-2", "ADM-3", "§6"],
+                Refused,
+            )
+            .hears(&early)
+            .does("refuse", json!({})),
             "NotAdmitted",
             "not_admitted",
         ),
         refused(
-            asked("admission/never-decided", "undecided until the handshake timer", &["ADM-2", "§6", "§15"], Refused)
-                .hears(&early)
-                .at(9_999)
-                .at(10_000),
+            asked(
+                "admission/never-decided",
+                "undecided until the handshake timer",
+                &["ADM-2", "§6", "§15"],
+                Refused,
+            )
+            .hears(&early)
+            .at(9_999)
+            .at(10_000),
             "TimedOut(Handshake)",
             "handshake",
         ),

@@ -101,14 +101,19 @@ fn endings() -> Vec<Script> {
         given_up("given-up-unknown", 300),
         after("data-after-end", "data behind the end").hears(&[data(2, b"x")]).violation("State(2)"),
         after("second-end", "a second end").hears(&[end(2, 0)]).violation("State(2)"),
-        beginning(new("answered-early", "the answer ends while the body goes on: it is ended at once", &["EXC-14", "§10.5"], Accepted))
-            .does("write", json!({ "id": 1, "bytes": hex(&body()) }))
-            .says(&[some_data(1, &body())])
-            .hears(&[response(1, 0, b"")])
-            .tells("response", json!({ "id": 1, "more": false }))
-            .says(&[end(1, 1)])
-            .hears(&[credit(1, 10_000)])
-            .lives(),
+        beginning(new(
+            "answered-early",
+            "the answer ends while the body goes on: it is ended at once",
+            &["EXC-14", "§10.5"],
+            Accepted,
+        ))
+        .does("write", json!({ "id": 1, "bytes": hex(&body()) }))
+        .says(&[some_data(1, &body())])
+        .hears(&[response(1, 0, b"")])
+        .tells("response", json!({ "id": 1, "more": false }))
+        .says(&[end(1, 1)])
+        .hears(&[credit(1, 10_000)])
+        .lives(),
         beginning(new("reset", "an end that gives up waits for no credit", &["EXC-18", "§10.5"], Accepted))
             .does("write", json!({ "id": 1, "bytes": hex(&body()) }))
             .says(&[some_data(1, &body())])
@@ -128,20 +133,30 @@ fn endings() -> Vec<Script> {
 
 fn stops() -> Vec<Script> {
     vec![
-        beginning(new("stopped", "the peer wants no more: an end with its status, and the answer comes", &["EXC-16", "§10.5"], Accepted))
-            .does("write", json!({ "id": 1, "bytes": hex(&body()) }))
-            .says(&[some_data(1, &body())])
-            .hears(&[cancel(1, 300), cancel(1, 301)])
-            .says(&[end(1, 300)])
-            .tells("stopped", json!({ "id": 1, "status": 300 }))
-            .hears(&[response(1, 0, b"")])
-            .tells("response", json!({ "id": 1 })),
-        beginning(new("stopped-with-ok", "a cancel of status 0 does not make a body complete", &["EXC-16", "§10.5"], Accepted))
-            .hears(&[cancel(1, 0)])
-            .says(&[end(1, 1)])
-            .tells("stopped", json!({ "id": 1 }))
-            .hears(&[response(1, 0, b"")])
-            .tells("response", json!({ "id": 1 })),
+        beginning(new(
+            "stopped",
+            "the peer wants no more: an end with its status, and the answer comes",
+            &["EXC-16", "§10.5"],
+            Accepted,
+        ))
+        .does("write", json!({ "id": 1, "bytes": hex(&body()) }))
+        .says(&[some_data(1, &body())])
+        .hears(&[cancel(1, 300), cancel(1, 301)])
+        .says(&[end(1, 300)])
+        .tells("stopped", json!({ "id": 1, "status": 300 }))
+        .hears(&[response(1, 0, b"")])
+        .tells("response", json!({ "id": 1 })),
+        beginning(new(
+            "stopped-with-ok",
+            "a cancel of status 0 does not make a body complete",
+            &["EXC-16", "§10.5"],
+            Accepted,
+        ))
+        .hears(&[cancel(1, 0)])
+        .says(&[end(1, 1)])
+        .tells("stopped", json!({ "id": 1 }))
+        .hears(&[response(1, 0, b"")])
+        .tells("response", json!({ "id": 1 })),
         begun(new("stops", "the subject wants no more: what crosses is discarded", &["§10.5"], Accepted))
             .does("cancel", json!({ "id": 2, "status": 300 }))
             .says(&[cancel(2, 300)])
@@ -158,16 +173,21 @@ fn stops() -> Vec<Script> {
             .tells("failed", json!({ "id": 1, "how": "cancelled" }))
             .hears(&[response(1, 1, b"")])
             .lives(),
-        begun(new("cancelled-amid-answer", "an answer that goes on is ended without waiting for credit", &["EXC-19", "EXC-18", "§10.5"], Accepted))
-            .does("respond_more", json!({ "id": 2, "body": "" }))
-            .says(&[answering(2, b"")])
-            .does("write", json!({ "id": 2, "bytes": hex(&body()) }))
-            .says(&[some_data(2, &body())])
-            .hears(&[end(2, 1), cancel(2, 1)])
-            .tells("end", json!({ "id": 2, "status": 1 }))
-            .tells("stop", json!({ "id": 2, "cause": "cancel", "status": 1 }))
-            .does("finish", json!({ "id": 2 }))
-            .says(&[end(2, 1)]),
+        begun(new(
+            "cancelled-amid-answer",
+            "an answer that goes on is ended without waiting for credit",
+            &["EXC-19", "EXC-18", "§10.5"],
+            Accepted,
+        ))
+        .does("respond_more", json!({ "id": 2, "body": "" }))
+        .says(&[answering(2, b"")])
+        .does("write", json!({ "id": 2, "bytes": hex(&body()) }))
+        .says(&[some_data(2, &body())])
+        .hears(&[end(2, 1), cancel(2, 1)])
+        .tells("end", json!({ "id": 2, "status": 1 }))
+        .tells("stop", json!({ "id": 2, "cause": "cancel", "status": 1 }))
+        .does("finish", json!({ "id": 2 }))
+        .says(&[end(2, 1)]),
     ]
 }
 

@@ -55,18 +55,39 @@ const FORM: [&str; 2] = ["ENC-1", "§8.1"];
 fn items() -> Vec<Value> {
     let mut all = Vec::new();
     let numbers = [
-        ("0", 0), ("23", 23), ("24", 24), ("255", 255), ("256", 256), ("65535", 65_535), ("65536", 65_536),
-        ("2-32-1", (1 << 32) - 1), ("2-32", 1 << 32), ("2-53", 1 << 53), ("2-64-1", u64::MAX),
+        ("0", 0),
+        ("23", 23),
+        ("24", 24),
+        ("255", 255),
+        ("256", 256),
+        ("65535", 65_535),
+        ("65536", 65_536),
+        ("2-32-1", (1 << 32) - 1),
+        ("2-32", 1 << 32),
+        ("2-53", 1 << 53),
+        ("2-64-1", u64::MAX),
     ];
     for (name, number) in numbers {
         all.push(accepted(&format!("unsigned-{name}"), "an unsigned integer", &FORM, &around(&uint(number))));
-        all.push(accepted(&format!("negative-{name}"), "a negative integer", &FORM, &around(&negative(number))));
+        all.push(accepted(
+            &format!("negative-{name}"),
+            "a negative integer",
+            &FORM,
+            &around(&negative(number)),
+        ));
     }
     for len in [0, 1, 23, 24, 255, 256, 900] {
-        all.push(accepted(&format!("bytes-{len}"), "a byte string", &FORM, &around(&bytes(&vec![0xa5; len]))));
+        all.push(accepted(
+            &format!("bytes-{len}"),
+            "a byte string",
+            &FORM,
+            &around(&bytes(&vec![0xa5; len])),
+        ));
         all.push(accepted(&format!("text-{len}"), "a text", &FORM, &around(&text(&"x".repeat(len)))));
     }
-    for (name, content) in [("two", "é"), ("three", "€"), ("four", "𝄞"), ("last", "\u{10ffff}"), ("nul", "\0")] {
+    for (name, content) in
+        [("two", "é"), ("three", "€"), ("four", "𝄞"), ("last", "\u{10ffff}"), ("nul", "\0")]
+    {
         all.push(accepted(&format!("text-utf8-{name}"), "UTF-8", &FORM, &around(&text(content))));
     }
     for (name, byte) in [("false", 0xf4), ("true", 0xf5), ("null", 0xf6)] {
@@ -75,8 +96,18 @@ fn items() -> Vec<Value> {
     let elements = |n: usize| array(&[vec![uint(20)], vec![uint(0); n - 1]].concat());
     all.push(accepted("array-32", "as many elements as there may be", &FORM, &elements(32)));
     all.push(refused("array-33", "one element too many", &FORM, &elements(33)));
-    all.push(refused("array-33-within", "one element too many, within", &FORM, &around(&array(&vec![uint(0); 33]))));
-    all.push(accepted("array-32-within", "as many as there may be, within", &FORM, &around(&array(&vec![uint(0); 32]))));
+    all.push(refused(
+        "array-33-within",
+        "one element too many, within",
+        &FORM,
+        &around(&array(&vec![uint(0); 33])),
+    ));
+    all.push(accepted(
+        "array-32-within",
+        "as many as there may be, within",
+        &FORM,
+        &around(&array(&vec![uint(0); 32])),
+    ));
     let keys = |n: u64| map(&(0..n).map(|key| (uint(key), uint(0))).collect::<Vec<_>>());
     all.push(accepted("map-24", "all keys that there are", &FORM, &around(&keys(24))));
     all.push(accepted("map-empty", "an empty map", &FORM, &around(&keys(0))));
@@ -84,7 +115,12 @@ fn items() -> Vec<Value> {
     let nested = |levels: usize| (1..levels).fold(uint(7), |inner, _| array(&[inner]));
     all.push(accepted("levels-4", "as many levels as there may be", &FORM, &around(&nested(4))));
     all.push(refused("levels-5", "one level too many", &FORM, &around(&nested(5))));
-    all.push(refused("levels-5-empty", "one level too many, empty", &FORM, &around(&(1..4).fold(array(&[]), |inner, _| array(&[inner])))));
+    all.push(refused(
+        "levels-5-empty",
+        "one level too many, empty",
+        &FORM,
+        &around(&(1..4).fold(array(&[]), |inner, _| array(&[inner]))),
+    ));
     let maps = (1..5).fold(uint(7), |inner, _| map(&[(uint(0), inner)]));
     all.push(refused("levels-5-maps", "one level of maps too many", &FORM, &around(&maps)));
     let deep = [vec![0x81; 900], vec![0]].concat();
@@ -95,7 +131,9 @@ fn items() -> Vec<Value> {
 /// Lengths and numbers in more bytes than they need.
 fn not_shortest() -> Vec<Value> {
     let mut all = Vec::new();
-    for (kind, major) in [("unsigned", 0), ("negative", 1), ("bytes", 2), ("text", 3), ("array", 4), ("map", 5)] {
+    for (kind, major) in
+        [("unsigned", 0), ("negative", 1), ("bytes", 2), ("text", 3), ("array", 4), ("map", 5)]
+    {
         for (width, value) in [(1, 0_u64), (1, 23), (2, 255), (4, 65_535), (8, (1 << 32) - 1)] {
             let content = match major {
                 2 | 3 if value < 256 => vec![b'x'; value as usize],
@@ -186,10 +224,27 @@ fn forms() -> Vec<Value> {
         refused("type-text", "a type that is a text", &spec, &array(&[text("ping")])),
         refused("type-negative", "a negative type", &spec, &array(&[negative(0)])),
         refused("type-array", "a type that is an array", &spec, &array(&[array(&[uint(3)])])),
-        refused_behind("bad-behind-good", "a good message, then none", &spec, &[&one[..], &uint(3)].concat(), 1),
-        refused_behind("cut-behind-good", "a good message, then a part of one", &FORM, &[&one[..], &one[..2]].concat(), 1),
+        refused_behind(
+            "bad-behind-good",
+            "a good message, then none",
+            &spec,
+            &[&one[..], &uint(3)].concat(),
+            1,
+        ),
+        refused_behind(
+            "cut-behind-good",
+            "a good message, then a part of one",
+            &FORM,
+            &[&one[..], &one[..2]].concat(),
+            1,
+        ),
         refused("cut", "a message that is cut off", &FORM, &one[..2]),
-        accepted("sequence", "several messages", &["ENC-1", "§7"], &[&one[..], &one, &array(&[uint(23)])].concat()),
+        accepted(
+            "sequence",
+            "several messages",
+            &["ENC-1", "§7"],
+            &[&one[..], &one, &array(&[uint(23)])].concat(),
+        ),
     ];
     for kind in 20..=23_u64 {
         let message = array(&[uint(kind), map(&[(uint(3), text("?"))]), negative(9)]);
@@ -214,15 +269,41 @@ fn fields() -> Vec<Value> {
         ("goaway", 2, vec![(uint(4), None)]),
         ("ping", 3, vec![(uint(5), None)]),
         ("pong", 4, vec![(uint(5), None)]),
-        ("request", 5, vec![(id.clone(), None), (uint(9), Some(u32::MAX.into())), (uint(1), Some(1)), (name.clone(), None), (body.clone(), None)]),
-        ("response", 6, vec![(id.clone(), None), (uint(0), Some(65_535)), (uint(1), Some(1)), (body.clone(), None)]),
+        (
+            "request",
+            5,
+            vec![
+                (id.clone(), None),
+                (uint(9), Some(u32::MAX.into())),
+                (uint(1), Some(1)),
+                (name.clone(), None),
+                (body.clone(), None),
+            ],
+        ),
+        (
+            "response",
+            6,
+            vec![(id.clone(), None), (uint(0), Some(65_535)), (uint(1), Some(1)), (body.clone(), None)],
+        ),
         ("busy", 7, vec![(id.clone(), None), (uint(9), Some(u32::MAX.into()))]),
         ("cancel", 8, vec![(id.clone(), None), (uint(1), Some(65_535))]),
         ("data", 9, vec![(id.clone(), None), (body.clone(), None)]),
         ("end", 10, vec![(id.clone(), None), (uint(0), Some(65_535))]),
         ("credit", 11, vec![(id.clone(), None), (uint(900), None)]),
         ("subscribe", 12, vec![(id.clone(), None), (uint(900), None), (name.clone(), None)]),
-        ("publication", 13, vec![(id.clone(), None), (uint(0), Some(u32::MAX.into())), (uint(6), Some(7)), (name, None), (uint(7), Some(u32::MAX.into())), (uint(8), None), (body.clone(), None)]),
+        (
+            "publication",
+            13,
+            vec![
+                (id.clone(), None),
+                (uint(0), Some(u32::MAX.into())),
+                (uint(6), Some(7)),
+                (name, None),
+                (uint(7), Some(u32::MAX.into())),
+                (uint(8), None),
+                (body.clone(), None),
+            ],
+        ),
         ("continuation", 14, vec![(id.clone(), None), (uint(1), Some(3)), (body, None)]),
         ("missed", 15, vec![(id, None), (uint(2), Some(2)), (uint(3), Some(u32::MAX.into()))]),
     ];
@@ -238,7 +319,12 @@ fn fields() -> Vec<Value> {
             all.push(accepted(&format!("{name}-longer"), title, &["ENC-3", "§8.2"], &message(&more)));
             let bad = [&whole[..], &[vec![0xf7]]].concat();
             let title = "what is ignored has to be well-formed";
-            all.push(refused(&format!("{name}-longer-bad"), title, &["ENC-3", "ENC-1", "§8.2"], &message(&bad)));
+            all.push(refused(
+                &format!("{name}-longer-bad"),
+                title,
+                &["ENC-3", "ENC-1", "§8.2"],
+                &message(&bad),
+            ));
         }
         let spec = ["ENC-4", "§8.2", "§9"];
         for (place, (value, most)) in fields.iter().enumerate() {
@@ -246,9 +332,19 @@ fn fields() -> Vec<Value> {
             all.push(refused(&format!("{name}-without-{place}"), title, &spec, &message(&whole[..place])));
             let mut other = whole.clone();
             other[place] = if value[0] >> 5 == 0 { bytes(b"") } else { uint(0) };
-            all.push(refused(&format!("{name}-type-{place}"), "a field of another type", &spec, &message(&other)));
+            all.push(refused(
+                &format!("{name}-type-{place}"),
+                "a field of another type",
+                &spec,
+                &message(&other),
+            ));
             other[place] = vec![0xf6];
-            all.push(refused(&format!("{name}-null-{place}"), "null in the place of a field", &spec, &message(&other)));
+            all.push(refused(
+                &format!("{name}-null-{place}"),
+                "null in the place of a field",
+                &spec,
+                &message(&other),
+            ));
             if let Some(most) = most {
                 other[place] = uint(most + 1);
                 let flags = *most < 8;
@@ -260,7 +356,12 @@ fn fields() -> Vec<Value> {
                 all.push(refused(&format!("{name}-range-{place}"), what, &spec, &message(&other)));
                 if !flags {
                     other[place] = uint(*most);
-                    all.push(accepted(&format!("{name}-most-{place}"), "the end of its range", &["ENC-4", "§9"], &message(&other)));
+                    all.push(accepted(
+                        &format!("{name}-most-{place}"),
+                        "the end of its range",
+                        &["ENC-4", "§9"],
+                        &message(&other),
+                    ));
                 }
             }
         }
@@ -279,27 +380,112 @@ fn special() -> Vec<Value> {
         _ => array(&[uint(13), uint(2), uint(0), uint(0), name, uint(0), uint(0), bytes(b"")]),
     };
     let mut all = vec![
-        accepted("subscribe-resuming", "a point to resume from", &["MSG-1", "§9"], &one(json!([12, 2, 9, "a", 7, 8]))),
-        accepted("subscribe-resuming-longer", "with more behind", &["ENC-3", "§9"], &one(json!([12, 2, 9, "a", 7, 8, "?"]))),
-        refused("subscribe-five", "an epoch and no sequence", &["MSG-1", "§9"], &one(json!([12, 2, 9, "a", 7]))),
-        refused("subscribe-epoch-range", "an epoch above its range", &["ENC-4", "§9"], &one(json!([12, 2, 9, "a", 4_294_967_296_u64, 8]))),
-        refused("subscribe-sequence-type", "a sequence of another type", &["ENC-4", "§9"], &one(json!([12, 2, 9, "a", 7, "8"]))),
-        accepted("publication-total", "more, and the total", &["MSG-3", "§9"], &one(json!([13, 2, 0, 1, "a", 7, 8, body, 9]))),
-        refused("publication-no-total", "more, and no total", &["ENC-4", "§9"], &one(json!([13, 2, 0, 1, "a", 7, 8, body]))),
-        refused("publication-total-type", "a total of another type", &["ENC-4", "§9"], &one(json!([13, 2, 0, 1, "a", 7, 8, body, "9"]))),
-        accepted("publication-ninth", "a ninth element where nothing goes on", &["MSG-3", "§9"], &one(json!([13, 2, 0, 0, "a", 7, 8, body, "9"]))),
+        accepted(
+            "subscribe-resuming",
+            "a point to resume from",
+            &["MSG-1", "§9"],
+            &one(json!([12, 2, 9, "a", 7, 8])),
+        ),
+        accepted(
+            "subscribe-resuming-longer",
+            "with more behind",
+            &["ENC-3", "§9"],
+            &one(json!([12, 2, 9, "a", 7, 8, "?"])),
+        ),
+        refused(
+            "subscribe-five",
+            "an epoch and no sequence",
+            &["MSG-1", "§9"],
+            &one(json!([12, 2, 9, "a", 7])),
+        ),
+        refused(
+            "subscribe-epoch-range",
+            "an epoch above its range",
+            &["ENC-4", "§9"],
+            &one(json!([12, 2, 9, "a", 4_294_967_296_u64, 8])),
+        ),
+        refused(
+            "subscribe-sequence-type",
+            "a sequence of another type",
+            &["ENC-4", "§9"],
+            &one(json!([12, 2, 9, "a", 7, "8"])),
+        ),
+        accepted(
+            "publication-total",
+            "more, and the total",
+            &["MSG-3", "§9"],
+            &one(json!([13, 2, 0, 1, "a", 7, 8, body, 9])),
+        ),
+        refused(
+            "publication-no-total",
+            "more, and no total",
+            &["ENC-4", "§9"],
+            &one(json!([13, 2, 0, 1, "a", 7, 8, body])),
+        ),
+        refused(
+            "publication-total-type",
+            "a total of another type",
+            &["ENC-4", "§9"],
+            &one(json!([13, 2, 0, 1, "a", 7, 8, body, "9"])),
+        ),
+        accepted(
+            "publication-ninth",
+            "a ninth element where nothing goes on",
+            &["MSG-3", "§9"],
+            &one(json!([13, 2, 0, 0, "a", 7, 8, body, "9"])),
+        ),
         refused("missed-more", "missed messages have no more", &["ENC-7", "§9"], &one(json!([15, 2, 1, 3]))),
-        refused("continuation-unknown", "a flag of another type of message", &["ENC-7", "§9"], &one(json!([14, 2, 4, body]))),
-        accepted("request-empty-body", "an empty body", &["ENC-4", "§9"], &one(notation::request(2, "a", b""))),
-        refused("request-body-text", "a body that is a text", &["ENC-4", "§9"], &one(json!([5, 2, 0, 0, "a", "body"]))),
-        refused("request-name-bytes", "a method that is bytes", &["ENC-4", "§9"], &one(json!([5, 2, 0, 0, body, body]))),
-        refused("request-name-utf8", "a method that is no UTF-8", &["ENC-1", "§8.1"], &named(5, raw_text(&[0xff]))),
+        refused(
+            "continuation-unknown",
+            "a flag of another type of message",
+            &["ENC-7", "§9"],
+            &one(json!([14, 2, 4, body])),
+        ),
+        accepted(
+            "request-empty-body",
+            "an empty body",
+            &["ENC-4", "§9"],
+            &one(notation::request(2, "a", b"")),
+        ),
+        refused(
+            "request-body-text",
+            "a body that is a text",
+            &["ENC-4", "§9"],
+            &one(json!([5, 2, 0, 0, "a", "body"])),
+        ),
+        refused(
+            "request-name-bytes",
+            "a method that is bytes",
+            &["ENC-4", "§9"],
+            &one(json!([5, 2, 0, 0, body, body])),
+        ),
+        refused(
+            "request-name-utf8",
+            "a method that is no UTF-8",
+            &["ENC-1", "§8.1"],
+            &named(5, raw_text(&[0xff])),
+        ),
     ];
     for (name, kind) in [("request", 5), ("subscribe", 12), ("publication", 13)] {
         let spec = ["NAM-2", "ENC-4", "§13"];
-        all.push(accepted(&format!("{name}-name-128"), "a name of 128 bytes", &spec, &named(kind, long_name(128))));
-        all.push(refused(&format!("{name}-name-129"), "a name of 129 bytes", &spec, &named(kind, long_name(129))));
-        all.push(accepted(&format!("{name}-name-empty"), "an empty name is not for the decoder to refuse", &spec, &named(kind, long_name(0))));
+        all.push(accepted(
+            &format!("{name}-name-128"),
+            "a name of 128 bytes",
+            &spec,
+            &named(kind, long_name(128)),
+        ));
+        all.push(refused(
+            &format!("{name}-name-129"),
+            "a name of 129 bytes",
+            &spec,
+            &named(kind, long_name(129)),
+        ));
+        all.push(accepted(
+            &format!("{name}-name-empty"),
+            "an empty name is not for the decoder to refuse",
+            &spec,
+            &named(kind, long_name(0)),
+        ));
     }
     all
 }

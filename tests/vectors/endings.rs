@@ -31,59 +31,104 @@ fn closing() -> Vec<Script> {
     };
     let both = |script: Script| script.tells("closed", json!({ "reason": "local", "status": 0 })).is_closed();
     vec![
-        both(closes("closes", "it goes on reading until the peer has closed", &["END-1", "§16.1"], Accepted).at(2_999).hears(&[close(0)])),
-        closes("closes-alone", "the peer does not close: the close timer", &["END-1", "END-3", "§15"], Refused)
-            .at(2_999)
-            .at(3_000)
-            .error("TimedOut(Close)")
-            .tells("closed", json!({ "reason": "timed_out" }))
-            .is_closed(),
-        closes("closes-cut", "the stream ends instead: a truncation, also after its own close", &["END-3", "§16.1"], Refused)
-            .eof()
-            .error("Truncated")
-            .tells("closed", json!({ "reason": "truncated" }))
-            .is_closed(),
         both(
-            closes("closes-late-request", "requests behind its close get no answer", &["LAN-2", "§16.1"], Accepted)
-                .hears(&[request(2, "a", b""), ping(3)])
-                .may_tell("request", json!({ "id": 2 }))
+            closes("closes", "it goes on reading until the peer has closed", &["END-1", "§16.1"], Accepted)
+                .at(2_999)
                 .hears(&[close(0)]),
         ),
+        closes(
+            "closes-alone",
+            "the peer does not close: the close timer",
+            &["END-1", "END-3", "§15"],
+            Refused,
+        )
+        .at(2_999)
+        .at(3_000)
+        .error("TimedOut(Close)")
+        .tells("closed", json!({ "reason": "timed_out" }))
+        .is_closed(),
+        closes(
+            "closes-cut",
+            "the stream ends instead: a truncation, also after its own close",
+            &["END-3", "§16.1"],
+            Refused,
+        )
+        .eof()
+        .error("Truncated")
+        .tells("closed", json!({ "reason": "truncated" }))
+        .is_closed(),
         both(
-            ask(new("closes-pending", "its own requests may still be answered", &["END-1", "§16.1"], Accepted), 1)
-                .does("close", json!({ "status": 0 }))
-                .says(&[close(0)])
-                .hears(&[response(1, 0, b"x")])
-                .tells("response", json!({ "id": 1, "body": "78" }))
-                .hears(&[close(0)]),
+            closes(
+                "closes-late-request",
+                "requests behind its close get no answer",
+                &["LAN-2", "§16.1"],
+                Accepted,
+            )
+            .hears(&[request(2, "a", b""), ping(3)])
+            .may_tell("request", json!({ "id": 2 }))
+            .hears(&[close(0)]),
         ),
-        ask(new("closed", "the peer closes: its own close, and what is open ends", &["END-2", "§16.1", "§16.4"], Accepted), 1)
-            .hears(&[close(0)])
+        both(
+            ask(
+                new(
+                    "closes-pending",
+                    "its own requests may still be answered",
+                    &["END-1", "§16.1"],
+                    Accepted,
+                ),
+                1,
+            )
+            .does("close", json!({ "status": 0 }))
             .says(&[close(0)])
-            .tells("failed", failed(1, "disconnected"))
-            .tells("closed", json!({ "reason": "remote", "status": 0 }))
-            .is_closed(),
+            .hears(&[response(1, 0, b"x")])
+            .tells("response", json!({ "id": 1, "body": "78" }))
+            .hears(&[close(0)]),
+        ),
+        ask(
+            new(
+                "closed",
+                "the peer closes: its own close, and what is open ends",
+                &["END-2", "§16.1", "§16.4"],
+                Accepted,
+            ),
+            1,
+        )
+        .hears(&[close(0)])
+        .says(&[close(0)])
+        .tells("failed", failed(1, "disconnected"))
+        .tells("closed", json!({ "reason": "remote", "status": 0 }))
+        .is_closed(),
         new("closed-with-status", "with a status of its application", &["§16.3", "§17"], Accepted)
             .hears(&[close(300)])
             .says(&[close(0)])
             .tells("closed", json!({ "reason": "remote", "status": 300 }))
             .is_closed(),
-        new("behind-close", "bytes behind a close are ignored, whatever they are", &["END-2", "§16.1", "§20"], Accepted)
-            .hears_frames(&[close(0), request(0, "", b"")])
-            .says(&[close(0)])
-            .tells("closed", json!({ "reason": "remote", "status": 0 }))
-            .is_closed()
-            .hears_bytes(&[0xff; 40]),
+        new(
+            "behind-close",
+            "bytes behind a close are ignored, whatever they are",
+            &["END-2", "§16.1", "§20"],
+            Accepted,
+        )
+        .hears_frames(&[close(0), request(0, "", b"")])
+        .says(&[close(0)])
+        .tells("closed", json!({ "reason": "remote", "status": 0 }))
+        .is_closed()
+        .hears_bytes(&[0xff; 40]),
         new("behind-close-in-frame", "also in the same frame", &["END-2", "§16.1"], Accepted)
             .hears(&[close(0), json!([19])])
             .says(&[close(0)])
             .tells("closed", json!({ "reason": "remote", "status": 0 }))
             .is_closed(),
-        closes("violation-after-close", "a violation after its own close just closes the stream", &["§16.1", "§20"], Refused)
-            .hears(&[request(1, "a", b"")])
-            .error("OpeningId(1)")
-            .tells("closed", json!({ "reason": "violation" }))
-            .is_closed(),
+        closes(
+            "violation-after-close",
+            "a violation after its own close just closes the stream",
+            &["§16.1", "§20"],
+            Refused,
+        )
+        .hears(&[request(1, "a", b"")])
+        .error("OpeningId(1)")
+        .tells("closed", json!({ "reason": "violation" }))
+        .is_closed(),
     ]
 }
 
@@ -95,8 +140,7 @@ fn goaways() -> Vec<Script> {
         asked(new(id, title, spec, verdict), 2).does("goaway", json!({})).says(&[goaway(2)])
     };
     let going = |id: &str, title: &str, last: u64| {
-        ask(ask(new(id, title, &["END-4", "§16.2"], Accepted), 1), 3)
-            .hears(&[goaway(last)])
+        ask(ask(new(id, title, &["END-4", "§16.2"], Accepted), 1), 3).hears(&[goaway(last)])
     };
     let answer = |script: Script, id: u64| {
         script.does("respond", json!({ "id": id, "status": 0, "body": "" })).says(&[response(id, 0, b"")])
@@ -126,9 +170,14 @@ fn goaways() -> Vec<Script> {
             .tells("failed", failed(1, "not_executed"))
             .tells("failed", failed(3, "not_executed")),
         answer(
-            leaving("leaving", "openings above are ignored, and all about them; those taken go on", &["END-5", "§16.2"], Accepted)
-                .hears(&[request(4, "a", b""), json!([5, 6, 0, 1, "b", { "hex": "" }])])
-                .hears(&[json!([9, 6, { "hex": "00" }]), json!([8, 4, 1]), subscribe(8, 10, "a")]),
+            leaving(
+                "leaving",
+                "openings above are ignored, and all about them; those taken go on",
+                &["END-5", "§16.2"],
+                Accepted,
+            )
+            .hears(&[request(4, "a", b""), json!([5, 6, 0, 1, "b", { "hex": "" }])])
+            .hears(&[json!([9, 6, { "hex": "00" }]), json!([8, 4, 1]), subscribe(8, 10, "a")]),
             2,
         )
         .lives(),
@@ -144,7 +193,9 @@ fn goaways() -> Vec<Script> {
 }
 
 fn streams() -> Vec<Script> {
-    let cut = |script: Script| script.error("Truncated").tells("closed", json!({ "reason": "truncated" })).is_closed();
+    let cut = |script: Script| {
+        script.error("Truncated").tells("closed", json!({ "reason": "truncated" })).is_closed()
+    };
     let mut amid = new("cut-in-frame", "the stream ends within a frame", &["END-3", "§16.1", "§20"], Refused);
     let frame = amid.seal(&[ping(1)]);
     vec![
@@ -158,10 +209,16 @@ fn streams() -> Vec<Script> {
             .eof()
             .tells("failed", failed(1, "disconnected"))
             .tells("failed", failed(3, "disconnected"))),
-        Script::new(&INITIATOR, "endings/refused-later", "a close with refused after accept is like any other", &["§16.3"], Accepted)
-            .hears(&[close(32)])
-            .says(&[close(0)])
-            .tells("closed", json!({ "reason": "remote", "status": 32 }))
-            .is_closed(),
+        Script::new(
+            &INITIATOR,
+            "endings/refused-later",
+            "a close with refused after accept is like any other",
+            &["§16.3"],
+            Accepted,
+        )
+        .hears(&[close(32)])
+        .says(&[close(0)])
+        .tells("closed", json!({ "reason": "remote", "status": 32 }))
+        .is_closed(),
     ]
 }

@@ -43,7 +43,9 @@ fn ask(script: Script, id: u64) -> Script {
 
 /// The peer has one request open, of this id.
 fn asked(script: Script, id: u64) -> Script {
-    script.hears(&[request(id, "a", b"x")]).tells("request", json!({ "id": id, "method": "a", "body": "78", "more": false }))
+    script
+        .hears(&[request(id, "a", b"x")])
+        .tells("request", json!({ "id": id, "method": "a", "body": "78", "more": false }))
 }
 
 fn answer(script: Script, id: u64) -> Script {
@@ -58,19 +60,25 @@ fn ids() -> Vec<Script> {
         let script = ask(script, first + 2);
         script.hears(&[response(first + 2, 0, b"")]).tells("response", json!({ "id": first + 2 }))
     };
-    let initiator = Script::new(&INITIATOR, "exchanges/even", "an initiator's ids", &["EXC-1", "§10.1"], Accepted);
+    let initiator =
+        Script::new(&INITIATOR, "exchanges/even", "an initiator's ids", &["EXC-1", "§10.1"], Accepted);
     vec![
         all_ids(new("odd", "a responder's ids", &["EXC-1", "§10.1"], Accepted), 1),
         all_ids(initiator, 2),
         answer(asked(answer(asked(new("gap", "ids may leave gaps", &spec, Accepted), 2), 2), 10), 10),
-        answer(asked(new("highest", "the highest id that there is", &spec, Accepted), u64::MAX - 1), u64::MAX - 1),
+        answer(
+            asked(new("highest", "the highest id that there is", &spec, Accepted), u64::MAX - 1),
+            u64::MAX - 1,
+        ),
         new("wrong-parity", "an opening with the other side's parity", &spec, Refused)
             .hears(&[request(1, "a", b"")])
             .violation("OpeningId(1)"),
         Script::new(&INITIATOR, "exchanges/wrong-parity-even", "the same at an initiator", &spec, Refused)
             .hears(&[subscribe(2, 100, "a")])
             .violation("OpeningId(2)"),
-        new("zero", "0 is never an exchange", &spec, Refused).hears(&[request(0, "a", b"")]).violation("OpeningId(0)"),
+        new("zero", "0 is never an exchange", &spec, Refused)
+            .hears(&[request(0, "a", b"")])
+            .violation("OpeningId(0)"),
         asked(new("again", "an id that is open", &spec, Refused), 4)
             .hears(&[request(4, "a", b"")])
             .violation("OpeningId(4)"),
@@ -142,24 +150,38 @@ fn states() -> Vec<Script> {
         refused("data", "data before a response with more", data(1, b"")),
         refused("end", "an end before a response with more", end(1, 0)),
         refused("publication", "a publication in a request's exchange", publication(1, 0, "a", 0, b"")),
-        asking("state-second-response", "a second response is a stray, since the first has ended it", &["EXC-4", "§10.2"], Accepted)
-            .hears(&[response(1, 0, b""), response(1, 0, b"")])
-            .tells("response", json!({ "id": 1 }))
-            .lives(),
+        asking(
+            "state-second-response",
+            "a second response is a stray, since the first has ended it",
+            &["EXC-4", "§10.2"],
+            Accepted,
+        )
+        .hears(&[response(1, 0, b""), response(1, 0, b"")])
+        .tells("response", json!({ "id": 1 }))
+        .lives(),
         asking("more-with-status", "a response with more, and a status", &["EXC-7", "§10.2"], Refused)
             .hears(&[json!([6, 1, 6, 1, { "hex": "" }])])
             .violation_with("State(1)", &[1]),
-        asked(new("state-data-of-whole", "data where the body has ended with the request", &spec, Refused), 2)
-            .hears(&[data(2, b"")])
-            .violation("State(2)"),
-        asked(new("state-end-of-whole", "an end where the body has ended with the request", &spec, Refused), 2)
-            .hears(&[end(2, 0)])
-            .violation("State(2)"),
-        asked(new("nothing-to-cancel-or-raise", "cancel and credit are allowed at any time", &spec, Accepted), 2)
-            .hears(&[credit(2, 1_000), cancel(2, 1), cancel(2, 1)])
-            .tells("stop", json!({ "id": 2, "cause": "cancel", "status": 1 }))
-            .does("respond", json!({ "id": 2, "status": 1, "body": "" }))
-            .says(&[response(2, 1, b"")]),
+        asked(
+            new("state-data-of-whole", "data where the body has ended with the request", &spec, Refused),
+            2,
+        )
+        .hears(&[data(2, b"")])
+        .violation("State(2)"),
+        asked(
+            new("state-end-of-whole", "an end where the body has ended with the request", &spec, Refused),
+            2,
+        )
+        .hears(&[end(2, 0)])
+        .violation("State(2)"),
+        asked(
+            new("nothing-to-cancel-or-raise", "cancel and credit are allowed at any time", &spec, Accepted),
+            2,
+        )
+        .hears(&[credit(2, 1_000), cancel(2, 1), cancel(2, 1)])
+        .tells("stop", json!({ "id": 2, "cause": "cancel", "status": 1 }))
+        .does("respond", json!({ "id": 2, "status": 1, "body": "" }))
+        .says(&[response(2, 1, b"")]),
     ]
 }
 
@@ -180,12 +202,27 @@ fn limits() -> Vec<Script> {
         new(&TAKES_NONE, "no-requests", "0 means none", "EXC-9", Refused)
             .hears(&[request(2, "a", b"")])
             .violation("TooManyRequests"),
-        answer(asked(answer(asked(new(&TAKES_ONE, "slot-again", "an answer frees the slot", "EXC-9", Accepted), 2), 2), 4), 4),
-        first(new(&MAY_ONE, "no-more-than-allowed", "it opens no more than the peer takes", "EXC-8", Accepted))
-            .hears(&[response(1, 0, b"")])
-            .tells("response", json!({ "id": 1 }))
-            .does("request", json!({ "method": "a", "body": "" }))
-            .says(&[request(3, "a", b"")]),
+        answer(
+            asked(
+                answer(
+                    asked(new(&TAKES_ONE, "slot-again", "an answer frees the slot", "EXC-9", Accepted), 2),
+                    2,
+                ),
+                4,
+            ),
+            4,
+        ),
+        first(new(
+            &MAY_ONE,
+            "no-more-than-allowed",
+            "it opens no more than the peer takes",
+            "EXC-8",
+            Accepted,
+        ))
+        .hears(&[response(1, 0, b"")])
+        .tells("response", json!({ "id": 1 }))
+        .does("request", json!({ "method": "a", "body": "" }))
+        .says(&[request(3, "a", b"")]),
         new(&MAY_NONE, "none-allowed", "it opens none where the peer takes none", "EXC-8", Accepted)
             .is_refused("request", json!({ "method": "a", "body": "" }))
             .is_refused("subscribe", json!({ "filter": "a", "limit": 100 })),
@@ -305,25 +342,46 @@ fn cancels() -> Vec<Script> {
 fn names() -> Vec<Script> {
     let mut all = Vec::new();
     let bad = [
-        ("empty", ""), ("slash-first", "/a"), ("slash-last", "a/"), ("slash-twice", "a//b"), ("plus", "a/+"),
-        ("hash", "#"), ("plus-within", "a+b"), ("control", "a\u{1f}"), ("delete", "a\u{7f}"), ("nul", "\0"),
+        ("empty", ""),
+        ("slash-first", "/a"),
+        ("slash-last", "a/"),
+        ("slash-twice", "a//b"),
+        ("plus", "a/+"),
+        ("hash", "#"),
+        ("plus-within", "a+b"),
+        ("control", "a\u{1f}"),
+        ("delete", "a\u{7f}"),
+        ("nul", "\0"),
     ];
     for (name, method) in bad {
         let (id, title) = (format!("method-{name}"), "a method that is no name");
         let script = new(&id, title, &["NAM-1", "§13"], Refused).hears(&[request(2, method, b"")]);
         all.push(script.says(&[response(2, 5, b"")]).lives());
     }
-    let bad = [("empty", ""), ("hash-within", "a/#/b"), ("hash-not-alone", "a#"), ("plus-not-alone", "a/b+"), ("slash", "a//#")];
+    let bad = [
+        ("empty", ""),
+        ("hash-within", "a/#/b"),
+        ("hash-not-alone", "a#"),
+        ("plus-not-alone", "a/b+"),
+        ("slash", "a//#"),
+    ];
     for (name, filter) in bad {
         let (id, title) = (format!("filter-{name}"), "what is no filter");
         let script = new(&id, title, &["NAM-1", "§13"], Refused).hears(&[subscribe(2, 100, filter)]);
         all.push(script.says(&[response(2, 5, b"")]).lives());
     }
     let long = |len: usize| "é".repeat(len / 2) + &"x".repeat(len % 2);
-    let good = [("longest", long(128)), ("reserved", "$sys/x".to_owned()), ("del-is-not-80", "a\u{80}".to_owned()), ("spaces", " a /b".to_owned())];
+    let good = [
+        ("longest", long(128)),
+        ("reserved", "$sys/x".to_owned()),
+        ("del-is-not-80", "a\u{80}".to_owned()),
+        ("spaces", " a /b".to_owned()),
+    ];
     for (name, method) in good {
         let script = new(&format!("method-{name}"), "a name", &["NAM-1", "NAM-2", "§13"], Accepted);
-        all.push(script.hears(&[request(2, &method, b"")]).tells("request", json!({ "id": 2, "method": method })));
+        all.push(
+            script.hears(&[request(2, &method, b"")]).tells("request", json!({ "id": 2, "method": method })),
+        );
     }
     all.push(
         new("method-too-long", "a method of 129 bytes", &["NAM-2", "§13"], Refused)

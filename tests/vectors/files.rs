@@ -21,7 +21,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("handshakes.json", vectors("handshake", handshakes::vectors())),
         ("handshakes-refused.json", vectors("mutation", refusals::vectors())),
         ("identity.json", vectors("identity", identity::vectors())),
-        ("lines.json", scripts(lines::scripts())),
+        ("lines.json", finished(lines::scripts())),
         ("payloads.json", vectors("payload", payloads::vectors())),
         ("preambles.json", scripts(preambles::scripts())),
         ("publications.json", scripts(publications::scripts())),
@@ -36,11 +36,15 @@ pub fn vectors(kind: &str, vectors: Vec<Value>) -> Value {
 
 /// The scripts, and before them the setups that they name.
 fn scripts(scripts: Vec<Script>) -> Value {
+    finished(scripts.into_iter().map(Script::finish))
+}
+
+fn finished(scripts: impl IntoIterator<Item = (String, Value, Value)>) -> Value {
     let mut setups = serde_json::Map::new();
     let mut list = Vec::new();
-    for script in scripts {
-        let (name, setup, vector) = script.finish();
-        setups.entry(name).or_insert(setup);
+    for (name, setup, vector) in scripts {
+        let first = setups.entry(name).or_insert_with(|| setup.clone());
+        assert_eq!(*first, setup, "{vector}: two setups of one name");
         list.push(vector);
     }
     json!({ "protocol": 1, "kind": "script", "setups": setups, "vectors": list })

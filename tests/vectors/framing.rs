@@ -22,7 +22,8 @@ const LARGE_FRAMES: Setup =
 pub fn scripts() -> Vec<Script> {
     let mut all = Vec::new();
     for (name, length) in [("0", [0, 0]), ("513", [2, 1]), ("65535", [255, 255])] {
-        let script = first(&format!("framing/handshake-{name}-at-responder"), "before a byte of its content is there");
+        let script =
+            first(&format!("framing/handshake-{name}-at-responder"), "before a byte of its content is there");
         all.push(script.hears_bytes(&OFFER).sends(&ANSWER).hears_bytes(&length).drops("FrameLength"));
         let (id, spec) = (format!("framing/handshake-{name}-at-initiator"), ["FRM-1", "§4"]);
         let title = "before a byte of its content is there";
@@ -31,15 +32,21 @@ pub fn scripts() -> Vec<Script> {
         all.push(script.sends(&flight).hears_bytes(&ANSWER).hears_bytes(&length).drops("FrameLength"));
     }
     all.push(
-        Script::new(&PATIENT_RESPONDER, "framing/unfinished-handshake", "a frame begun and not finished", &["FRM-5", "§4", "§15"], Refused)
-            .hears_bytes(&OFFER)
-            .sends(&ANSWER)
-            .hears_bytes(&[0, 32, 1, 2, 3])
-            .at(9_999)
-            .at(10_000)
-            .error("TimedOut")
-            .tells("closed", json!({ "reason": any() }))
-            .is_closed(),
+        Script::new(
+            &PATIENT_RESPONDER,
+            "framing/unfinished-handshake",
+            "a frame begun and not finished",
+            &["FRM-5", "§4", "§15"],
+            Refused,
+        )
+        .hears_bytes(&OFFER)
+        .sends(&ANSWER)
+        .hears_bytes(&[0, 32, 1, 2, 3])
+        .at(9_999)
+        .at(10_000)
+        .error("TimedOut")
+        .tells("closed", json!({ "reason": any() }))
+        .is_closed(),
     );
     all.extend(lengths());
     all.extend(times());
@@ -75,22 +82,31 @@ fn lengths() -> Vec<Script> {
     vec![
         longest("framing/longest", &RESPONDER, 1_024 - 16 - 5),
         longest("framing/longest-of-all", &LARGE_FRAMES, 65_535 - 16 - 5),
-        new("framing/16", "no room for a plaintext", Refused).hears_bytes(&[0, 16]).violation("FrameLength(16)"),
+        new("framing/16", "no room for a plaintext", Refused)
+            .hears_bytes(&[0, 16])
+            .violation("FrameLength(16)"),
         new("framing/0", "nothing at all", Refused).hears_bytes(&[0, 0]).violation("FrameLength(0)"),
         new("framing/1025", "one more than the subject declared", Refused)
             .hears_bytes(&[4, 1])
             .violation("FrameLength(1025)"),
         small,
-        Script::new(&RESPONDER, "framing/many-messages", "many messages in a frame", &["TRN-5", "FRM-4", "§7"], Accepted)
-            .hears(&[request(2, "a", b"1"), padding(3), request(4, "b", b"2"), ping(1)])
-            .says(&[pong(1)])
-            .tells("request", json!({ "id": 2, "method": "a", "body": "31" }))
-            .tells("request", json!({ "id": 4, "method": "b", "body": "32" })),
+        Script::new(
+            &RESPONDER,
+            "framing/many-messages",
+            "many messages in a frame",
+            &["TRN-5", "FRM-4", "§7"],
+            Accepted,
+        )
+        .hears(&[request(2, "a", b"1"), padding(3), request(4, "b", b"2"), ping(1)])
+        .says(&[pong(1)])
+        .tells("request", json!({ "id": 2, "method": "a", "body": "31" }))
+        .tells("request", json!({ "id": 4, "method": "b", "body": "32" })),
     ]
 }
 
 fn times() -> Vec<Script> {
-    let new = |id: &str, title: &str, verdict| Script::new(&RESPONDER, id, title, &["FRM-5", "§4", "§15"], verdict);
+    let new =
+        |id: &str, title: &str, verdict| Script::new(&RESPONDER, id, title, &["FRM-5", "§4", "§15"], verdict);
     let mut late = new("framing/finished-in-time", "a frame that takes just less than the timer", Accepted);
     let frame = late.seal(&[ping(5)]);
     let late = late.hears_bytes(&frame[..3]).at(9_999).hears_bytes(&frame[3..]).says(&[pong(5)]);

@@ -31,11 +31,22 @@ const MOST: Declared = Declared {
     window: u32::MAX as u64,
     silence: u32::MAX as u64,
 };
-const LEAST: Declared = Declared { max_frame: 256, max_requests: 0, max_subscriptions: 0, window: 0, silence: 0 };
+const LEAST: Declared =
+    Declared { max_frame: 256, max_requests: 0, max_subscriptions: 0, window: 0, silence: 0 };
 
 pub fn vectors() -> Vec<Value> {
-    let most = Base { id: "handshakes/most", title: "the largest numbers, and the longest payloads", firsts: [0x05, 0x90], declared: MOST };
-    let least = Base { id: "handshakes/least", title: "the smallest numbers, and the shortest payloads", firsts: [0x41, 0x9f], declared: LEAST };
+    let most = Base {
+        id: "handshakes/most",
+        title: "the largest numbers, and the longest payloads",
+        firsts: [0x05, 0x90],
+        declared: MOST,
+    };
+    let least = Base {
+        id: "handshakes/least",
+        title: "the smallest numbers, and the shortest payloads",
+        firsts: [0x41, 0x9f],
+        declared: LEAST,
+    };
     [USUAL_BASE, most, least].iter().map(Base::vector).collect()
 }
 

@@ -14,12 +14,12 @@ pub const LOW_ORDER: [[u8; 32]; 7] = {
     let mut all = [[0; 32]; 7];
     all[1][0] = 1;
     all[2] = [
-        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
-        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0,
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
+        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0,
     ];
     all[3] = [
-        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
-        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04,
+        0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
     ];
     let mut place = 4;
     while place < 7 {
@@ -45,8 +45,8 @@ pub fn small_order() -> Vec<[u8; 32]> {
 /// S plus the order of the group, which a lenient verifier reduces.
 pub fn malleated(proof: &[u8; 64]) -> [u8; 64] {
     const ORDER: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
     let mut other = *proof;
     let mut carry = 0;
@@ -97,7 +97,14 @@ impl Covered {
     }
 }
 
-fn vector(id: &str, title: &str, rule: &str, covered: &Covered, identity: &[u8; 32], proof: &[u8; 64]) -> Value {
+fn vector(
+    id: &str,
+    title: &str,
+    rule: &str,
+    covered: &Covered,
+    identity: &[u8; 32],
+    proof: &[u8; 64],
+) -> Value {
     json!({
         "id": format!("identity/{id}"), "title": title, "spec": [rule, "§5.3"], "result": "refused",
         "role": covered.role, "hash": hex(&covered.hash), "static": hex(&covered.key),
@@ -118,7 +125,8 @@ pub fn vectors() -> Vec<Value> {
     ];
     for (name, covered) in covers {
         let signed = covered.signed();
-        let mut valid = vector(name, "a proof that holds", "IDP-1", &covered, &identity, &key.sign(&signed).to_bytes());
+        let mut valid =
+            vector(name, "a proof that holds", "IDP-1", &covered, &identity, &key.sign(&signed).to_bytes());
         valid["result"] = "accepted".into();
         valid["secret"] = hex(&secret).into();
         valid["signed"] = hex(&signed).into();
@@ -144,12 +152,26 @@ pub fn vectors() -> Vec<Value> {
         let title = "a bit of the proof changed";
         all.push(vector(&format!("changed-{place}"), title, "IDP-1", &COVERED, &identity, &changed));
     }
-    all.push(vector("malleated", "S plus the order of the group", "IDP-2", &COVERED, &identity, &malleated(&genuine)));
+    all.push(vector(
+        "malleated",
+        "S plus the order of the group",
+        "IDP-2",
+        &COVERED,
+        &identity,
+        &malleated(&genuine),
+    ));
     let mut high = genuine;
     high[63] |= 0xe0;
     all.push(vector("high-bits", "S with high bits", "IDP-2", &COVERED, &identity, &high));
     let by_hand = ByHand::sign(&COVERED.signed(), false);
-    let mut valid = vector("by-hand", "put together by hand, and valid", "IDP-2", &COVERED, &by_hand.identity, &by_hand.proof);
+    let mut valid = vector(
+        "by-hand",
+        "put together by hand, and valid",
+        "IDP-2",
+        &COVERED,
+        &by_hand.identity,
+        &by_hand.proof,
+    );
     valid["result"] = "accepted".into();
     all.push(valid);
     let by_hand = ByHand::sign(&COVERED.signed(), true);

@@ -42,12 +42,27 @@ pub fn vectors() -> Vec<Value> {
     let mut all = vec![
         accepted("usual", "what a device may declare", "HSK-6", USUAL, Vec::new()),
         accepted("least", "the least", "HSK-6", [256, 0, 0, 0, 0, 0], Vec::new()),
-        accepted("most", "the most", "HSK-6",
-            [65_535, 65_535, 65_535, u32::MAX.into(), u32::MAX.into(), u64::MAX], Vec::new()),
-        accepted("unknown-keys", "unknown keys from 16 on", "HSK-7", USUAL,
-            vec![(uint(16), bytes(b"x")), (uint(19), negative(4)), (uint(23), vec![NULL])]),
-        accepted("unknown-nested", "an unknown key with all levels that there may be", "HSK-7", USUAL,
-            vec![(uint(20), nested.clone())]),
+        accepted(
+            "most",
+            "the most",
+            "HSK-6",
+            [65_535, 65_535, 65_535, u32::MAX.into(), u32::MAX.into(), u64::MAX],
+            Vec::new(),
+        ),
+        accepted(
+            "unknown-keys",
+            "unknown keys from 16 on",
+            "HSK-7",
+            USUAL,
+            vec![(uint(16), bytes(b"x")), (uint(19), negative(4)), (uint(23), vec![NULL])],
+        ),
+        accepted(
+            "unknown-nested",
+            "an unknown key with all levels that there may be",
+            "HSK-7",
+            USUAL,
+            vec![(uint(20), nested.clone())],
+        ),
     ];
     for key in 0..8_usize {
         let mut without = pairs(USUAL);

@@ -9,13 +9,28 @@ use crate::setups::{INITIATOR_FIRST, RESPONDER_FIRST};
 pub fn scripts() -> Vec<Script> {
     let mut all = vec![
         answered("preambles/offer", "version 1, suite 1", OFFER, &["PRE-1", "PRE-7", "§3"]),
-        answered("preambles/higher-version", "a later version is offered: 1 is chosen", *b"symb\x09\0\0\x01", &["§3"]),
-        answered("preambles/unknown-suites", "unknown suites are ignored", *b"symb\x01\0\xff\xfd", &["PRE-6", "§3"]),
+        answered(
+            "preambles/higher-version",
+            "a later version is offered: 1 is chosen",
+            *b"symb\x09\0\0\x01",
+            &["§3"],
+        ),
+        answered(
+            "preambles/unknown-suites",
+            "unknown suites are ignored",
+            *b"symb\x01\0\xff\xfd",
+            &["PRE-6", "§3"],
+        ),
         refused("preambles/version", "a version below all that are spoken", *b"symb\0\0\0\x01", 1),
         refused("preambles/profile", "another profile", *b"symb\x01\x01\0\x01", 2),
         refused("preambles/suites", "no common suite", *b"symb\x01\0\x80\0", 3),
         refused("preambles/no-suites", "no suite at all", *b"symb\x01\0\0\0", 3),
-        refused("preambles/lowest-code", "where several codes apply, the lowest is sent", *b"symb\0\x01\0\0", 1),
+        refused(
+            "preambles/lowest-code",
+            "where several codes apply, the lowest is sent",
+            *b"symb\0\x01\0\0",
+            1,
+        ),
     ];
     for place in 0..4 {
         let mut bytes = OFFER[..=place].to_vec();
@@ -23,7 +38,13 @@ pub fn scripts() -> Vec<Script> {
         all.push(silence(&format!("preambles/offer-magic-{place}"), &bytes));
         let mut bytes = ANSWER[..=place].to_vec();
         bytes[place] ^= 0x20;
-        all.push(no_answer(&format!("preambles/answer-magic-{place}"), "another magic", &bytes, "NotSymbolon", "PRE-3"));
+        all.push(no_answer(
+            &format!("preambles/answer-magic-{place}"),
+            "another magic",
+            &bytes,
+            "NotSymbolon",
+            "PRE-3",
+        ));
     }
     all.push(silence("preambles/http", b"GET / HTTP/1.1\r\n\r\n"));
     all.push(silence("preambles/tls", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"));
@@ -44,7 +65,8 @@ pub fn scripts() -> Vec<Script> {
     for code in 1..=4_u8 {
         // Whatever stands beside the code only informs.
         let bytes = [b"olon\x07".as_slice(), &[code], &[0xab, code]].concat();
-        let (id, title) = (format!("preambles/refused-{code}"), format!("the responder refuses with code {code}"));
+        let (id, title) =
+            (format!("preambles/refused-{code}"), format!("the responder refuses with code {code}"));
         let script = Script::new(&INITIATOR_FIRST, &id, &title, &["PRE-4", "PRE-5", "§3"], Refused);
         let script = script.sends(&first_flight()).hears_bytes(&bytes).error("Refused");
         all.push(script.tells("closed", json!({ "reason": "refused", "code": code })).is_closed());

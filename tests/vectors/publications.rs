@@ -66,12 +66,16 @@ fn subscribing() -> Vec<Script> {
         script.hears(&[json!([12, 2, 100, filter, 7, 41])])
     };
     vec![
-        standing(new("unsubscribe", "the subject unsubscribes, and ignores what still comes", &spec, Accepted), "a/+", 0)
-            .does("cancel", json!({ "id": 1, "status": 1 }))
-            .says(&[cancel(1, 1)])
-            .tells("failed", json!({ "id": 1, "how": "cancelled" }))
-            .hears(&[publication(1, 0, "a/b", 0, b"late"), end(1, 1)])
-            .lives(),
+        standing(
+            new("unsubscribe", "the subject unsubscribes, and ignores what still comes", &spec, Accepted),
+            "a/+",
+            0,
+        )
+        .does("cancel", json!({ "id": 1, "status": 1 }))
+        .says(&[cancel(1, 1)])
+        .tells("failed", json!({ "id": 1, "how": "cancelled" }))
+        .hears(&[publication(1, 0, "a/b", 0, b"late"), end(1, 1)])
+        .lives(),
         taken(new("unsubscribed", "the peer unsubscribes", &["PUB-3", "§14.1"], Accepted), 100)
             .hears(&[cancel(2, 1)])
             .tells("unsubscribe", json!({ "id": 2 }))
@@ -104,7 +108,10 @@ fn subscribing() -> Vec<Script> {
             .says(&[json!([12, 1, 200, "a/b", 6, 41])])
             .hears(&[answering(1, b""), json!([13, 1, 0, 2, "a/b", 7, 3, { "hex": "" }])])
             .tells("subscribed", json!({ "id": 1 }))
-            .tells("publication", json!({ "id": 1, "epoch": 7, "sequence": 3, "missed": 0, "unknown": true })),
+            .tells(
+                "publication",
+                json!({ "id": 1, "epoch": 7, "sequence": 3, "missed": 0, "unknown": true }),
+            ),
         new("five-elements", "an epoch without a sequence", &["MSG-1", "§9"], Refused)
             .hears(&[json!([12, 2, 100, "a", 7])])
             .violation("Message"),
@@ -122,11 +129,15 @@ fn subscribing() -> Vec<Script> {
 fn received() -> Vec<Script> {
     let matching = |id: &str, filter: &str, topic: &str| {
         let script = new(&format!("match-{id}"), "the filter matches", &["NAM-3", "§13"], Accepted);
-        standing(script, filter, 0).hears(&[publication(1, 0, topic, 0, b"x")]).tells("publication", told(topic, 0, "78"))
+        standing(script, filter, 0)
+            .hears(&[publication(1, 0, topic, 0, b"x")])
+            .tells("publication", told(topic, 0, "78"))
     };
     let other = |id: &str, filter: &str, topic: &str| {
         let script = new(&format!("mismatch-{id}"), "the filter does not match", &["NAM-3", "§13"], Refused);
-        standing(script, filter, 0).hears(&[publication(1, 0, topic, 0, b"x")]).violation_with("Topic(1)", &[1])
+        standing(script, filter, 0)
+            .hears(&[publication(1, 0, topic, 0, b"x")])
+            .violation_with("Topic(1)", &[1])
     };
     vec![
         standing(new("received", "publications, in order", &["PUB-1", "§14.2"], Accepted), "a/b", 0)
@@ -137,13 +148,26 @@ fn received() -> Vec<Script> {
             .hears(&[json!([13, 1, 3, 0, "a/b", 7, 9, { "hex": "" }]), missed(1, 2, 4)])
             .tells("publication", json!({ "id": 1, "sequence": 9, "missed": 3, "unknown": false }))
             .tells("missed", json!({ "id": 1, "count": 4, "unknown": true })),
-        standing(new("ended", "the publisher ends it, and says before what was left to tell", &["PUB-3", "§14.3"], Accepted), "a/b", 0)
-            .hears(&[missed(1, 0, 2), end(1, 36)])
-            .tells("missed", json!({ "id": 1, "count": 2, "unknown": false }))
-            .tells("subscription_ended", json!({ "id": 1, "status": 36 })),
-        standing(new("total-without-more", "a total where nothing goes on is ignored", &["MSG-3", "§9"], Accepted), "a/b", 0)
-            .hears(&[json!([13, 1, 0, 0, "a/b", 7, 0, { "hex": "78" }, 99])])
-            .tells("publication", told("a/b", 0, "78")),
+        standing(
+            new(
+                "ended",
+                "the publisher ends it, and says before what was left to tell",
+                &["PUB-3", "§14.3"],
+                Accepted,
+            ),
+            "a/b",
+            0,
+        )
+        .hears(&[missed(1, 0, 2), end(1, 36)])
+        .tells("missed", json!({ "id": 1, "count": 2, "unknown": false }))
+        .tells("subscription_ended", json!({ "id": 1, "status": 36 })),
+        standing(
+            new("total-without-more", "a total where nothing goes on is ignored", &["MSG-3", "§9"], Accepted),
+            "a/b",
+            0,
+        )
+        .hears(&[json!([13, 1, 0, 0, "a/b", 7, 0, { "hex": "78" }, 99])])
+        .tells("publication", told("a/b", 0, "78")),
         matching("plus", "a/+", "a/b"),
         matching("hash", "a/#", "a/b/c"),
         matching("hash-none", "a/#", "a"),
@@ -161,10 +185,19 @@ fn received() -> Vec<Script> {
         standing(new("beyond-credit", "one byte more than the credit", &["CRD-3", "§11"], Refused), "a", 0)
             .hears(&[publication(1, 0, "a", 0, &[0; 200 - 10])])
             .violation_with("CreditExceeded(1)", &[1]),
-        standing(new("all-credit", "as much as the credit; and more when it was taken", &["CRD-4", "§11"], Accepted), "a", 0)
-            .hears(&[publication(1, 0, "a", 0, &[0; 200 - 11])])
-            .tells("publication", json!({ "id": 1, "body": "00".repeat(189) }))
-            .has_granted(1, 400),
+        standing(
+            new(
+                "all-credit",
+                "as much as the credit; and more when it was taken",
+                &["CRD-4", "§11"],
+                Accepted,
+            ),
+            "a",
+            0,
+        )
+        .hears(&[publication(1, 0, "a", 0, &[0; 200 - 11])])
+        .tells("publication", json!({ "id": 1, "body": "00".repeat(189) }))
+        .has_granted(1, 400),
     ]
 }
 
@@ -178,44 +211,108 @@ fn parts() -> Vec<Script> {
     };
     let begun = first_part(1, "a", 0, b"12", 4);
     let half = |id: &str, title: &str, spec: &[&str]| {
-        standing(new(&format!("parts-{id}"), title, spec, Accepted), "a", 1_000).hears(std::slice::from_ref(&begun))
+        standing(new(&format!("parts-{id}"), title, spec, Accepted), "a", 1_000)
+            .hears(std::slice::from_ref(&begun))
     };
     let gone = json!({ "id": 1, "count": 1, "unknown": false });
     vec![
-        standing(new("parts", "a body longer than the window: each part frees its credit", &["PUB-8", "PUB-6", "§14.5"], Accepted), "a", 1_000)
-            .hears(&[first_part(1, "a", 0, &chunk, 450)])
-            .has_granted(1, 300)
-            .hears(&[continuation(1, 1, &chunk)])
-            .has_granted(1, 450)
-            .hears(&[continuation(1, 0, &chunk)])
-            .tells("publication", told("a", 0, &whole(450))),
-        standing(new("parts-empty", "parts of any length, missed between them", &["PUB-6", "§14.5"], Accepted), "a", 1_000)
-            .hears(&[first_part(1, "a", 0, b"", 2), continuation(1, 1, b""), continuation(1, 1, &[5]), missed(1, 0, 2)])
-            .tells("missed", json!({ "id": 1, "count": 2, "unknown": false }))
-            .hears(&[continuation(1, 1, &[5]), continuation(1, 0, b"")])
-            .tells("publication", told("a", 0, "0505")),
-        refused("beyond", "more than its total", "PUB-6", &[begun.clone(), continuation(1, 1, b"345")], "Chunks(1)"),
-        refused("short", "less than its total", "PUB-6", &[begun.clone(), continuation(1, 0, b"3")], "Chunks(1)"),
-        refused("first-beyond", "a first part above its total", "PUB-6", &[first_part(1, "a", 0, b"12345", 4)], "Chunks(1)"),
+        standing(
+            new(
+                "parts",
+                "a body longer than the window: each part frees its credit",
+                &["PUB-8", "PUB-6", "§14.5"],
+                Accepted,
+            ),
+            "a",
+            1_000,
+        )
+        .hears(&[first_part(1, "a", 0, &chunk, 450)])
+        .has_granted(1, 300)
+        .hears(&[continuation(1, 1, &chunk)])
+        .has_granted(1, 450)
+        .hears(&[continuation(1, 0, &chunk)])
+        .tells("publication", told("a", 0, &whole(450))),
+        standing(
+            new("parts-empty", "parts of any length, missed between them", &["PUB-6", "§14.5"], Accepted),
+            "a",
+            1_000,
+        )
+        .hears(&[
+            first_part(1, "a", 0, b"", 2),
+            continuation(1, 1, b""),
+            continuation(1, 1, &[5]),
+            missed(1, 0, 2),
+        ])
+        .tells("missed", json!({ "id": 1, "count": 2, "unknown": false }))
+        .hears(&[continuation(1, 1, &[5]), continuation(1, 0, b"")])
+        .tells("publication", told("a", 0, "0505")),
+        refused(
+            "beyond",
+            "more than its total",
+            "PUB-6",
+            &[begun.clone(), continuation(1, 1, b"345")],
+            "Chunks(1)",
+        ),
+        refused(
+            "short",
+            "less than its total",
+            "PUB-6",
+            &[begun.clone(), continuation(1, 0, b"3")],
+            "Chunks(1)",
+        ),
+        refused(
+            "first-beyond",
+            "a first part above its total",
+            "PUB-6",
+            &[first_part(1, "a", 0, b"12345", 4)],
+            "Chunks(1)",
+        ),
         refused("of-nothing", "a continuation of nothing", "PUB-7", &[continuation(1, 1, b"1")], "State(1)"),
-        refused("amid", "a publication amid another", "PUB-7", &[begun.clone(), publication(1, 0, "a", 1, b"")], "State(1)"),
-        refused("abort-more", "an abort with more", "PUB-7", &[begun.clone(), continuation(1, 3, b"")], "AbortForm"),
-        refused("abort-chunk", "an abort with a chunk", "PUB-7", &[begun.clone(), continuation(1, 2, b"3")], "AbortForm"),
+        refused(
+            "amid",
+            "a publication amid another",
+            "PUB-7",
+            &[begun.clone(), publication(1, 0, "a", 1, b"")],
+            "State(1)",
+        ),
+        refused(
+            "abort-more",
+            "an abort with more",
+            "PUB-7",
+            &[begun.clone(), continuation(1, 3, b"")],
+            "AbortForm",
+        ),
+        refused(
+            "abort-chunk",
+            "an abort with a chunk",
+            "PUB-7",
+            &[begun.clone(), continuation(1, 2, b"3")],
+            "AbortForm",
+        ),
         refused("abort-nothing", "an abort of nothing", "PUB-7", &[continuation(1, 2, b"")], "State(1)"),
         half("aborted", "the publisher gives it up: the subscriber counts it", &["PUB-10", "§14.5"])
             .hears(&[continuation(1, 2, b"")])
             .tells("missed", gone.clone())
             .hears(&[publication(1, 0, "a", 1, b"x")])
             .tells("publication", told("a", 1, "78")),
-        standing(new("parts-too-long", "longer than the subscriber takes: discarded, and counted by it", &["PUB-8", "§14.5"], Accepted), "a", 400)
-            .hears(&[first_part(1, "a", 0, &chunk, 450)])
-            .tells("missed", gone)
-            .has_granted(1, 300)
-            .hears(&[continuation(1, 1, &chunk)])
-            .has_granted(1, 450)
-            .hears(&[continuation(1, 0, &chunk)])
-            .hears(&[publication(1, 0, "a", 1, b"x")])
-            .tells("publication", told("a", 1, "78")),
+        standing(
+            new(
+                "parts-too-long",
+                "longer than the subscriber takes: discarded, and counted by it",
+                &["PUB-8", "§14.5"],
+                Accepted,
+            ),
+            "a",
+            400,
+        )
+        .hears(&[first_part(1, "a", 0, &chunk, 450)])
+        .tells("missed", gone)
+        .has_granted(1, 300)
+        .hears(&[continuation(1, 1, &chunk)])
+        .has_granted(1, 450)
+        .hears(&[continuation(1, 0, &chunk)])
+        .hears(&[publication(1, 0, "a", 1, b"x")])
+        .tells("publication", told("a", 1, "78")),
     ]
 }
 

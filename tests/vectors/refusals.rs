@@ -108,8 +108,14 @@ fn changed() -> Vec<Value> {
         let message = message_of(sender);
         let len = said_by(sender, |_| {}).len() - 2;
         let id = format!("message-{message}-flipped");
-        let mut flipped =
-            vector(&id, "a bit changed, in every byte", &["HSK-4", "§5.1", "§5.4"], sender, message, "Unauthentic");
+        let mut flipped = vector(
+            &id,
+            "a bit changed, in every byte",
+            &["HSK-4", "§5.1", "§5.4"],
+            sender,
+            message,
+            "Unauthentic",
+        );
         flipped["flip"] = (0..len).collect::<Vec<_>>().into();
         all.push(flipped);
     }
@@ -117,11 +123,22 @@ fn changed() -> Vec<Value> {
     // A change of what was hashed before shows at message 2.
     let other_key = with_knobs_of_other(|initiator| initiator.ephemeral_private = [0x55; 32]);
     let title = "the answer to a message 1 that was changed on its way";
-    all.push(with_frame(vector("message-1-changed", title, &["HSK-4", "§5.1"], Role::Responder, 2, "Unauthentic"), &other_key));
+    all.push(with_frame(
+        vector("message-1-changed", title, &["HSK-4", "§5.1"], Role::Responder, 2, "Unauthentic"),
+        &other_key,
+    ));
     let prologues: [(&str, &str, Vec<u8>); 4] = [
         ("empty", "no prologue", Vec::new()),
-        ("offer-changed", "a responder that was shown another offer", [*b"symb\x02\0\0\x01", ANSWER].concat()),
-        ("answer-changed", "a responder whose answer was changed", [*b"symb\x01\0\0\x01", *b"olon\x01\0\0\x02"].concat()),
+        (
+            "offer-changed",
+            "a responder that was shown another offer",
+            [*b"symb\x02\0\0\x01", ANSWER].concat(),
+        ),
+        (
+            "answer-changed",
+            "a responder whose answer was changed",
+            [*b"symb\x01\0\0\x01", *b"olon\x01\0\0\x02"].concat(),
+        ),
         ("swapped", "the preambles in the other order", [ANSWER, *b"symb\x01\0\0\x01"].concat()),
     ];
     for (name, title, prologue) in prologues {
@@ -132,10 +149,16 @@ fn changed() -> Vec<Value> {
     // The own message of the side that refuses, sent back.
     let reflected = framed(&BASE.side(Role::Initiator).message_1());
     let title = "the initiator's own message 1, sent back as message 2";
-    all.push(with_frame(vector("reflected-1", title, &["HSK-4", "§5.1"], Role::Responder, 2, "Unauthentic"), &reflected));
+    all.push(with_frame(
+        vector("reflected-1", title, &["HSK-4", "§5.1"], Role::Responder, 2, "Unauthentic"),
+        &reflected,
+    ));
     let reflected = said_by(Role::Responder, |_| {});
     let title = "the responder's own message 2, sent back as message 3";
-    all.push(with_frame(vector("reflected-2", title, &["HSK-4", "§5.1"], Role::Initiator, 3, "Unauthentic"), &reflected));
+    all.push(with_frame(
+        vector("reflected-2", title, &["HSK-4", "§5.1"], Role::Initiator, 3, "Unauthentic"),
+        &reflected,
+    ));
     let replayed = {
         let (mut other, mut this) = (BASE.side(Role::Responder), BASE.side(Role::Initiator));
         other.knobs.ephemeral_private = [0x56; 32];
@@ -145,7 +168,10 @@ fn changed() -> Vec<Value> {
         this.say()
     };
     let title = "a message 3 of another session of the same two";
-    all.push(with_frame(vector("replayed-3", title, &["HSK-4", "§5.1"], Role::Initiator, 3, "Unauthentic"), &replayed));
+    all.push(with_frame(
+        vector("replayed-3", title, &["HSK-4", "§5.1"], Role::Initiator, 3, "Unauthentic"),
+        &replayed,
+    ));
     all
 }
 
@@ -206,13 +232,17 @@ fn proofs(sender: Role) -> Vec<Value> {
     };
     let wrong = if sender.is_initiator() { 2 } else { 1 };
     for role in [wrong, 0, 3] {
-        add(&format!("role-{role}"), "signed for another role", "IDP-1", "Proof", &|this| this.knobs.proof_role = Some(role));
+        add(&format!("role-{role}"), "signed for another role", "IDP-1", "Proof", &|this| {
+            this.knobs.proof_role = Some(role)
+        });
     }
     add("hash", "signed with another hash", "IDP-1", "Proof", &|this| this.knobs.proof_hash = Some([9; 32]));
     add("static", "signed with another static key", "IDP-1", "Proof", &|this| {
         this.knobs.proof_static = Some(public_of(&[0x33; 32]));
     });
-    add("signer", "signed by another identity", "IDP-1", "Proof", &|this| this.knobs.signer = Some([0x44; 32]));
+    add("signer", "signed by another identity", "IDP-1", "Proof", &|this| {
+        this.knobs.signer = Some([0x44; 32])
+    });
     for domain in ["symbolon-identity-v2", "symbolon-identity-v", ""] {
         add(&format!("domain-{}", domain.len()), "signed in another domain", "IDP-1", "Proof", &|this| {
             this.knobs.proof_domain = domain.into();
@@ -273,7 +303,11 @@ fn payloads(sender: Role) -> Vec<Value> {
     let edited = |edit: Edit| said_by(sender, |this| this.knobs.edit = edit);
     let rewritten = |rewrite: Rewrite| said_by(sender, |this| this.knobs.rewrite = rewrite);
     for key in 0..8_usize {
-        add(&format!("without-{key}"), "a key is missing", edited(Box::new(move |pairs| drop(pairs.remove(key)))));
+        add(
+            &format!("without-{key}"),
+            "a key is missing",
+            edited(Box::new(move |pairs| drop(pairs.remove(key)))),
+        );
         let wrong = move |pairs: &mut Pairs| pairs[key].1 = text("no");
         add(&format!("type-{key}"), "a value of another type", edited(Box::new(wrong)));
     }
@@ -306,9 +340,13 @@ fn payloads(sender: Role) -> Vec<Value> {
     add("array", "no map", rewritten(Box::new(|_| array(&[]))));
     add("empty-map", "a map without keys", rewritten(Box::new(|_| map(&[]))));
     add("behind", "a byte behind the map", rewritten(Box::new(|payload| [payload, vec![0]].concat())));
-    add("cut", "a byte less", rewritten(Box::new(|mut payload| {
-        payload.pop();
-        payload
-    })));
+    add(
+        "cut",
+        "a byte less",
+        rewritten(Box::new(|mut payload| {
+            payload.pop();
+            payload
+        })),
+    );
     all
 }

@@ -47,7 +47,8 @@ impl Script {
         spec: &[&str],
         verdict: Verdict,
     ) -> Self {
-        let vector = json!({ "id": id, "title": title, "spec": spec, "result": verdict.word(), "setup": setup.name });
+        let vector =
+            json!({ "id": id, "title": title, "spec": spec, "result": verdict.word(), "setup": setup.name });
         let before = std::mem::take(&mut begun.steps);
         Self { setup: *setup, before, begun, vector, steps: Vec::new() }
     }

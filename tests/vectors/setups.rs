@@ -59,7 +59,8 @@ pub struct Setup {
 
 pub const USUAL: Declared =
     Declared { max_frame: 1_024, max_requests: 4, max_subscriptions: 4, window: 64, silence: 0 };
-pub const DEFAULTS: Timers = Timers { handshake: 10_000, frame: 10_000, probe: 5_000, close: 3_000, body: 60_000 };
+pub const DEFAULTS: Timers =
+    Timers { handshake: 10_000, frame: 10_000, probe: 5_000, close: 3_000, body: 60_000 };
 
 /// The subject was dialled.
 pub const RESPONDER: Setup = Setup {
@@ -75,8 +76,10 @@ pub const RESPONDER: Setup = Setup {
 pub const INITIATOR: Setup = Setup { name: "initiator", role: Role::Initiator, ..RESPONDER };
 
 /// The same before anything was said.
-pub const RESPONDER_FIRST: Setup = Setup { name: "responder, before anything", upto: Upto::Nothing, ..RESPONDER };
-pub const INITIATOR_FIRST: Setup = Setup { name: "initiator, before anything", upto: Upto::Nothing, ..INITIATOR };
+pub const RESPONDER_FIRST: Setup =
+    Setup { name: "responder, before anything", upto: Upto::Nothing, ..RESPONDER };
+pub const INITIATOR_FIRST: Setup =
+    Setup { name: "initiator, before anything", upto: Upto::Nothing, ..INITIATOR };
 
 /// A setup that was gone through: its steps, and both sides as snow has them.
 pub struct Begun {

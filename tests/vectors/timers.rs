@@ -26,14 +26,20 @@ pub fn scripts() -> Vec<Script> {
         script.tells("closed", json!({ "reason": "timed_out" })).is_closed()
     };
     vec![
-        Script::new(&TALKS, "timers/keepalive", "a ping after half of what was promised", &["TIM-1", "§15"], Accepted)
-            .at(3_999)
-            .at(4_000)
-            .says(&[probe()])
-            .hears(&[padding(0)])
-            .at(7_999)
-            .at(8_000)
-            .says(&[probe()]),
+        Script::new(
+            &TALKS,
+            "timers/keepalive",
+            "a ping after half of what was promised",
+            &["TIM-1", "§15"],
+            Accepted,
+        )
+        .at(3_999)
+        .at(4_000)
+        .says(&[probe()])
+        .hears(&[padding(0)])
+        .at(7_999)
+        .at(8_000)
+        .says(&[probe()]),
         Script::new(&TALKS, "timers/keepalive-moved", "whatever is sent counts", &["TIM-1", "§15"], Accepted)
             .at(3_000)
             .hears(&[ping(7)])
@@ -63,21 +69,31 @@ pub fn scripts() -> Vec<Script> {
             .at(15_998)
             .hears(&[padding(1)])
             .at(23_997),
-        listens("woke-late", "a silence that shows late is probed, and the bytes behind prove the peer alive", &["TIM-2", "TIM-3"], Accepted)
-            .wakes(60_000)
-            .says(&[probe()])
-            .hears(&[padding(1)])
-            .at(67_999)
-            .at(68_000)
-            .says(&[probe()]),
+        listens(
+            "woke-late",
+            "a silence that shows late is probed, and the bytes behind prove the peer alive",
+            &["TIM-2", "TIM-3"],
+            Accepted,
+        )
+        .wakes(60_000)
+        .says(&[probe()])
+        .hears(&[padding(1)])
+        .at(67_999)
+        .at(68_000)
+        .says(&[probe()]),
         timed_out(
-            listens("woke-in-probe", "a probe that fires more than half of its length late begins anew, once", &["TIM-4"], Refused)
-                .at(8_000)
-                .says(&[probe()])
-                .wakes(15_501)
-                .may_say(&[probe()])
-                .at(20_500)
-                .at(20_501),
+            listens(
+                "woke-in-probe",
+                "a probe that fires more than half of its length late begins anew, once",
+                &["TIM-4"],
+                Refused,
+            )
+            .at(8_000)
+            .says(&[probe()])
+            .wakes(15_501)
+            .may_say(&[probe()])
+            .at(20_500)
+            .at(20_501),
         ),
         timed_out(
             listens("woke-in-probe-a-little-late", "half of its length late counts", &["TIM-4"], Refused)
@@ -85,16 +101,35 @@ pub fn scripts() -> Vec<Script> {
                 .says(&[probe()])
                 .wakes(15_500),
         ),
-        Script::new(&RESPONDER, "timers/for-ever", "a silence of 0 has no timer", &["TIM-2", "§15"], Accepted).at(200_000),
-        Script::new(&RESPONDER, "timers/ping", "a pong has the token of its ping", &["MSG-2", "§9"], Accepted)
-            .hears(&[ping(0)])
-            .says(&[pong(0)])
-            .hears(&[ping(u64::MAX)])
-            .says(&[pong(u64::MAX)])
-            .hears(&[ping(1), ping(2), ping(3)])
-            .says(&[pong(3)]),
-        Script::new(&RESPONDER, "timers/pong", "a pong that nobody waits for is ignored", &["MSG-2", "§9"], Accepted)
-            .hears(&[pong(77)])
-            .lives(),
+        Script::new(
+            &RESPONDER,
+            "timers/for-ever",
+            "a silence of 0 has no timer",
+            &["TIM-2", "§15"],
+            Accepted,
+        )
+        .at(200_000),
+        Script::new(
+            &RESPONDER,
+            "timers/ping",
+            "a pong has the token of its ping",
+            &["MSG-2", "§9"],
+            Accepted,
+        )
+        .hears(&[ping(0)])
+        .says(&[pong(0)])
+        .hears(&[ping(u64::MAX)])
+        .says(&[pong(u64::MAX)])
+        .hears(&[ping(1), ping(2), ping(3)])
+        .says(&[pong(3)]),
+        Script::new(
+            &RESPONDER,
+            "timers/pong",
+            "a pong that nobody waits for is ignored",
+            &["MSG-2", "§9"],
+            Accepted,
+        )
+        .hears(&[pong(77)])
+        .lives(),
     ]
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use symbolon::{
-    Connection, ExchangeId, Instant, Missed, Outgoing, Point, RequestHead, SendError, Status, SubscribeOptions,
+    Connection, ExchangeId, Instant, Missed, Outgoing, Point, RequestHead, SendError, Status,
+    SubscribeOptions,
 };
 
 use super::events::Teller;

@@ -169,7 +169,9 @@ impl OnLine {
             }
         }
         if let Some(candidate) = self.line.candidate() {
-            application.drain(candidate, events);
+            let mut news = Vec::new();
+            application.drain(candidate, &mut news);
+            events.extend(news.into_iter().filter(|event| event["event"] != "closed"));
         }
         if let Some(running) = self.line.running() {
             self.told = Some(&raw const **running);
