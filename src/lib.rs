@@ -101,6 +101,8 @@ mod role;
 mod router;
 pub mod serial;
 mod status;
+#[cfg(test)]
+mod tests;
 mod time;
 mod topics;
 mod typed;

@@ -89,6 +89,24 @@ mod tests {
         }
     }
 
+    /// IDP-1, IDP-2: `tests/vectors/identity.json`.
+    #[test]
+    fn vectors() {
+        for vector in crate::tests::vectors("identity") {
+            let role = if vector.number("role") == 1 { Role::Initiator } else { Role::Responder };
+            let (hash, key) = (vector.array("hash"), vector.array("static"));
+            let (identity, proof) = (vector.array("identity"), vector.array("proof"));
+            let proven = verify(PROVIDER, &identity, &proof, role, &hash, &key);
+            assert_eq!(proven.is_some(), vector.is_accepted(), "{}", vector.id());
+            if vector.has("secret") {
+                let secret = SigningKey::from_secret(&vector.array("secret"));
+                assert_eq!(secret.public(), identity);
+                assert_eq!(prove(PROVIDER, &secret, role, &hash, &key), proof);
+                assert_eq!(signed_bytes(role, &hash, &key).as_slice(), vector.bytes("signed"));
+            }
+        }
+    }
+
     #[test]
     fn a_proof_holds_for_one_role_one_session_one_static_key_and_one_device() {
         let public = key().public();

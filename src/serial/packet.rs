@@ -192,6 +192,48 @@ mod tests {
         [&length[..], content].concat()
     }
 
+    /// SER-1, SER-6, SER-7, SER-8: `tests/vectors/cobs.json`.
+    #[test]
+    fn vectors() {
+        for vector in crate::tests::vectors("cobs") {
+            if vector.has("packet") {
+                let (packet, encoded) = (vector.bytes("packet"), vector.bytes("encoded"));
+                let mut outgoing = Outgoing::new(0, 2_000);
+                outgoing.push(&packet);
+                let line = outgoing.unsent().expect("a packet");
+                if vector.field("canonical") == true {
+                    assert_eq!(line.strip_prefix(&[DELIMITER]).unwrap_or(line), encoded, "{}", vector.id());
+                }
+                let mut incoming = Incoming::new(64);
+                encoded[..encoded.len() - 1].iter().for_each(|byte| incoming.push(*byte, 2_000));
+                assert_eq!(incoming.bytes, packet, "{}", vector.id());
+                continue;
+            }
+            let max = usize::try_from(vector.number("max")).expect("a length");
+            let packets = vector.field("packets").as_array().expect("a list");
+            let mut expected = packets.iter().map(crate::tests::unhex);
+            let mut incoming = Incoming::new(64);
+            for byte in vector.bytes("stream") {
+                if byte != 0 {
+                    incoming.push(byte, max);
+                    continue;
+                }
+                let taken = match incoming.whole() {
+                    Some(Packet::Frame(frame)) => Some(frame.to_vec()),
+                    // What is a preamble, the line sees by its magic.
+                    Some(Packet::Preamble(preamble)) => Some(preamble.to_vec())
+                        .filter(|preamble| preamble.starts_with(b"symb") || preamble.starts_with(b"olon")),
+                    None => None,
+                };
+                if let Some(taken) = taken {
+                    assert_eq!(Some(taken), expected.next(), "{}", vector.id());
+                }
+                incoming.restart();
+            }
+            assert_eq!(expected.next(), None, "{}", vector.id());
+        }
+    }
+
     /// SER-7: around the length of a full block, with and without an empty block behind.
     #[test]
     fn full_blocks() {

@@ -10,6 +10,7 @@ mod encoding;
 mod messages;
 mod payloads;
 mod round_trips;
+mod vectors;
 
 /// Bytes from hexadecimal; spaces are for the reader.
 fn hex(text: &str) -> Vec<u8> {

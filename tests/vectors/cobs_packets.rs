@@ -90,7 +90,7 @@ fn streams() -> Vec<Value> {
     damaged[0] = 50;
     let two = [&offer[..], &sent].concat();
     let noise = [7, 9, 0, 0, 200, 1, 2, 0];
-    let full = framed(&counting(252));
+    let full = framed(&counting(253));
     let mut with_block = encode(&full);
     with_block.truncate(with_block.len() - 1);
     with_block.extend([1, 0]);

@@ -12,6 +12,33 @@ fn sealed(cipher: &mut CipherState, text: &[u8]) -> Vec<u8> {
     buf
 }
 
+/// TRN-1, TRN-2: `tests/vectors/transport.json`.
+#[test]
+fn vectors() {
+    for vector in crate::tests::vectors("transport") {
+        let mut cipher = CipherState::new(PROVIDER, SUITE, &vector.array("key"));
+        if vector.has("rekeyed") {
+            cipher.start_at(u64::from(u16::MAX));
+            sealed(&mut cipher, b"the last of its key");
+            let mut other = CipherState::new(PROVIDER, SUITE, &vector.array("rekeyed"));
+            other.start_at(u64::from(u16::MAX) + 1);
+            assert_eq!(sealed(&mut cipher, b"next"), sealed(&mut other, b"next"));
+            continue;
+        }
+        cipher.start_at(vector.number("n"));
+        let mut ciphertext = vector.bytes("ciphertext");
+        let opened = cipher.open(&mut ciphertext);
+        assert_eq!(opened.is_ok(), vector.is_accepted(), "{}", vector.id());
+        if let Ok(len) = opened {
+            let plaintext = vector.bytes("plaintext");
+            assert_eq!(ciphertext[..len], plaintext);
+            let mut cipher = CipherState::new(PROVIDER, SUITE, &vector.array("key"));
+            cipher.start_at(vector.number("n"));
+            assert_eq!(sealed(&mut cipher, &plaintext), vector.bytes("ciphertext"), "{}", vector.id());
+        }
+    }
+}
+
 /// TRN-1, T4
 #[test]
 fn a_frame_opens_once_and_in_its_order() {
