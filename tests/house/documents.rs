@@ -9,7 +9,15 @@ use crate::layers::{LAYERS, is_word};
 use crate::proofs::test_code;
 use crate::{read, report, root, sources};
 
-const DOCUMENTS: &[&str] = &["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SPEC.md"];
+const DOCUMENTS: &[&str] = &[
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "SPEC.md",
+    "examples/conformance/README.md",
+    "tests/vectors/README.md",
+];
 
 /// Folders whose paths documents name.
 const FOLDERS: &[&str] = &[".ci/", "benches/", "examples/", "fuzz/", "src/", "tests/"];
@@ -25,10 +33,15 @@ fn links_lead_somewhere() {
                 continue;
             }
             seen += 1;
-            let file = if file.is_empty() { document } else { file };
-            if !root().join(file).exists() {
+            let folder = Path::new(document).parent().unwrap_or(Path::new(""));
+            let file = if file.is_empty() {
+                (*document).to_owned()
+            } else {
+                folder.join(file).display().to_string()
+            };
+            if !root().join(&file).exists() {
                 complaints.push(format!("{document} links to {file}"));
-            } else if !anchor.is_empty() && !slugs(&read(file)).contains(anchor) {
+            } else if !anchor.is_empty() && !slugs(&read(&file)).contains(anchor) {
                 complaints.push(format!("{document} links to #{anchor}, which is no heading of {file}"));
             }
         }
