@@ -4,6 +4,7 @@ mod common;
 
 use common::attacker::{Attacker, Knobs, VICTIM, Victim};
 use common::cbor::{message, uint};
+use common::signatures::{ByHand, malleated, sign_by_hand, small_order};
 use common::{Happened, device};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::{EdwardsPoint, Scalar};
@@ -119,21 +120,9 @@ fn honest_proof(attacker: &Attacker) -> Vec<u8> {
 /// IDP-2, H11: S plus the order of the group, which a lenient verifier reduces.
 #[test]
 fn a_proof_whose_s_is_not_reduced_is_refused() {
-    const ORDER: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-    ];
     for role in BOTH {
         let (mut attacker, mut victim) = Attacker::before_payload(role, Knobs::default());
-        let mut proof = honest_proof(&attacker);
-        let mut carry = 0;
-        for (byte, add) in proof[32..].iter_mut().zip(ORDER) {
-            carry += u16::from(*byte) + u16::from(add);
-            *byte = carry as u8;
-            carry >>= 8;
-        }
-        assert_eq!(carry, 0);
-        attacker.knobs.proof = Some(proof);
+        attacker.knobs.proof = Some(malleated(&honest_proof(&attacker)));
         victim.feed(&attacker.say());
         victim.assert_dropped(HandshakeError::Proof);
     }
@@ -142,15 +131,7 @@ fn a_proof_whose_s_is_not_reduced_is_refused() {
 /// IDP-2, H11: identities and R of small order, canonical and not, with each S that could make them hold.
 #[test]
 fn an_identity_of_small_order_proves_nothing() {
-    let mut points: Vec<[u8; 32]> = EIGHT_TORSION.iter().map(|point| point.compress().to_bytes()).collect();
-    for (first, last) in [(0xee, 0x7f), (0xee, 0xff), (0xed, 0x7f), (0xed, 0xff)] {
-        let mut not_reduced = [0xff; 32];
-        (not_reduced[0], not_reduced[31]) = (first, last);
-        points.push(not_reduced);
-    }
-    let mut minus_zero = [0; 32];
-    (minus_zero[0], minus_zero[31]) = (1, 0x80);
-    points.push(minus_zero);
+    let points = small_order();
     for identity in &points {
         for r in &points {
             let proof = [r.as_slice(), &[0; 32]].concat();
@@ -160,32 +141,6 @@ fn an_identity_of_small_order_proves_nothing() {
             victim.assert_dropped(HandshakeError::Proof);
         }
     }
-}
-
-/// A signature by hand: the identity is `a`·B plus one point of small order, R is `r`·B minus another.
-struct ByHand {
-    identity: EdwardsPoint,
-    r: EdwardsPoint,
-    /// The challenge.
-    k: Scalar,
-    proof: Vec<u8>,
-}
-
-fn sign_by_hand(message: &[u8], nonce: u64, in_identity: usize, in_r: usize) -> ByHand {
-    let a = Scalar::from(0x1234_5678_9abc_def1_u64);
-    let r_scalar = Scalar::from(0x0fed_cba9_8765_4321_u64 + nonce);
-    let identity = EdwardsPoint::mul_base(&a) + EIGHT_TORSION[in_identity];
-    let r = EdwardsPoint::mul_base(&r_scalar) - EIGHT_TORSION[in_r];
-    let digest: [u8; 64] = Sha512::new()
-        .chain_update(r.compress().as_bytes())
-        .chain_update(identity.compress().as_bytes())
-        .chain_update(message)
-        .finalize()
-        .into();
-    let k = Scalar::from_bytes_mod_order_wide(&digest);
-    let s = r_scalar + k * a;
-    let proof = [r.compress().to_bytes(), s.to_bytes()].concat();
-    ByHand { identity, r, k, proof }
 }
 
 /// Hands the victim, as message 3, a proof that `make` made over what it must cover.

@@ -6,6 +6,7 @@
 pub mod attacker;
 pub mod cbor;
 pub mod hostile;
+pub mod signatures;
 pub mod topics;
 
 use std::collections::VecDeque;

@@ -1,11 +1,10 @@
 //! Proofs of identity.  SPEC §5.3
 
-use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::{EdwardsPoint, Scalar};
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha512};
 
+use crate::common::signatures::{malleated, sign_by_hand, small_order};
 use crate::messages::hex;
 use crate::setups::counting_from;
 
@@ -31,56 +30,6 @@ pub const LOW_ORDER: [[u8; 32]; 7] = {
     all
 };
 
-/// Ed25519 keys of small order, reduced or not.
-pub fn small_order() -> Vec<[u8; 32]> {
-    let mut points: Vec<[u8; 32]> = EIGHT_TORSION.iter().map(|point| point.compress().to_bytes()).collect();
-    for (first, last) in [(0xee, 0x7f), (0xee, 0xff), (0xed, 0x7f), (0xed, 0xff)] {
-        let mut not_reduced = [0xff; 32];
-        (not_reduced[0], not_reduced[31]) = (first, last);
-        points.push(not_reduced);
-    }
-    points
-}
-
-/// S plus the order of the group, which a lenient verifier reduces.
-pub fn malleated(proof: &[u8; 64]) -> [u8; 64] {
-    const ORDER: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
-    ];
-    let mut other = *proof;
-    let mut carry = 0;
-    for (byte, add) in other[32..].iter_mut().zip(ORDER) {
-        carry += u16::from(*byte) + u16::from(add);
-        *byte = carry as u8;
-        carry >>= 8;
-    }
-    other
-}
-
-/// A signature whose parts were put together by hand.
-pub struct ByHand {
-    pub identity: [u8; 32],
-    pub proof: [u8; 64],
-}
-
-impl ByHand {
-    /// With a point of small order in the identity the equation holds only if multiplied by the cofactor.
-    pub fn sign(message: &[u8], small_order_in_identity: bool) -> Self {
-        let (a, r) = (Scalar::from(0x1234_5678_9abc_def1_u64), Scalar::from(0x0fed_cba9_8765_4321_u64));
-        let torsion = EIGHT_TORSION[usize::from(small_order_in_identity)];
-        let identity = (EdwardsPoint::mul_base(&a) + torsion).compress().to_bytes();
-        let big_r = EdwardsPoint::mul_base(&r).compress().to_bytes();
-        let digest: [u8; 64] =
-            Sha512::new().chain_update(big_r).chain_update(identity).chain_update(message).finalize().into();
-        let s = r + Scalar::from_bytes_mod_order_wide(&digest) * a;
-        let mut proof = [0; 64];
-        proof[..32].copy_from_slice(&big_r);
-        proof[32..].copy_from_slice(s.as_bytes());
-        Self { identity, proof }
-    }
-}
-
 /// What a proof covers.
 #[derive(Clone, Copy)]
 struct Covered {
@@ -97,14 +46,7 @@ impl Covered {
     }
 }
 
-fn vector(
-    id: &str,
-    title: &str,
-    rule: &str,
-    covered: &Covered,
-    identity: &[u8; 32],
-    proof: &[u8; 64],
-) -> Value {
+fn vector(id: &str, title: &str, rule: &str, covered: &Covered, identity: &[u8; 32], proof: &[u8]) -> Value {
     json!({
         "id": format!("identity/{id}"), "title": title, "spec": [rule, "§5.3"], "result": "refused",
         "role": covered.role, "hash": hex(&covered.hash), "static": hex(&covered.key),
@@ -163,20 +105,27 @@ pub fn vectors() -> Vec<Value> {
     let mut high = genuine;
     high[63] |= 0xe0;
     all.push(vector("high-bits", "S with high bits", "IDP-2", &COVERED, &identity, &high));
-    let by_hand = ByHand::sign(&COVERED.signed(), false);
+    let by_hand = sign_by_hand(&COVERED.signed(), 0, 0, 0);
     let mut valid = vector(
         "by-hand",
         "put together by hand, and valid",
         "IDP-2",
         &COVERED,
-        &by_hand.identity,
+        &by_hand.identity.compress().to_bytes(),
         &by_hand.proof,
     );
     valid["result"] = "accepted".into();
     all.push(valid);
-    let by_hand = ByHand::sign(&COVERED.signed(), true);
+    let by_hand = sign_by_hand(&COVERED.signed(), 0, 1, 0);
     let title = "holds only if multiplied by the cofactor";
-    all.push(vector("cofactor", title, "IDP-2", &COVERED, &by_hand.identity, &by_hand.proof));
+    all.push(vector(
+        "cofactor",
+        title,
+        "IDP-2",
+        &COVERED,
+        &by_hand.identity.compress().to_bytes(),
+        &by_hand.proof,
+    ));
     // The neutral element signs everything, for who does not look at its order.
     let base = EdwardsPoint::mul_base(&Scalar::ONE).compress().to_bytes();
     for (place, point) in small_order().into_iter().enumerate() {

@@ -6,8 +6,9 @@ use symbolon::Role;
 
 use crate::common::attacker::{ANSWER, Attacker, Knobs, Pairs, framed, public_of};
 use crate::common::cbor::{array, bytes, long_head, map, negative, text, uint};
+use crate::common::signatures::{malleated, sign_by_hand, small_order};
 use crate::handshakes::{Base, USUAL_BASE};
-use crate::identity::{ByHand, LOW_ORDER, malleated, small_order};
+use crate::identity::LOW_ORDER;
 use crate::messages::hex;
 
 const BASE: Base = USUAL_BASE;
@@ -277,13 +278,13 @@ fn proofs(sender: Role) -> Vec<Value> {
     };
     let frame = signed(&|this, bytes| {
         let genuine = SigningKey::from_bytes(&this.knobs.secret).sign(bytes).to_bytes();
-        this.knobs.proof = Some(malleated(&genuine).to_vec());
+        this.knobs.proof = Some(malleated(&genuine));
     });
     all.push(with_frame(new("malleated", "S plus the order of the group"), &frame));
     let frame = signed(&|this, bytes| {
-        let by_hand = ByHand::sign(bytes, true);
-        this.knobs.identity = Some(by_hand.identity.to_vec());
-        this.knobs.proof = Some(by_hand.proof.to_vec());
+        let by_hand = sign_by_hand(bytes, 0, 1, 0);
+        this.knobs.identity = Some(by_hand.identity.compress().to_bytes().to_vec());
+        this.knobs.proof = Some(by_hand.proof);
     });
     all.push(with_frame(new("with-cofactor", "holds only if multiplied by the cofactor"), &frame));
     all
