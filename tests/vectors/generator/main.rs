@@ -1,28 +1,28 @@
-//! The test vectors: written anew here, compared with the files beside this one, and played against the library.
+//! The test vectors: written anew here, compared with the files above this folder, and played against the library.
 //!
 //! `UPDATE=1 cargo test --test vectors` writes the files.  What is in them comes from snow, ed25519-dalek and code of
 //! the tests; the library takes no part in it, and is only held against the result.
 
 #![allow(clippy::std_instead_of_core, clippy::alloc_instead_of_core, reason = "tests have std")]
 
-#[path = "../common/mod.rs"]
+#[path = "../../common/mod.rs"]
 mod common;
 
 #[allow(dead_code, reason = "a report by section is for others")]
-#[path = "../../examples/conformance/cases.rs"]
+#[path = "../../../examples/conformance/cases.rs"]
 mod cases;
-#[path = "../../examples/conformance/cipher.rs"]
+#[path = "../../../examples/conformance/cipher.rs"]
 mod cipher;
-#[path = "../../examples/conformance/messages.rs"]
+#[path = "../../../examples/conformance/messages.rs"]
 mod messages;
-#[path = "../../examples/conformance/play.rs"]
+#[path = "../../../examples/conformance/play.rs"]
 mod play;
 #[allow(dead_code, reason = "here the subject is in the same process")]
-#[path = "../../examples/conformance/process.rs"]
+#[path = "../../../examples/conformance/process.rs"]
 mod process;
 
 /// The library's core behind the adapter protocol.
-#[path = "../../examples/conformance/adapter"]
+#[path = "../../../examples/conformance/adapter"]
 mod adapter {
     pub mod application;
     pub mod events;

@@ -76,7 +76,7 @@ fn all_vectors() -> Vec<Value> {
 }
 
 fn rules_of_the_specification() -> BTreeSet<String> {
-    let spec = include_str!("../../SPEC.md");
+    let spec = include_str!("../../../SPEC.md");
     let brackets = spec.split('[').skip(1).filter_map(|rest| rest.split_once(']'));
     let is_rule = |name: &str| {
         name.split_once('-').is_some_and(|(letters, number)| {
