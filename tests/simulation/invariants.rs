@@ -1,6 +1,8 @@
 //! What has to hold in every seed, at every moment, each with its sentence.
 
-use symbolon::{CloseReason, Failure, Limits, Missed, PeerMisbehaved, Point, Status};
+use symbolon::{
+    CloseReason, Failure, HandshakeError, Limits, Missed, PeerMisbehaved, Point, RefusalCode, Status,
+};
 
 use crate::content::{self, Part};
 use crate::counts::Kind;
@@ -59,9 +61,11 @@ impl Ledger {
     /// A reply without chunks.
     pub fn answer(&mut self, tag: u64, status: Status, body: &[u8]) {
         let asked = &self.asked[tag as usize];
-        assert!(asked.seen, "an answer to request {tag}, which nobody has seen: {asked:?}");
         match asked.said {
-            Some(Said::Status(said)) => assert_eq!(said, status, "request {tag}: {asked:?}"),
+            Some(Said::Status(said)) => {
+                assert_eq!(said, status, "request {tag}: {asked:?}");
+                assert!(asked.seen, "an answer to request {tag}, which nobody has seen: {asked:?}");
+            }
             // SPEC §10.4, §10.5: what the connection says in its application's place.
             None => {
                 let own = [Status::DEADLINE_PASSED, Status::STALLED, Status::UNSUPPORTED];
@@ -140,11 +144,15 @@ impl Ledger {
         match reason {
             CloseReason::Misbehaved(PeerMisbehaved::Unauthentic | PeerMisbehaved::FrameLength(_))
                 if terms.tampered && !terms.line => {}
+            // Turned away, which each side calls by its own name.
+            CloseReason::Handshake(HandshakeError::Refused(RefusalCode::Busy))
+            | CloseReason::Refused(RefusalCode::Busy)
+                if !terms.line && !self.peaceful => {}
             CloseReason::Handshake(_) if terms.tampered => {}
             // SER-11: frames of an older session that is still on the line are tried at a candidate, too.
             CloseReason::Handshake(_) if terms.line && !self.peaceful => {}
             // The preamble's code, changed on its way.
-            CloseReason::Refused(_) if terms.tampered || !terms.line => {}
+            CloseReason::Refused(_) if terms.tampered => {}
             CloseReason::Misbehaved(_) | CloseReason::Handshake(_) | CloseReason::Refused(_) => {
                 panic!("an honest peer is found to have broken a rule: {reason:?} {terms:?}");
             }
@@ -166,7 +174,6 @@ impl Ledger {
                 CloseReason::Local(_)
                     | CloseReason::Remote(_)
                     | CloseReason::TimedOut(symbolon::TimedOut::Close)
-                    | CloseReason::Refused(_)
             );
             // Where one side's `close` timer has fired, the other one may see the stream end first.
             assert!(orderly || reason == CloseReason::Truncated, "{reason:?} out of nothing");

@@ -9,7 +9,7 @@ mod workload;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use symbolon::serial::Session;
-use symbolon::{Connection, ExchangeId, Instant, LinkId, PeerId, Status};
+use symbolon::{Connection, ExchangeId, Instant, Limits, LinkId, PeerId, Status};
 
 use crate::common::Happened;
 use crate::counts::Kind;
@@ -132,6 +132,7 @@ impl Talk {
         let mut moved = self.drain(context, terms);
         if context.now >= self.paused_until {
             self.check_deadlines();
+            self.check_limits(context.device.config.limits());
         }
         if context.now >= self.next_action && !context.calm && !self.closed {
             self.act(context, terms);
@@ -141,6 +142,20 @@ impl Talk {
         let limits = *context.device.config.limits();
         context.ledger.check_memory(self.connection.buffered(), &limits);
         moved
+    }
+
+    /// No more exchanges are open than the limits of this side say, once all events were taken.  EXC-8, EXC-9
+    fn check_limits(&self, limits: &Limits) {
+        let served = self.serving.values().filter(|serving| !serving.is_over()).count();
+        let counts = [
+            (self.asking.len(), limits.requests_out),
+            (served, limits.requests_in),
+            (self.inboxes.len(), limits.subscriptions_out),
+            (self.feeding.len(), limits.subscriptions_in),
+        ];
+        for (open, most) in counts {
+            assert!(open <= usize::from(most), "{open} exchanges of a kind are open: {counts:?}");
+        }
     }
 
     /// Takes all events, unless the application is away.

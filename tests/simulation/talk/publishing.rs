@@ -37,8 +37,6 @@ impl Talk {
             }
             Err(status) => self.publications.push_back(Owed::Refuse(id, status)),
         }
-        let open = self.feeding.len();
-        assert!(open <= usize::from(context.device.config.limits().subscriptions_in), "{open} open");
     }
 
     pub(super) fn on_unsubscribe(&mut self, context: &mut Context<'_>, id: ExchangeId) {

@@ -31,6 +31,8 @@ pub struct Serving {
     /// The other side's body goes on.
     coming: bool,
     heard: usize,
+    /// The handler wants no more of it.
+    stopped: bool,
     /// It was answered, or the answer is owed.
     answered: bool,
     /// How long the answer's body is that goes on, and how much of it was written.
@@ -89,15 +91,13 @@ impl Talk {
             patient: rng.percent(50),
             coming,
             heard: 0,
+            stopped: false,
             answered: false,
             back: None,
             written: 0,
             slow: rng.percent(20),
         };
         assert!(self.serving.insert(id, serving).is_none(), "exchange {id} again");
-        // EXC-8
-        let open = self.serving.values().filter(|serving| !serving.answered).count();
-        assert!(open <= usize::from(context.device.config.limits().requests_in), "{open} requests open");
     }
 
     pub(super) fn on_data_of_request(&mut self, context: &mut Context<'_>, id: ExchangeId, chunk: &[u8]) {
@@ -111,7 +111,11 @@ impl Talk {
         let serving = self.serving.get_mut(&id).expect("the end of a request's body");
         assert!(serving.coming, "{id} has ended twice");
         serving.coming = false;
-        context.ledger.end_body(serving.tag, Part::Out, serving.heard, status);
+        // SPEC §10.5: what crosses the wish to get no more is discarded, and so may be the rest of a body that has ended
+        // in order.  Its handler knows that it has not heard all.
+        if !serving.stopped {
+            context.ledger.end_body(serving.tag, Part::Out, serving.heard, status);
+        }
     }
 
     /// The asker has given up, or time has.
@@ -250,7 +254,7 @@ impl Talk {
         if serving.back.is_some() && self.connection.reset(id, status).is_ok() {
             serving.back = None;
         } else if serving.coming {
-            let _ = self.connection.cancel_with(id, status);
+            serving.stopped |= self.connection.cancel_with(id, status).is_ok();
         }
     }
 

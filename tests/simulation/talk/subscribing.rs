@@ -12,7 +12,6 @@ use crate::ledger::{Account, Ledger};
 
 #[derive(Debug)]
 pub struct Inbox {
-    filter: &'static str,
     window: u32,
     from: Option<Point>,
     accepted: bool,
@@ -51,7 +50,6 @@ impl Talk {
             return;
         };
         let inbox = Inbox {
-            filter,
             window: options.window,
             from,
             accepted: false,
@@ -61,8 +59,6 @@ impl Talk {
             coming: None,
         };
         self.inboxes.insert(id, inbox);
-        let open = self.inboxes.len();
-        assert!(open <= usize::from(context.device.config.limits().subscriptions_out), "{open} open");
     }
 
     pub(super) fn hear_inbox(&mut self, context: &mut Context<'_>, event: Happened) {
