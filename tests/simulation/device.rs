@@ -39,8 +39,9 @@ pub struct Device {
     pub declared: Vec<(TopicId, &'static str, Kind)>,
     /// The last publication that it has of each peer's topics, to resume from.
     pub had: BTreeMap<(PeerId, String), Point>,
-    /// The longest body that it publishes or asks for.
-    pub longest: usize,
+    /// The longest body that it publishes, and that it asks for or with.
+    pub longest_news: usize,
+    pub longest_body: usize,
 }
 
 /// Those that are declared at once, and those that come later.
@@ -70,7 +71,8 @@ impl Device {
             epoch: 0,
             declared: Vec::new(),
             had: BTreeMap::new(),
-            longest,
+            longest_news: longest,
+            longest_body: longest,
         };
         device.start(rng);
         device
@@ -96,6 +98,12 @@ impl Device {
         self.router.on_for("denied", Allow::only([]), Serve::Plain).expect("a method");
     }
 
+    /// How long bodies may be so that they are through after some hundred round trips.
+    pub fn bearable(&self) -> usize {
+        let window = if self.limits.window == 0 { usize::MAX } else { self.limits.window as usize };
+        window.saturating_sub(14).min(self.limits.body_buffer).saturating_mul(100)
+    }
+
     pub fn declare_next(&mut self, rng: &mut Rng) {
         let Some(name) = TOPICS.get(self.declared.len()) else { return };
         let kind = if name.starts_with('s') {
@@ -112,7 +120,7 @@ impl Device {
     /// Publishes something; whether the table took it.
     pub fn publish(&mut self, ledger: &mut Ledger, rng: &mut Rng) -> bool {
         let (id, name, _) = self.declared[rng.below(self.declared.len())];
-        let most = if rng.percent(6) { self.longest } else { self.longest.min(200) };
+        let most = if rng.percent(6) { self.longest_news } else { self.longest_news.min(200) };
         let (tag, len) = (rng.next() >> 8, rng.length(most));
         let Ok(point) = self.topics.publish(id, content::bytes(tag, Part::News, 0, len)) else {
             return false;

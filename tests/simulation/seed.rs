@@ -66,13 +66,17 @@ fn begin(seed: u64, trace: bool) -> (World, u64) {
         let ends = if rng.percent(70) { [leaf, 0] } else { [0, leaf] };
         cables.push(if rng.percent(lines) {
             for device in ends {
-                devices[device].longest = longest.min(2_000);
+                devices[device].longest_news = longest.min(2_000);
             }
             ledger.count(Kind::Lines);
             Cable::Line(LineCable::new(&devices, ends, habits, &mut rng))
         } else {
             Cable::Stream(Route::new(ends, some_nature(&mut rng), habits))
         });
+    }
+    let bearable = devices.iter().map(Device::bearable).fold(usize::MAX, usize::min);
+    for device in &mut devices {
+        device.longest_body = device.longest_news.min(bearable);
     }
     let tampered = rng.percent(25);
     let mut faults = Vec::new();

@@ -28,7 +28,7 @@ impl Talk {
     /// Asks for something; whether the connection took it.
     pub fn ask(&mut self, context: &mut Context<'_>, method: &'static str, chunks: bool) -> bool {
         let (Some(server), asker) = (self.connection.peer(), context.device.id) else { return false };
-        let longest = context.device.longest;
+        let longest = context.device.longest_body;
         let rng = &mut *context.rng;
         let long = |rng: &mut Rng| (chunks && rng.percent(70)).then(|| rng.length(longest));
         let asked = Asked {

@@ -42,7 +42,9 @@ impl Talk {
         let had = peer.and_then(|peer| context.device.had.get(&(peer, filter.to_owned())).copied());
         let from = had.filter(|_| !name::has_wildcards(filter) && rng.percent(80));
         let mut options = SubscribeOptions::default();
-        options.window = rng.of(&[180, 400, 3_000, 65_536, 1 << 20]);
+        // Long ones take many round trips through small windows.
+        let windows = [180, 400, 3_000, 65_536, 1 << 20];
+        options.window = rng.of(if context.device.longest_news > 5_000 { &windows[2..] } else { &windows });
         options.largest = rng.of(&[0, 1_000, 1 << 20]);
         options.from = from;
         let Ok(id) = self.connection.subscribe_with(filter, &options) else {
