@@ -42,6 +42,8 @@ pub struct Device {
     /// The longest body that it publishes, and that it asks for or with.
     pub longest_news: usize,
     pub longest_body: usize,
+    /// Percent of its publications that may be as long as that.
+    long_news: usize,
 }
 
 /// Those that are declared at once, and those that come later.
@@ -51,9 +53,10 @@ const AT_FIRST: usize = 4;
 pub const FILTERS: [&str; 10] = ["s/0", "s/1", "e/0", "e/1", "e/2", "e/#", "s/+", "#", "late", "none"];
 
 impl Device {
-    pub fn new(number: usize, longest: usize, rng: &mut Rng) -> Self {
+    pub fn new(number: usize, longest: usize, lines: bool, rng: &mut Rng) -> Self {
         let secret = std::array::from_fn(|_| rng.next() as u8);
-        let (limits, timeouts, topic_limits) = (some_limits(rng), some_timeouts(rng), some_topic_limits(rng));
+        let (limits, timeouts, topic_limits) =
+            (some_limits(rng), some_timeouts(lines, rng), some_topic_limits(rng));
         let config = configure(&secret, limits, timeouts, rng);
         let drift = rng.of(&[0, 0, 40, -40, 1_000, -20_000, 30_000]);
         let mut device = Self {
@@ -73,6 +76,7 @@ impl Device {
             had: BTreeMap::new(),
             longest_news: longest,
             longest_body: longest,
+            long_news: rng.of(&[3, 3, 40]),
         };
         device.start(rng);
         device
@@ -120,7 +124,7 @@ impl Device {
     /// Publishes something; whether the table took it.
     pub fn publish(&mut self, ledger: &mut Ledger, rng: &mut Rng) -> bool {
         let (id, name, _) = self.declared[rng.below(self.declared.len())];
-        let most = if rng.percent(6) { self.longest_news } else { self.longest_news.min(200) };
+        let most = if rng.percent(self.long_news) { self.longest_news } else { self.longest_news.min(200) };
         let (tag, len) = (rng.next() >> 8, rng.length(most));
         let Ok(point) = self.topics.publish(id, content::bytes(tag, Part::News, 0, len)) else {
             return false;
@@ -194,12 +198,16 @@ fn some_limits(rng: &mut Rng) -> Limits {
     limits
 }
 
-fn some_timeouts(rng: &mut Rng) -> Timeouts {
+fn some_timeouts(lines: bool, rng: &mut Rng) -> Timeouts {
     let mut timeouts = Timeouts::default();
     let seconds = Duration::from_secs;
     timeouts.handshake = rng.of(&[seconds(5), seconds(10)]);
     timeouts.frame = rng.of(&[seconds(5), seconds(10)]);
     timeouts.silence = Some(rng.of(&[seconds(5), seconds(12), seconds(30)]));
+    // On a line somebody has to notice who has gone.  SPEC §19.4
+    if !lines && rng.percent(10) {
+        timeouts.silence = None;
+    }
     timeouts.probe = rng.of(&[seconds(2), seconds(5)]);
     timeouts.answer = rng.of(&[Some(seconds(3)), Some(seconds(20)), None]);
     timeouts.body_idle = rng.of(&[Some(seconds(3)), Some(seconds(20)), None]);

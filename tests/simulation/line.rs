@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use symbolon::Connection;
 use symbolon::serial::{Line, Redial};
+use symbolon::{Connection, Instant};
 
 use crate::counts::Kind;
 use crate::device::Device;
@@ -76,6 +76,8 @@ struct Side {
     /// Bytes that came and are not taken, since an event waits.
     untaken: Vec<u8>,
     dropped: u64,
+    /// The latest instant that the line was told, and so its sessions.
+    latest: Instant,
 }
 
 pub struct LineCable {
@@ -99,6 +101,7 @@ impl LineCable {
             habits: habits.next().expect("two sides"),
             untaken: Vec::new(),
             dropped: 0,
+            latest: Instant::default(),
         });
         let byte_time = rng.of(&[10, 87]);
         let piece = rng.of(&[32, 200, 4_096]);
@@ -166,6 +169,7 @@ impl LineCable {
         side.line = Line::new(devices[side.device].config.limits());
         side.redial = side.redial.map(|_| Redial::default());
         side.untaken.clear();
+        side.latest = Instant::default();
         self.noisy = true;
         self.due = now;
     }
@@ -173,7 +177,9 @@ impl LineCable {
     /// Everything that happens here at this moment.
     pub fn turn(&mut self, stage: &mut Stage<'_>) {
         for side in &mut self.sides {
-            side.line.handle_timeout(stage.devices[side.device].clock.show(stage.now));
+            let local = stage.devices[side.device].clock.show(stage.now);
+            side.latest = side.latest.max(local);
+            side.line.handle_timeout(local);
         }
         let mut rounds = 0;
         while self.move_side(0, stage) | self.move_side(1, stage) {
@@ -240,8 +246,13 @@ impl Side {
     /// What the applications of its sessions do; whether anything moved.
     fn live(&mut self, stage: &mut Stage<'_>, terms: Terms) -> bool {
         let mut context = stage.context(self.device);
-        let mut moved = self.line.running().is_some_and(|talk| talk.live(&mut context, terms));
-        moved |= self.line.candidate().is_some_and(|talk| talk.live(&mut context, terms));
+        let latest = self.latest;
+        let mut live = |talk: &mut Talk| {
+            talk.latest = latest;
+            talk.live(&mut context, terms)
+        };
+        let mut moved = self.line.running().is_some_and(&mut live);
+        moved |= self.line.candidate().is_some_and(live);
         while let Some(mut talk) = self.line.poll_ended() {
             talk.paused_until = 0;
             let mut moves = 0;

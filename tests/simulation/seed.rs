@@ -50,10 +50,10 @@ fn begin(seed: u64, trace: bool) -> (World, u64) {
     let lines = if leaves > 5 { 2 } else { rng.of(&[0, 0, 100, 30]) };
     let longest = rng.of(&[300, 2_000, 2_000, 60_000]);
     let mut devices: Vec<Device> =
-        (0..leaves + 2).map(|number| Device::new(number, longest, &mut rng)).collect();
+        (0..leaves + 2).map(|number| Device::new(number, longest, lines > 0, &mut rng)).collect();
     let mut cables = Vec::new();
     let active = rng.between(5, 40) * SECOND;
-    let actions = if leaves > 5 { 12 } else { 150 / leaves as u64 };
+    let actions = if leaves > 5 { 15 } else { 300 / leaves as u64 };
     for leaf in 1..=leaves {
         let (hub, id) = (devices[0].id, devices[leaf].id);
         devices[0].friends.insert(id);

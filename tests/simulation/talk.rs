@@ -77,7 +77,7 @@ pub struct Talk {
     pub paused_until: u64,
     next_action: u64,
     /// The latest instant that the connection was told.
-    latest: Instant,
+    pub latest: Instant,
 }
 
 impl Session for Talk {
