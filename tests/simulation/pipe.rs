@@ -124,7 +124,7 @@ impl Pipe {
     /// When something arrives.
     pub fn due(&self) -> Option<u64> {
         let bytes = self.flying.front().map(|(at, _)| *at);
-        bytes.or(self.end.filter(|_| !self.end_told)).map(|at| at.max(self.frozen))
+        bytes.or_else(|| self.end.filter(|_| !self.end_told)).map(|at| at.max(self.frozen))
     }
 
     /// The writer has closed it, or has gone and its system says so.

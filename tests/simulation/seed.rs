@@ -69,7 +69,7 @@ fn begin(seed: u64, trace: bool) -> (World, u64) {
                 devices[device].longest_news = longest.min(2_000);
             }
             ledger.count(Kind::Lines);
-            Cable::Line(LineCable::new(&devices, ends, habits, &mut rng))
+            Cable::Line(Box::new(LineCable::new(&devices, ends, habits, &mut rng)))
         } else {
             Cable::Stream(Route::new(ends, some_nature(&mut rng), habits))
         });

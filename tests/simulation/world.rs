@@ -14,7 +14,7 @@ use crate::talk::{Habits, Talk};
 
 /// What joins two devices.
 pub enum Cable {
-    Line(LineCable),
+    Line(Box<LineCable>),
     Stream(Route),
 }
 

@@ -259,8 +259,8 @@ impl Talk {
     }
 
     pub(super) fn next_answer(&self) -> Option<u64> {
-        let waits = |serving: &&Serving| !serving.answered && !(serving.patient && serving.coming);
-        self.serving.values().filter(waits).filter_map(|serving| serving.at).min()
+        let done = |serving: &Serving| serving.answered || (serving.patient && serving.coming);
+        self.serving.values().filter(|serving| !done(serving)).filter_map(|serving| serving.at).min()
     }
 }
 
