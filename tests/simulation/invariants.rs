@@ -41,7 +41,7 @@ impl Ledger {
         tag
     }
 
-    /// Every request ends exactly once; 'not executed' was not seen by the peer's application; and an answer is what its
+    /// Sentence 9: every request ends exactly once; 'not executed' was not seen by the peer's application; and an answer is what its
     /// handler said, or one that the connection gives in its place.
     pub fn end(&mut self, tag: u64, outcome: Outcome) {
         match outcome {
@@ -122,7 +122,7 @@ impl Ledger {
         assert!(account.received + account.missed <= due, "{account:?} of {due}: {feed:?}");
     }
 
-    /// Nothing is lost without being counted: where a subscription ends in order, or all is at rest, what came and what was
+    /// Sentence 10: nothing is lost without being counted.  Where a subscription ends in order, or all is at rest, what came and what was
     /// missed is all that was published from its beginning to its end.  Where more was missed from before it than anybody
     /// knows, the flag says so, and the number is right for all that is kept.  PUB-2, PUB-3, PUB-10
     pub fn settle(&mut self, key: FeedKey, account: Account) {
@@ -137,7 +137,7 @@ impl Ledger {
     }
 
     /// Why a connection may end: honest devices break no rule, whatever TCP does to them, so that only a changed byte can
-    /// look like it; on a line not even that, since a damaged packet is dropped.  Who is not admitted gets nothing.
+    /// look like it; on a line not even that, since a damaged packet is dropped.
     pub fn close(&mut self, now: u64, who: usize, reason: CloseReason, terms: Terms) {
         self.count_reason(reason);
         if terms.line && reason == CloseReason::Local(Status::REPLACED) {

@@ -179,7 +179,7 @@ impl Talk {
     }
 
     fn hear(&mut self, context: &mut Context<'_>, terms: Terms, event: Happened) {
-        // Who is not admitted gets nothing, and nobody hears of him.  SPEC §6
+        // Sentence 11: who is not admitted gets nothing, and nobody hears of him.  SPEC §6
         let allowed = matches!(event, Happened::Admission(_) | Happened::Closed(_) | Happened::Failed(..));
         assert!(!terms.stranger || allowed, "a stranger gets {event:?}");
         match event {
