@@ -140,9 +140,6 @@ impl Ledger {
     /// look like it; on a line not even that, since a damaged packet is dropped.
     pub fn close(&mut self, now: u64, who: usize, reason: CloseReason, terms: Terms) {
         self.count_reason(reason);
-        if terms.line && reason == CloseReason::Local(Status::REPLACED) {
-            self.count(Kind::ReplacedOnLine);
-        }
         self.tell(now, || format!("device {who} closed: {reason}"));
         match reason {
             CloseReason::Misbehaved(PeerMisbehaved::Unauthentic | PeerMisbehaved::FrameLength(_))

@@ -9,7 +9,7 @@ mod workload;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use symbolon::serial::Session;
-use symbolon::{Connection, ExchangeId, Instant, Limits, LinkId, PeerId, Status};
+use symbolon::{CloseReason, Connection, ExchangeId, Instant, Limits, LinkId, PeerId, Status};
 
 use crate::common::Happened;
 use crate::counts::Kind;
@@ -201,6 +201,10 @@ impl Talk {
             }
             Happened::Closed(reason) => {
                 self.closed = true;
+                // One that ran, and not a candidate that was given up.
+                if terms.line && self.connected && reason == CloseReason::Local(Status::REPLACED) {
+                    context.ledger.count(Kind::ReplacedOnLine);
+                }
                 context.ledger.close(context.now, context.device.number, reason, terms);
                 context.device.topics.drop_link(self.link);
                 // Told last: whatever was open has ended before.  Sentences 2 and 9
