@@ -94,6 +94,23 @@ fn a_responder_that_closes_instead_of_deciding_says_nothing_else() {
     victim.assert_closed(&mut attacker, CloseReason::Local(Status::new(300)), 32);
 }
 
+/// ADM-2, SPEC §16.4: who was let in gets `accept` first, also where all ends before it has left: without it he would take
+/// what was executed as not executed.
+#[test]
+fn whoever_was_let_in_hears_of_it_before_the_end() {
+    let (mut attacker, mut victim) = asked(Role::Initiator);
+    victim.connection.admit(victim.now).unwrap();
+    let peer = attacker.knobs.peer_id();
+    let mut sent = attacker.seal_each(&[message::request(2, 0, 0, "m", b""), message::ping(1)]);
+    *sent.last_mut().unwrap() ^= 1;
+    victim.feed(&sent);
+    let events = victim.events();
+    assert_eq!(events[0], Happened::Connected(peer));
+    assert!(matches!(&events[1], Happened::Request { .. }), "{events:?}");
+    assert_eq!(events[2..], [Happened::Closed(PeerMisbehaved::Unauthentic.into())]);
+    assert_eq!(attacker.open(&victim.written()), [[message::accept(), message::close(33)].concat()]);
+}
+
 /// ADM-3: what the initiator sends ahead waits, unread, for the decision.
 #[test]
 fn a_responder_acts_on_nothing_before_it_has_decided() {

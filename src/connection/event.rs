@@ -75,7 +75,9 @@ pub enum Event<'a> {
         /// What they cost of the body's credit, in bytes.
         cost: u32,
     },
-    /// The other side's body has ended: complete where the status is [`Status::OK`], else given up.  SPEC §10.5
+    /// The other side's body has ended: complete where the status is [`Status::OK`], else given up.  Where this side has
+    /// stopped it, by [`cancel_with`](crate::Connection::cancel_with), what crossed was discarded, and OK says no more than
+    /// that the peer had sent all.  SPEC §10.5
     End {
         /// The exchange.
         id: ExchangeId,

@@ -267,7 +267,9 @@ impl Session {
         let status = if self.is_deciding() { status.map(|_| Status::REFUSED) } else { status };
         self.admission = Admission::Done;
         let close_sealed = self.control.close_sealed;
-        self.control = Control { close: status, close_sealed, ..Control::default() };
+        // Who was let in hears of it first: without `accept` he would take what he asked as not executed.  ADM-2
+        let accept = self.control.accept && status.is_some();
+        self.control = Control { accept, close: status, close_sealed, ..Control::default() };
         self.stop_reading();
     }
 
