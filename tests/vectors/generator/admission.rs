@@ -6,7 +6,7 @@ use crate::common::attacker::{Knobs, Pairs};
 use crate::common::cbor::{map, text, uint};
 use crate::messages::hex;
 use crate::notation::{accept, close, padding, ping, request};
-use crate::script::{Accepted, Refused, Script};
+use crate::script::{Accepted, Refused, Script, Verdict};
 use crate::setups::{INITIATOR, INITIATOR_FIRST, RESPONDER, Setup, Upto};
 
 const SHAKEN_RESPONDER: Setup =
@@ -204,6 +204,7 @@ fn responders() -> Vec<Script> {
             .tells("connected", admission.clone())
             .says(&[accept()])
             .tells("request", json!({ "id": 2, "method": "a", "body": "6561726c79" })),
+        accept_before_close(asked, &admission, &early),
         refused(
             asked(
                 "admission/refused",
@@ -231,6 +232,28 @@ fn responders() -> Vec<Script> {
         ),
         stranger(),
     ]
+}
+
+/// A frame that does not authenticate, behind one that the subject acts on as soon as it has decided.
+fn accept_before_close(
+    asked: impl Fn(&str, &str, &[&str], Verdict) -> Script,
+    admission: &Value,
+    early: &[Value],
+) -> Script {
+    let title = "who was let in hears of it, whatever ends it at once";
+    let spec = ["ADM-2", "LAN-2", "§6", "§16.3"];
+    let mut script = asked("admission/accept-before-close", title, &spec, Refused).hears(early);
+    let mut bad = script.seal(&[ping(1)]);
+    bad[5] ^= 1;
+    script
+        .hears_bytes(&bad)
+        .does("admit", json!({}))
+        .tells("connected", admission.clone())
+        .tells("request", json!({ "id": 2 }))
+        .error("Unauthentic")
+        .says(&[accept(), close(33)])
+        .tells("closed", json!({ "reason": "violation" }))
+        .is_closed()
 }
 
 /// Somebody dials who is not in the set of those let in.

@@ -1,0 +1,50 @@
+"""Holds the implementation in `python` against the test vectors, against SPEC.md's example, or against a live peer.
+
+    verify.py vectors [DIR]          every *.json of the folder
+    verify.py example [SPEC.md]      Appendix B, byte by byte
+    verify.py listen PORT --chunk N  a live conversation on 127.0.0.1; port 0: any
+    verify.py dial PORT --chunk N
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "python"))
+sys.dont_write_bytecode = True
+
+
+def vectors(folder):
+    from vectors import check_file
+    contents = {path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    files = {name: content for name, content in contents.items() if "vectors" in content}  # not schema.json
+    bases = {v["id"]: v for content in files.values() if content["kind"] == "handshake" for v in content["vectors"]}
+    failed = not files
+    for name, content in files.items():
+        passed, total = check_file(content, bases, lambda id_, what: print(f"FAILED {id_}: {what}"))
+        print(f"{name}: {passed} of {total}", flush=True)
+        failed |= passed != total
+    return 1 if failed else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["vectors", "example", "listen", "dial"])
+    parser.add_argument("argument", nargs="?")
+    parser.add_argument("--chunk", type=int, default=0, metavar="N", help="bytes per send and recv; 0: whole")
+    args = parser.parse_args()
+    if args.what == "vectors":
+        return vectors(pathlib.Path(args.argument or HERE))
+    if args.what == "example":
+        from appendix_b import check
+        return check(pathlib.Path(args.argument or HERE.parent.parent / "SPEC.md").read_text())
+    if args.argument is None:
+        parser.error("a port is needed")
+    from live import run
+    return run(args.what == "dial", int(args.argument), args.chunk)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
