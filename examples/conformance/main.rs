@@ -7,6 +7,7 @@
 //! `COMMAND` is an adapter: it speaks JSON on its standard input and output, as `tests/vectors/README.md` says.
 //! `examples/conformance/README.md` shows how to begin.
 
+mod account;
 #[allow(dead_code, reason = "what the library calls an error is for its own tests")]
 mod cases;
 mod cipher;

@@ -4,6 +4,17 @@ use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 use serde_json::{Value, json};
 
+/// Types of messages that are looked at one by one.  SPEC §9
+pub mod kind {
+    pub const PONG: u64 = 4;
+    pub const DATA: u64 = 9;
+    pub const CREDIT: u64 = 11;
+    pub const SUBSCRIBE: u64 = 12;
+    pub const PUBLICATION: u64 = 13;
+    pub const CONTINUATION: u64 = 14;
+    pub const PADDING: u64 = 20;
+}
+
 type EncodeError = minicbor::encode::Error<core::convert::Infallible>;
 
 /// The messages of a frame.
@@ -43,6 +54,12 @@ fn item(cbor: &mut Decoder<'_>) -> Result<Value, minicbor::decode::Error> {
 /// A number, as text where JSON's readers may round it.
 pub fn uint(number: u64) -> Value {
     if number < 1 << 53 { number.into() } else { json!({ "uint": number.to_string() }) }
+}
+
+/// What this says of a number, in either form; 0 where it is none.
+pub fn number(value: &Value) -> u64 {
+    let digits = value["uint"].as_str().and_then(|digits| digits.parse().ok());
+    digits.or(value.as_u64()).unwrap_or(0)
 }
 
 /// The plaintext of a frame with these messages.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
+use crate::account::Account;
 use crate::cipher::Cipher;
-use crate::messages::{decode, encode, hex, matches, unhex};
+use crate::messages::{decode, encode, hex, kind, matches, number, unhex};
 use crate::process::Adapter;
 
 /// Why a script did not pass.
@@ -48,15 +49,6 @@ pub struct Play<'a> {
     /// The longest frame that the peer takes.  FRM-2
     longest: u64,
 }
-
-/// Messages that come and go as an implementation likes.
-const CREDIT: u64 = 11;
-const PADDING: u64 = 20;
-const PONG: u64 = 4;
-const DATA: u64 = 9;
-const SUBSCRIBE: u64 = 12;
-const PUBLICATION: u64 = 13;
-const CONTINUATION: u64 = 14;
 
 impl<'a> Play<'a> {
     /// Opens a subject as this setup says.
@@ -169,13 +161,17 @@ impl<'a> Play<'a> {
         if let Some(possible) = step["may_say"].as_array() {
             self.open_frames()?;
             for message in possible {
-                self.said.pop_front_if(|(_, found)| matches(message, found));
+                if self.said.front().is_some_and(|(_, found)| matches(message, found)) {
+                    self.said.pop_front();
+                }
             }
             return Ok(());
         }
         if let Some(possible) = step["may_tell"].as_array() {
             for event in possible {
-                self.told.pop_front_if(|found| has_fields_of(event, found));
+                if self.told.front().is_some_and(|found| has_fields_of(event, found)) {
+                    self.told.pop_front();
+                }
             }
             return Ok(());
         }
@@ -201,9 +197,11 @@ impl<'a> Play<'a> {
         let (under, mut found) = self.said.pop_front().ok_or("it says nothing")?;
         // However a body was cut; and pongs may be merged.  MSG-2
         let goes_on = |found: &Value, next: &Value| match found[0].as_u64() {
-            Some(PONG) => next[0] == PONG,
-            Some(DATA) => next[0] == DATA && next[1] == found[1],
-            Some(PUBLICATION) => more(&found[3]) && next[0] == CONTINUATION && next[1] == found[1],
+            Some(kind::PONG) => next[0] == kind::PONG,
+            Some(kind::DATA) => next[0] == kind::DATA && next[1] == found[1],
+            Some(kind::PUBLICATION) => {
+                more(&found[3]) && next[0] == kind::CONTINUATION && next[1] == found[1]
+            }
             _ => false,
         };
         while self.said.front().is_some_and(|(of, next)| *of == under && goes_on(&found, next)) {
@@ -272,12 +270,12 @@ impl<'a> Play<'a> {
             for message in decode(&plaintext)? {
                 self.account.spent_by(&message)?;
                 match message[0].as_u64() {
-                    Some(CREDIT) => {
+                    Some(kind::CREDIT) => {
                         let limit = message[2].as_u64().unwrap_or(u64::MAX);
                         let granted = self.granted.entry(message[1].as_u64().unwrap_or(0)).or_default();
                         *granted = limit.max(*granted);
                     }
-                    Some(PADDING) => {}
+                    Some(kind::PADDING) => {}
                     _ => self.said.push_back((session, message)),
                 }
             }
@@ -356,46 +354,6 @@ fn has_fields_of(expected: &Value, found: &Value) -> bool {
     fields.into_iter().all(|(field, value)| matches(value, &found[field.as_str()]))
 }
 
-/// What the peer has given, and the subject has spent.  CRD-2
-struct Account {
-    window: u64,
-    limits: BTreeMap<u64, u64>,
-    spent: BTreeMap<u64, u64>,
-}
-
-impl Account {
-    fn of(setup: &Value) -> Self {
-        let window = setup["peer"]["window"].as_u64().unwrap_or(u64::MAX);
-        Self { window, limits: BTreeMap::new(), spent: BTreeMap::new() }
-    }
-
-    fn granted_by(&mut self, messages: &[Value]) {
-        for message in messages {
-            if [CREDIT, SUBSCRIBE].iter().any(|kind| message[0] == *kind) {
-                let limit = self.limits.entry(number(&message[1])).or_insert(0);
-                *limit = number(&message[2]).max(*limit);
-            }
-        }
-    }
-
-    fn spent_by(&mut self, message: &Value) -> Result<(), String> {
-        if ![DATA, PUBLICATION, CONTINUATION].iter().any(|kind| message[0] == *kind) {
-            return Ok(());
-        }
-        let id = number(&message[1]);
-        let begins = if message[0] == DATA { self.window } else { 0 };
-        let limit = self.limits.get(&id).copied().unwrap_or(0).max(begins);
-        let spent = self.spent.entry(id).or_default();
-        *spent += encode(std::slice::from_ref(message))?.len() as u64;
-        if *spent > limit { Err(format!("it has spent {spent} of a credit of {limit}")) } else { Ok(()) }
-    }
-}
-
-fn number(value: &Value) -> u64 {
-    let digits = value["uint"].as_str().and_then(|digits| digits.parse().ok());
-    digits.or(value.as_u64()).unwrap_or(0)
-}
-
 fn more(flags: &Value) -> bool {
     flags.as_u64().is_some_and(|flags| flags & 1 != 0)
 }
@@ -412,11 +370,11 @@ fn frame(bytes: &[u8]) -> (Option<Vec<u8>>, usize) {
 
 /// Puts the next part behind what has come of a body.
 fn join(found: &mut Value, next: &Value) {
-    if found[0] == PONG {
+    if found[0] == kind::PONG {
         found.clone_from(next);
         return;
     }
-    let publication = found[0] == PUBLICATION;
+    let publication = found[0] == kind::PUBLICATION;
     let (place, behind) = if publication { (7, 3) } else { (2, 2) };
     let [first, second] =
         [&found[place], &next[behind]].map(|chunk| chunk["hex"].as_str().unwrap_or_default().to_owned());
@@ -424,6 +382,8 @@ fn join(found: &mut Value, next: &Value) {
     if publication && !more(&next[2]) {
         // Whole: as if it had fitted into one message.
         found[3] = (found[3].as_u64().unwrap_or_default() & !1).into();
-        found.as_array_mut().map(|fields| fields.truncate(8));
+        if let Some(fields) = found.as_array_mut() {
+            fields.truncate(8);
+        }
     }
 }

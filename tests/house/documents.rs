@@ -33,7 +33,7 @@ fn links_lead_somewhere() {
                 continue;
             }
             seen += 1;
-            let folder = Path::new(document).parent().unwrap_or(Path::new(""));
+            let folder = Path::new(document).parent().unwrap_or_else(|| Path::new(""));
             let file = if file.is_empty() {
                 (*document).to_owned()
             } else {

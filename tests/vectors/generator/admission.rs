@@ -116,7 +116,7 @@ fn initiators() -> Vec<Script> {
         let (id, title) = ("admission/another-responder", "not the one that was expected: no message 3");
         let script = Script::new(&INITIATOR_FIRST, id, title, &["ADM-1", "IDP-3", "§6"], Refused);
         let script = script.sends(&first).hears_bytes(&answer).hears_bytes(&second).error("NotAdmitted");
-        script.tells("closed", json!({ "reason": "not_admitted" })).is_closed()
+        script.tells("closed", json!({ "reason": "not_admitted" })).closes()
     };
     let call = json!({ "method": "a", "body": "" });
     vec![
@@ -124,7 +124,7 @@ fn initiators() -> Vec<Script> {
             .does("refuse", json!({}))
             .error("NotAdmitted")
             .tells("closed", json!({ "reason": "not_admitted" }))
-            .is_closed(),
+            .closes(),
         admitting.does("admit", json!({})).sends(&third),
         stranger,
         waiting(
@@ -179,7 +179,7 @@ fn initiators() -> Vec<Script> {
             .error("TimedOut(Handshake)")
             .says(&[close(32)])
             .tells("closed", json!({ "reason": "handshake" }))
-            .is_closed(),
+            .closes(),
     ]
 }
 
@@ -191,7 +191,7 @@ fn responders() -> Vec<Script> {
     };
     let early = [request(2, "a", b"early")];
     let refused = |script: Script, error: &str, reason: &str| {
-        script.error(error).says(&[close(32)]).tells("closed", json!({ "reason": reason })).is_closed()
+        script.error(error).says(&[close(32)]).tells("closed", json!({ "reason": reason })).closes()
     };
     vec![
         asked("admission/admitted", "accept is the first message", &["ADM-2", "LAN-2", "§6"], Accepted)
@@ -253,7 +253,7 @@ fn accept_before_close(
         .error("Unauthentic")
         .says(&[accept(), close(33)])
         .tells("closed", json!({ "reason": "violation" }))
-        .is_closed()
+        .closes()
 }
 
 /// Somebody dials who is not in the set of those let in.
@@ -267,5 +267,5 @@ fn stranger() -> Script {
     let (id, title) = ("admission/stranger", "a proven identity that is not let in");
     let script = Script::begun(&SETUP, begun, id, title, &["ADM-2", "§6", "§20"], Refused);
     let script = script.hears_bytes(&third).error("NotAdmitted").says(&[close(32)]);
-    script.tells("closed", json!({ "reason": "not_admitted" })).is_closed()
+    script.tells("closed", json!({ "reason": "not_admitted" })).closes()
 }

@@ -127,7 +127,7 @@ fn endings() -> Vec<Script> {
             .eof()
             .error("Truncated")
             .tells("closed", json!({ "reason": "truncated" }))
-            .is_closed(),
+            .closes(),
     ]
 }
 

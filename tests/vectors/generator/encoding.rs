@@ -259,11 +259,12 @@ fn forms() -> Vec<Value> {
 
 /// Every type: as it should be, with more behind, and with each field missing, of another type, out of range.
 fn fields() -> Vec<Value> {
+    /// An encoded field, and the largest number that it takes where there is one.
+    type Field = (Vec<u8>, Option<u64>);
     let name = text("a/b");
     let body = bytes(b"body");
     let id = uint(2);
-    // The largest number that a field takes, or none where it is none.
-    let table: Vec<(&str, u64, Vec<(Vec<u8>, Option<u64>)>)> = vec![
+    let table: Vec<(&str, u64, Vec<Field>)> = vec![
         ("accept", 0, vec![]),
         ("close", 1, vec![(uint(300), Some(65_535))]),
         ("goaway", 2, vec![(uint(4), None)]),

@@ -29,7 +29,7 @@ fn closing() -> Vec<Script> {
     let closes = |id: &str, title: &str, spec: &[&str], verdict| {
         new(id, title, spec, verdict).does("close", json!({ "status": 0 })).says(&[close(0)])
     };
-    let both = |script: Script| script.tells("closed", json!({ "reason": "local", "status": 0 })).is_closed();
+    let both = |script: Script| script.tells("closed", json!({ "reason": "local", "status": 0 })).closes();
     vec![
         both(
             closes("closes", "it goes on reading until the peer has closed", &["END-1", "§16.1"], Accepted)
@@ -46,7 +46,7 @@ fn closing() -> Vec<Script> {
         .at(3_000)
         .error("TimedOut(Close)")
         .tells("closed", json!({ "reason": "timed_out" }))
-        .is_closed(),
+        .closes(),
         closes(
             "closes-cut",
             "the stream ends instead: a truncation, also after its own close",
@@ -56,7 +56,7 @@ fn closing() -> Vec<Script> {
         .eof()
         .error("Truncated")
         .tells("closed", json!({ "reason": "truncated" }))
-        .is_closed(),
+        .closes(),
         both(
             closes(
                 "closes-late-request",
@@ -97,12 +97,12 @@ fn closing() -> Vec<Script> {
         .says(&[close(0)])
         .tells("failed", failed(1, "disconnected"))
         .tells("closed", json!({ "reason": "remote", "status": 0 }))
-        .is_closed(),
+        .closes(),
         new("closed-with-status", "with a status of its application", &["§16.3", "§17"], Accepted)
             .hears(&[close(300)])
             .says(&[close(0)])
             .tells("closed", json!({ "reason": "remote", "status": 300 }))
-            .is_closed(),
+            .closes(),
         new(
             "behind-close",
             "bytes behind a close are ignored, whatever they are",
@@ -112,13 +112,13 @@ fn closing() -> Vec<Script> {
         .hears_frames(&[close(0), request(0, "", b"")])
         .says(&[close(0)])
         .tells("closed", json!({ "reason": "remote", "status": 0 }))
-        .is_closed()
+        .closes()
         .hears_bytes(&[0xff; 40]),
         new("behind-close-in-frame", "also in the same frame", &["END-2", "§16.1"], Accepted)
             .hears(&[close(0), json!([19])])
             .says(&[close(0)])
             .tells("closed", json!({ "reason": "remote", "status": 0 }))
-            .is_closed(),
+            .closes(),
         closes(
             "violation-after-close",
             "a violation after its own close just closes the stream",
@@ -128,7 +128,7 @@ fn closing() -> Vec<Script> {
         .hears(&[request(1, "a", b"")])
         .error("OpeningId(1)")
         .tells("closed", json!({ "reason": "violation" }))
-        .is_closed(),
+        .closes(),
     ]
 }
 
@@ -149,7 +149,7 @@ fn goaways() -> Vec<Script> {
         going("goaway", "it opens no more; what was not taken was not executed", 1)
             .tells("going_away", json!({}))
             .tells("failed", failed(3, "not_executed"))
-            .is_refused("request", json!({ "method": "a", "body": "" }))
+            .may_not("request", json!({ "method": "a", "body": "" }))
             .hears(&[response(1, 0, b"x")])
             .tells("response", json!({ "id": 1, "body": "78" })),
         going("goaway-all", "a number above all that was opened takes all", 99)
@@ -193,9 +193,8 @@ fn goaways() -> Vec<Script> {
 }
 
 fn streams() -> Vec<Script> {
-    let cut = |script: Script| {
-        script.error("Truncated").tells("closed", json!({ "reason": "truncated" })).is_closed()
-    };
+    let cut =
+        |script: Script| script.error("Truncated").tells("closed", json!({ "reason": "truncated" })).closes();
     let mut amid = new("cut-in-frame", "the stream ends within a frame", &["END-3", "§16.1", "§20"], Refused);
     let frame = amid.seal(&[ping(1)]);
     vec![
@@ -219,6 +218,6 @@ fn streams() -> Vec<Script> {
         .hears(&[close(32)])
         .says(&[close(0)])
         .tells("closed", json!({ "reason": "remote", "status": 32 }))
-        .is_closed(),
+        .closes(),
     ]
 }

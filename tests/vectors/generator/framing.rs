@@ -46,7 +46,7 @@ pub fn scripts() -> Vec<Script> {
         .at(10_000)
         .error("TimedOut")
         .tells("closed", json!({ "reason": any() }))
-        .is_closed(),
+        .closes(),
     );
     all.extend(lengths());
     all.extend(times());
@@ -76,7 +76,7 @@ fn lengths() -> Vec<Script> {
         Accepted,
     );
     small = small.hears(&[request(2, "a", b"")]).tells("request", json!({ "id": 2, "method": "a" }));
-    small = small.is_refused("respond", json!({ "id": 2, "status": 0, "body": "00".repeat(240) }));
+    small = small.may_not("respond", json!({ "id": 2, "status": 0, "body": "00".repeat(240) }));
     small = small.does("respond", json!({ "id": 2, "status": 0, "body": "00".repeat(200) }));
     small = small.says(&[json!([6, 2, 0, 0, bytes(&[0; 200])])]);
     vec![
@@ -114,7 +114,7 @@ fn times() -> Vec<Script> {
     let frame = never.seal(&[ping(5)]);
     let timed_out = |script: Script| {
         let script = script.error("TimedOut(Frame)").says(&[close(34)]);
-        script.tells("closed", json!({ "reason": "timed_out" })).is_closed()
+        script.tells("closed", json!({ "reason": "timed_out" })).closes()
     };
     let never = timed_out(never.hears_bytes(&frame[..frame.len() - 1]).at(10_000));
     let mut slept = Script::new(

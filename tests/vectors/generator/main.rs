@@ -8,6 +8,8 @@
 #[path = "../../common/mod.rs"]
 mod common;
 
+#[path = "../../../examples/conformance/account.rs"]
+mod account;
 #[allow(dead_code, reason = "a report by section is for others")]
 #[path = "../../../examples/conformance/cases.rs"]
 mod cases;

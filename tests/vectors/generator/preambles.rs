@@ -69,7 +69,7 @@ pub fn scripts() -> Vec<Script> {
             (format!("preambles/refused-{code}"), format!("the responder refuses with code {code}"));
         let script = Script::new(&INITIATOR_FIRST, &id, &title, &["PRE-4", "PRE-5", "§3"], Refused);
         let script = script.sends(&first_flight()).hears_bytes(&bytes).error("Refused");
-        all.push(script.tells("closed", json!({ "reason": "refused", "code": code })).is_closed());
+        all.push(script.tells("closed", json!({ "reason": "refused", "code": code })).closes());
     }
     all
 }

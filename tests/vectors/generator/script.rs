@@ -126,7 +126,7 @@ impl Script {
     }
 
     /// The same, and the subject refuses it.
-    pub fn is_refused(self, command: &str, mut fields: Value) -> Self {
+    pub fn may_not(self, command: &str, mut fields: Value) -> Self {
         fields["refused"] = true.into();
         self.does(command, fields)
     }
@@ -170,7 +170,7 @@ impl Script {
         self.step(json!({ "may_tell": [told] }))
     }
 
-    pub fn is_closed(self) -> Self {
+    pub fn closes(self) -> Self {
         self.step(json!({ "closed": true }))
     }
 
@@ -182,7 +182,7 @@ impl Script {
 
     /// The end without a word.
     pub fn drops(self, error: &str) -> Self {
-        self.error(error).tells("closed", json!({ "reason": "handshake" })).is_closed()
+        self.error(error).tells("closed", json!({ "reason": "handshake" })).closes()
     }
 
     /// The end with `violation`; `pending` ends as *disconnected* before.
@@ -195,7 +195,7 @@ impl Script {
         for id in pending {
             this = this.tells("failed", json!({ "id": id, "how": "disconnected" }));
         }
-        this.tells("closed", json!({ "reason": "violation" })).is_closed()
+        this.tells("closed", json!({ "reason": "violation" })).closes()
     }
 
     /// Its side of a conversation that went on: a ping is answered.

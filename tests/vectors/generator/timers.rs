@@ -23,7 +23,7 @@ pub fn scripts() -> Vec<Script> {
     };
     let timed_out = |script: Script| {
         let script = script.error("TimedOut(Silence)").says(&[close(34)]);
-        script.tells("closed", json!({ "reason": "timed_out" })).is_closed()
+        script.tells("closed", json!({ "reason": "timed_out" })).closes()
     };
     vec![
         Script::new(
