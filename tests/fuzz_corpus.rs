@@ -7,13 +7,28 @@ use std::fs;
 use std::path::Path;
 
 #[test]
+fn the_corpus_of_authenticated_breaks_no_promise() {
+    replay("authenticated", fuzz::authenticated, 0);
+}
+
+#[test]
 fn the_corpus_of_connection_breaks_no_promise() {
     replay("connection", fuzz::connection, 20);
 }
 
 #[test]
+fn the_corpus_of_framing_breaks_no_promise() {
+    replay("framing", fuzz::framing, 0);
+}
+
+#[test]
+fn the_corpus_of_handshake_breaks_no_promise() {
+    replay("handshake", fuzz::handshake, 0);
+}
+
+#[test]
 fn the_corpus_of_line_breaks_no_promise() {
-    replay("line", fuzz::line::line, 8);
+    replay("line", fuzz::line, 8);
 }
 
 fn replay(target: &str, check: fn(&[u8]), at_least: usize) {
@@ -88,7 +103,7 @@ fn random_scripts_on_a_line_break_no_promise() {
                 _ => script.extend([0x80, 0x90]),
             }
         }
-        fuzz::line::line(&script);
+        fuzz::line(&script);
     }
 }
 
