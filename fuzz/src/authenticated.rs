@@ -97,6 +97,9 @@ impl World {
         if options & 8 == 0 && !role.is_initiator() {
             world.say(&message::accept());
         }
+        if options & 16 == 0 {
+            while world.event() {}
+        }
         world
     }
 
@@ -145,8 +148,9 @@ impl World {
             0x80 => while self.event() {},
             0x81..=0x87 => drop(self.event()),
             0x88..=0x8f => {
-                self.victim.serve(self.now);
-                self.pump();
+                while self.victim.serve(self.now) {
+                    self.pump();
+                }
             }
             0x90..=0x9f => self.listen(),
             0xa0..=0xaf => self.jump(Duration::from_millis(1 << (2 * number))),
@@ -167,37 +171,35 @@ impl World {
             }
             // R1, R2, R11: the same, over and over.
             0xc8..=0xcf => {
-                for _ in 0..byte(script) {
-                    let mut repeated = *script;
+                let times = byte(script);
+                let mut repeated = *script;
+                for _ in 0..times {
+                    repeated = *script;
                     let message = self.composer.message(&mut repeated);
                     self.say(&message);
                 }
+                *script = repeated;
             }
             0xd0..=0xdf => {
                 self.victim.command(self.now, number, script);
                 self.pump();
             }
-            0xe0 => self.spoil_frame(Vec::clone, script),
+            // T2: once more, which no stream does by itself.
+            0xe0 => self.intrude(&self.last.clone()),
             0xe1 => {
-                // T1, and what is no frame.
-                self.spoil_frame(
-                    |last| {
-                        let mut frame = last.clone();
-                        if let Some(byte) = frame.last_mut() {
-                            *byte ^= 1;
-                        }
-                        frame
-                    },
-                    script,
-                );
+                // T1
+                let mut frame = self.attacker.seal_at(self.attacker.sending, &message::ping(1));
+                let at = 2 + usize::from(byte(script)) % (frame.len() - 2);
+                frame[at] ^= 1;
+                self.intrude(&frame);
             }
             0xe2 => {
                 self.attacker.sending += 1;
                 self.spoilt = true;
             }
             0xe3..=0xef => {
-                let bytes = take(script, number).to_vec();
-                self.spoil_frame(|_| bytes.clone(), script);
+                let bytes = take(script, number);
+                self.intrude(bytes);
             }
             0xf0 => {
                 self.victim.connection.handle_eof(self.now);
@@ -291,10 +293,10 @@ impl World {
         assert_eq!(found, bad);
     }
 
-    fn spoil_frame(&mut self, change: impl Fn(&Vec<u8>) -> Vec<u8>, _: &mut &[u8]) {
-        let frame = change(&self.last);
-        self.spoilt |= !frame.is_empty();
-        self.hand_over(&frame);
+    /// Bytes that are not the next frame.
+    fn intrude(&mut self, bytes: &[u8]) {
+        self.spoilt |= !bytes.is_empty();
+        self.hand_over(bytes);
     }
 
     /// What the attacker allows, were each of these messages to count.
@@ -331,8 +333,9 @@ impl World {
 
     /// All is read; then the stream ends, and time goes by.
     fn end(mut self) {
-        while self.event() || self.victim.serve(self.now) {}
-        self.pump();
+        while self.event() || self.victim.serve(self.now) {
+            self.pump();
+        }
         self.listen();
         if self.pending.is_empty() && !self.victim.asked && self.bad.is_some() {
             assert!(self.victim.reason.is_some(), "{:?} was taken", self.bad);

@@ -70,7 +70,7 @@ impl Composer {
                 let chunk = body(script);
                 fields.extend([uint(1), uint(number(script)), bytes(&chunk)]);
                 if flag & 0x21 != 0 {
-                    fields.push(uint(chunk.len() as u64 + number(script)));
+                    fields.push(uint((chunk.len() as u64).wrapping_add(number(script))));
                 }
                 fields
             }
@@ -100,8 +100,8 @@ impl Composer {
         let back = u64::from(byte & 0x1f);
         uint(match byte {
             0..=0x5f => self.next.saturating_sub(2 + 2 * back),
-            // The other side's begin with the other of 1 and 2.
-            0x60..=0xdf => 2 * back + 2 - self.next % 2,
+            // The other side's have the other parity, from 1 or 2.
+            0x60..=0xdf => 2 * back + 1 + self.next % 2,
             _ => number(script),
         })
     }

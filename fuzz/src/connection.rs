@@ -113,6 +113,8 @@ impl World {
     /// A device loses its power, and with it all that it knew, and starts again.
     fn reboot(&mut self, step: u8) {
         self.begun = self.begun.wrapping_add(2);
+        // A new connection has not seen the clock go back.
+        self.now = self.latest;
         let fresh = sides(self.subject_dials, self.options, self.begun | 0x80, self.now);
         let later = self.latest + Duration::from_secs(1 << 20);
         let [subject, peer] = fresh;
