@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use symbolon::{Admission, Config, Connection, Instant};
+use symbolon::{Admission, CloseReason, Config, Connection, Instant};
 
 use super::side::Side;
 use super::{devices, piece, seed};
@@ -157,6 +157,7 @@ impl World {
         self.now = self.latest;
         self.jump(Duration::ZERO);
         self.settle();
+        let alive = self.undisturbed && self.subject.reason.or(self.peer.reason).is_none();
         if self.undisturbed {
             self.is_at_rest();
         }
@@ -169,6 +170,8 @@ impl World {
             self.settle();
         }
         self.is_at_rest();
+        let ended = self.subject.reason.or(self.peer.reason);
+        assert!(!alive || ended.is_none(), "nothing was wrong, and yet it has ended: {ended:?}");
     }
 
     fn is_at_rest(&self) {
@@ -177,6 +180,8 @@ impl World {
             assert!(side.reason.is_some() || open.is_empty(), "requests that never end: {open:?}");
             assert!(side.reason.is_some() || side.connected, "a handshake that never ends");
             assert!(side.reason.is_some() || side.half_sent.is_empty(), "publications that never end");
+            let accused = matches!(side.reason, Some(CloseReason::Misbehaved(_)));
+            assert!(!accused || !self.undisturbed, "accused of what nobody did: {:?}", side.reason);
         }
         assert_eq!(
             self.subject.reason.is_some(),
