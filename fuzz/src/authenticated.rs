@@ -261,7 +261,7 @@ impl World {
             && !self.victim.connection.is_closed()
             && self.victim.connection.peek_event().is_none();
         let was_connected = self.victim.connection.is_connected();
-        self.bad = self.bad.or(bad.filter(|_| fits && !self.spoilt));
+        self.bad = self.bad.or_else(|| bad.filter(|_| fits && !self.spoilt));
         self.last.clone_from(&frame);
         if !fits {
             self.spoilt = true;

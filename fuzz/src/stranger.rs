@@ -1,5 +1,8 @@
 //! A peer that does the cryptography of a handshake, and gets one thing wrong: a key, a proof, a payload; or nothing.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use ed25519_dalek::{Signature, VerifyingKey};
 use symbolon::{Admission, CloseReason, Connection, Instant, Role};
 
@@ -12,17 +15,14 @@ use super::strict::{self, Value};
 use super::{devices, seed};
 
 /// Public keys that lead to 32 zero bytes, whatever they meet.  HSK-3
-const LOW_ORDER: [[u8; 32]; 3] = {
-    let (mut one, mut order_8) = ([0; 32], [0; 32]);
-    one[0] = 1;
-    let known = *b"\xe0\xeb\x7a\x7c\x3b\x41\xb8\xae\x16\x56\xe3\xfa\xf1\x9f\xc4\x6a\xda\x09\x8d\xeb\x9c\x32\xb1\xfd\x86\x62\x05\x16\x5f\x49\xb8\x00";
-    let mut i = 0;
-    while i < 32 {
-        order_8[i] = known[i];
-        i += 1;
-    }
-    [[0; 32], one, order_8]
-};
+const LOW_ORDER: [[u8; 32]; 3] = [
+    [0; 32],
+    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
+        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+];
 
 /// Runs one handshake as the script says, and then compares what the victim made of it with what SPEC.md says.
 pub fn stranger(options: u8, mut script: &[u8]) {
@@ -203,7 +203,10 @@ impl Meeting {
             Some(Value::Bytes(content)) => Some(content),
             _ => None,
         };
-        let within = |key, range: std::ops::RangeInclusive<u64>| matches!(value(key), Some(Value::Unsigned(number)) if range.contains(&number));
+        let within = |key, range: RangeInclusive<u64>| match value(key) {
+            Some(Value::Unsigned(number)) => range.contains(&number),
+            _ => false,
+        };
         let numbers = within(2, 256..=65_535)
             && within(3, 0..=65_535)
             && within(4, 0..=65_535)
@@ -266,7 +269,7 @@ impl Meeting {
                 assert!(self.victim.connected);
             }
         }
-        self.victim.ends(self.now, self.now + std::time::Duration::from_secs(1 << 20));
+        self.victim.ends(self.now, self.now + Duration::from_secs(1 << 20));
         if !holds {
             assert!(!self.victim.knows_peer && self.victim.connection.peer().is_none());
         }

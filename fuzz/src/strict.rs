@@ -19,8 +19,8 @@ pub enum Value {
     Negative(u64),
     Bytes(Vec<u8>),
     Text(String),
-    Array(Vec<Value>),
-    Map(Vec<(Value, Value)>),
+    Array(Vec<Self>),
+    Map(Vec<(Self, Self)>),
     Simple(u8),
 }
 
