@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|script: &[u8]| symbolon_fuzz::line::line(script));
+libfuzzer_sys::fuzz_target!(|script: &[u8]| symbolon_fuzz::line(script));
