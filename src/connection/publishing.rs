@@ -57,6 +57,9 @@ impl Connection {
 
     /// Publishes into a subscription of theirs, in one message.
     ///
+    /// The topic has to match the subscription's filter, which is the caller's to see to: the connection keeps no filters of
+    /// the other side, and the peer would end it (NAM-3).  [`Topics`](crate::Topics) offers only what matches.
+    ///
     /// # Errors
     ///
     /// [`SendError::NoCredit`] until the subscriber has read, [`SendError::Full`] until something was sent;
