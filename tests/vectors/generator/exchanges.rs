@@ -220,6 +220,20 @@ fn limits() -> Vec<Script> {
         .tells("response", json!({ "id": 1 }))
         .does("request", json!({ "method": "a", "body": "" }))
         .says(&[request(3, "a", b"")]),
+        new(
+            &MAY_ONE,
+            "no-more-subscriptions-than-allowed",
+            "it subscribes no more often than the peer takes, and again when one has ended",
+            "EXC-8",
+            Accepted,
+        )
+        .does("subscribe", json!({ "filter": "a", "limit": 100 }))
+        .says(&[subscribe(1, 100, "a")])
+        .may_not("subscribe", json!({ "filter": "b", "limit": 100 }))
+        .hears(&[response(1, 3, b"")])
+        .tells("subscription_ended", json!({ "id": 1, "status": 3 }))
+        .does("subscribe", json!({ "filter": "b", "limit": 100 }))
+        .says(&[subscribe(3, 100, "b")]),
         new(&MAY_NONE, "none-allowed", "it opens none where the peer takes none", "EXC-8", Accepted)
             .may_not("request", json!({ "method": "a", "body": "" }))
             .may_not("subscribe", json!({ "filter": "a", "limit": 100 })),
