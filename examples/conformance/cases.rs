@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cipher::Cipher;
-use crate::messages::{hex, unhex};
+use crate::messages::{encode, hex, kind, unhex};
 use crate::play::{Fault, Play};
 use crate::process::Adapter;
 
@@ -103,17 +103,7 @@ fn scripts(file: &Value, vector: &Value, handshakes: &[Value]) -> Vec<(Value, Va
     let setup = || file["setups"][vector["setup"].as_str().unwrap_or("responder")].clone();
     match file["kind"].as_str() {
         Some("script") => vec![(setup(), vector["steps"].clone())],
-        Some("encoding") if vector["result"] == "refused" && vector["first_bad"] == 0 => {
-            let steps = sealed(&setup(), vector).map(|frame| {
-                json!([
-                    { "in": frame },
-                    { "says": [[1, 33]] },
-                    { "event": "closed", "reason": "violation" },
-                    { "closed": true },
-                ])
-            });
-            steps.map(|steps| (setup(), steps)).into_iter().collect()
-        }
+        Some("encoding") => plaintext(&setup(), vector).map(|steps| (setup(), steps)).into_iter().collect(),
         Some("handshake") => ["initiator", "responder"].map(|role| genuine(vector, role)).to_vec(),
         Some("mutation") => {
             let base = handshakes.iter().find(|handshake| handshake["id"] == vector["base"]);
@@ -123,10 +113,32 @@ fn scripts(file: &Value, vector: &Value, handshakes: &[Value]) -> Vec<(Value, Va
     }
 }
 
-/// The plaintext in a frame of the peer's: the first behind the steps of the setup.
-fn sealed(setup: &Value, vector: &Value) -> Option<String> {
+/// The plaintext in a frame of the peer's, behind one that shows that frames are opened and answered.  What is accepted
+/// is only played where nothing comes of it, whatever the state: messages that are ignored.
+fn plaintext(setup: &Value, vector: &Value) -> Option<Value> {
+    const PING: u64 = 3;
     let key = unhex(setup["keys"]["in"].as_str()?).try_into().ok()?;
-    Some(hex(&Cipher::new(key).seal(&unhex(vector["plaintext"].as_str()?))))
+    let mut peer = Cipher::new(key);
+    let ping = |token: u64, peer: &mut Cipher| {
+        let frame = peer.seal(&encode(&[json!([PING, token])]).unwrap_or_default());
+        [json!({ "in": hex(&frame) }), json!({ "says": [[4, token]] })]
+    };
+    let mut steps = ping(0x51, &mut peer).to_vec();
+    steps.push(json!({ "in": hex(&peer.seal(&unhex(vector["plaintext"].as_str()?))) }));
+    if vector["result"] == "refused" {
+        // What stands before the bad message takes effect, and its answer may still leave.
+        steps.push(json!({ "may_say": [[4, { "any": true }]] }));
+        steps.push(json!({ "says": [[1, 33]] }));
+        steps.push(json!({ "event": "closed", "reason": "violation" }));
+        steps.push(json!({ "closed": true }));
+    } else {
+        let ignored = |message: &Value| message[0].as_u64().is_some_and(|kind| kind >= kind::PADDING);
+        if !vector["messages"].as_array()?.iter().all(ignored) {
+            return None;
+        }
+        steps.extend(ping(0x52, &mut peer));
+    }
+    Some(Value::Array(steps))
 }
 
 /// One side of a handshake as the subject, before anything was said.
@@ -211,10 +223,10 @@ fn mutations(base: &Value, vector: &Value) -> Vec<(Value, Value)> {
                 json!({ "out": sent(base, 3) }),
                 json!({ "in": frame }),
             ],
-            _ => return None,
+            (side, message) => vec![json!({ "not_played": { "refused_by": side, "message": message } })],
         };
         steps.extend(closed);
-        Some((subject(base, refuser), Value::Array(steps)))
+        (subject(base, refuser), Value::Array(steps))
     };
-    frames.into_iter().filter_map(steps).collect()
+    frames.into_iter().map(steps).collect()
 }

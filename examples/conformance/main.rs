@@ -1,7 +1,7 @@
 //! A conformance runner: plays the test vectors against a peer in any language, and reports by section of SPEC.md.
 //!
 //! ```text
-//! cargo run --example conformance -- [--junit FILE] [--only TEXT] COMMAND [ARGUMENT ...]
+//! cargo run --example conformance -- [--strict] [--junit FILE] [--only TEXT] [--vectors FOLDER] COMMAND [ARGUMENT ...]
 //! ```
 //!
 //! `COMMAND` is an adapter: it speaks JSON on its standard input and output, as `tests/vectors/README.md` says.
@@ -16,17 +16,21 @@ mod play;
 mod process;
 mod report;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use process::Process;
 use report::Report;
 
-const USAGE: &str = "usage: conformance [--junit FILE] [--only TEXT] COMMAND [ARGUMENT ...]";
+const USAGE: &str =
+    "usage: conformance [--strict] [--junit FILE] [--only TEXT] [--vectors FOLDER] COMMAND [ARGUMENT ...]";
 
 struct Options {
+    /// What was not tried counts as failed.
+    strict: bool,
     junit: Option<String>,
     only: String,
+    vectors: PathBuf,
     command: Vec<String>,
 }
 
@@ -49,24 +53,32 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<bool, String> {
     let mut peer = Process::start(&options.command)?;
     let mut report = Report::of(peer.name());
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
-    for case in cases::read(&folder)?.iter().filter(|case| case.id.contains(&options.only)) {
+    let all = cases::read(&options.vectors)?;
+    for case in all.iter().filter(|case| case.id.contains(&options.only)) {
         report.add(case, case.run(&mut peer, &mut |_| {}));
+        if peer.is_gone() {
+            peer = Process::start(&options.command)?;
+        }
     }
     print!("{report}");
     if let Some(path) = &options.junit {
         std::fs::write(path, report.junit()).map_err(|error| format!("{path}: {error}"))?;
     }
-    Ok(report.is_good())
+    Ok(report.is_good(options.strict))
 }
 
 fn options() -> Option<Options> {
-    let mut options = Options { junit: None, only: String::new(), command: Vec::new() };
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let mut options =
+        Options { strict: false, junit: None, only: String::new(), vectors, command: Vec::new() };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--strict" => options.strict = true,
             "--junit" => options.junit = Some(arguments.next()?),
             "--only" => options.only = arguments.next()?,
+            "--vectors" => options.vectors = arguments.next()?.into(),
+            other if other.starts_with('-') => return None,
             _ => {
                 options.command.push(argument);
                 options.command.extend(arguments.by_ref());

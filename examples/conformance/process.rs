@@ -1,7 +1,10 @@
 //! A peer behind its adapter: a program that answers each line by one line.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -11,10 +14,17 @@ pub trait Adapter {
     fn ask(&mut self, command: &Value) -> Result<Value, String>;
 }
 
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an adapter may take to leave.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 pub struct Process {
     child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
+    /// `None` once there is nothing more to say.
+    to: Option<ChildStdin>,
+    /// Its lines, from a thread that reads them.
+    from: Receiver<String>,
     name: String,
 }
 
@@ -28,8 +38,10 @@ impl Process {
             .spawn()
             .map_err(|error| format!("{program}: {error}"));
         let mut child = started?;
-        let to = child.stdin.take().ok_or("no standard input")?;
-        let from = BufReader::new(child.stdout.take().ok_or("no standard output")?);
+        let to = child.stdin.take();
+        let lines = BufReader::new(child.stdout.take().ok_or("no standard output")?).lines();
+        let (told, from) = channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| told.send(line)));
         let mut this = Self { child, to, from, name: program.clone() };
         let hello = this.ask(&json!({ "cmd": "hello" }))?;
         let word = |field: &str| hello[field].as_str().unwrap_or("?").to_owned();
@@ -40,25 +52,38 @@ impl Process {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether it has left, or does not answer: another one has to be started.
+    pub fn is_gone(&mut self) -> bool {
+        self.to.is_none() || !matches!(self.child.try_wait(), Ok(None))
+    }
 }
 
 impl Adapter for Process {
     fn ask(&mut self, command: &Value) -> Result<Value, String> {
-        let sent = writeln!(self.to, "{command}").and_then(|()| self.to.flush());
+        let to = self.to.as_mut().ok_or("the adapter did not answer before")?;
+        let sent = writeln!(to, "{command}").and_then(|()| to.flush());
         sent.map_err(|error| format!("the adapter has gone: {error}"))?;
-        let mut line = String::new();
-        let len = self.from.read_line(&mut line).map_err(|error| error.to_string())?;
-        if len == 0 {
-            return Err(format!("the adapter has gone, after {command}"));
+        match self.from.recv_timeout(PATIENCE) {
+            Ok(line) => serde_json::from_str(&line).map_err(|error| format!("no JSON ({error}): {line}")),
+            Err(_) => {
+                self.to = None;
+                Err(format!("the adapter has gone, or is silent for {PATIENCE:?}, after {command}"))
+            }
         }
-        serde_json::from_str(&line).map_err(|error| format!("no JSON ({error}): {line}"))
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if let Some(mut to) = self.to.take() {
+            let _gone = writeln!(to, "{}", json!({ "cmd": "quit" }));
+        }
+        let until = Instant::now() + FAREWELL;
+        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(10));
+        }
         // One that does not leave by itself has to.
-        let _gone = writeln!(self.to, "{}", json!({ "cmd": "quit" }));
         let _gone = self.child.kill();
         let _gone = self.child.wait();
     }
