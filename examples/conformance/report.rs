@@ -122,7 +122,7 @@ fn section(name: &str) -> Option<u32> {
 
 fn class(entry: &Entry) -> String {
     let number = entry.spec.iter().find_map(|name| section(name)).unwrap_or_default();
-    format!("SPEC §{number} {}", title(number))
+    format!("{number} {}", title(number))
 }
 
 fn title(number: u32) -> &'static str {

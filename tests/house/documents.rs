@@ -17,6 +17,7 @@ const DOCUMENTS: &[&str] = &[
     "SPEC.md",
     "examples/conformance/README.md",
     "tests/vectors/README.md",
+    "tests/vectors/python/README.md",
 ];
 
 /// Folders whose paths documents name.

@@ -60,7 +60,7 @@ static RUN: LazyLock<Run> = LazyLock::new(|| {
         Some(seed) => vec![seed],
         None => {
             let all = 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS);
-            REGRESSIONS.iter().copied().chain(all).collect()
+            REGRESSIONS.iter().copied().chain(all.filter(|seed| !REGRESSIONS.contains(seed))).collect()
         }
     };
     let next = AtomicU64::new(0);

@@ -1,6 +1,6 @@
 """Holds the implementation in `python` against the test vectors, against SPEC.md's example, or against a live peer.
 
-    verify.py vectors [DIR]          every *.json of the folder
+    verify.py vectors [DIR]          every *.json of the folder, by its schema.json and by what is in it
     verify.py example [SPEC.md]      Appendix B, byte by byte
     verify.py listen PORT --chunk N  a live conversation on 127.0.0.1; port 0: any
     verify.py dial PORT --chunk N
@@ -20,13 +20,24 @@ def vectors(folder):
     from vectors import check_file
     contents = {path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
     files = {name: content for name, content in contents.items() if "vectors" in content}  # not schema.json
-    bases = {v["id"]: v for content in files.values() if content["kind"] == "handshake" for v in content["vectors"]}
     failed = not files
+    if (folder / "schema.json").exists():
+        failed |= not fits_schema(json.loads((folder / "schema.json").read_text()), files)
+    bases = {v["id"]: v for content in files.values() if content["kind"] == "handshake" for v in content["vectors"]}
     for name, content in files.items():
         passed, total = check_file(content, bases, lambda id_, what: print(f"FAILED {id_}: {what}"))
         print(f"{name}: {passed} of {total}", flush=True)
         failed |= passed != total
     return 1 if failed else 0
+
+
+def fits_schema(schema, files):
+    from jsonschema import Draft202012Validator
+    validator = Draft202012Validator(schema)
+    faults = [(name, fault) for name, content in files.items() for fault in validator.iter_errors(content)]
+    for name, fault in faults:
+        print(f"{name} does not fit schema.json, at {'/'.join(map(str, fault.absolute_path))}: {fault.message[:200]}")
+    return not faults
 
 
 def main():

@@ -108,7 +108,7 @@ impl Base {
         let prologue = hex(&[OFFER, ANSWER].concat());
         let Declared { max_frame, max_requests, max_subscriptions, window, silence } = self.declared;
         json!({
-            "id": self.id, "title": self.title, "spec": ["HSK-1", "IDP-1", "§5.1", "§5.2", "§5.3"],
+            "id": self.id, "title": self.title, "spec": ["PRE-1", "HSK-1", "IDP-1", "§5.1", "§5.2", "§5.3"],
             "result": "accepted",
             "protocol_name": SUITE,
             "init_prologue": prologue, "init_static": hex(&init.knobs.static_private),

@@ -54,7 +54,9 @@ mod setups;
 mod timers;
 mod transport;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use adapter::subject::Subject;
 use cases::Outcome;
@@ -65,15 +67,30 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
+/// Writes the files where that is asked for, once, and before any test looks at them.
+fn update() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+            for (name, file) in files::all() {
+                std::fs::write(folder().join(name), files::print(&file)).expect("the file is writable");
+            }
+        }
+    });
+}
+
 #[test]
 fn the_files_are_what_is_written_today() {
-    let update = std::env::var_os("UPDATE").is_some_and(|value| value == "1");
+    update();
+    let written: BTreeSet<String> = files::all().iter().map(|(name, _)| (*name).to_owned()).collect();
+    let entries = std::fs::read_dir(folder()).expect("the folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let there: BTreeSet<String> =
+        names.filter(|name| name.ends_with(".json") && name != "schema.json").collect();
+    assert_eq!(there, written, "files that nobody writes any more, or that are missing");
     for (name, file) in files::all() {
         let path = folder().join(name);
         let text = files::print(&file);
-        if update {
-            std::fs::write(&path, &text).expect("the file is writable");
-        }
         let present = std::fs::read_to_string(&path).unwrap_or_default();
         for (line, (present, new)) in present.lines().zip(text.lines()).enumerate() {
             assert_eq!(present, new, "{name}, line {}; UPDATE=1 writes it anew", line + 1);
@@ -93,6 +110,7 @@ impl Adapter for Subject {
 /// Each script, with its input whole and in pieces, against the core.
 #[test]
 fn the_library_does_what_the_vectors_say() {
+    update();
     let mut failures = Vec::new();
     let mut tried = 0;
     let only = std::env::var("ONLY").unwrap_or_default();

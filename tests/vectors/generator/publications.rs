@@ -140,11 +140,11 @@ fn received() -> Vec<Script> {
             .violation_with("Topic(1)", &[1])
     };
     vec![
-        standing(new("received", "publications, in order", &["PUB-1", "§14.2"], Accepted), "a/b", 0)
+        standing(new("received", "publications, in order", &["§14.2"], Accepted), "a/b", 0)
             .hears(&[publication(1, 0, "a/b", 4, b"4"), publication(1, 4, "a/b", 5, b"5")])
             .tells("publication", told("a/b", 4, "34"))
             .tells("publication", json!({ "id": 1, "sequence": 5, "retained": true, "body": "35" })),
-        standing(new("missed", "what was dropped is told once", &["PUB-2", "§14.3"], Accepted), "a/b", 0)
+        standing(new("missed", "what was dropped is told once", &["§14.3"], Accepted), "a/b", 0)
             .hears(&[json!([13, 1, 3, 0, "a/b", 7, 9, { "hex": "" }]), missed(1, 2, 4)])
             .tells("publication", json!({ "id": 1, "sequence": 9, "missed": 3, "unknown": false }))
             .tells("missed", json!({ "id": 1, "count": 4, "unknown": true })),
@@ -321,7 +321,7 @@ fn published() -> Vec<Script> {
     let sent = |sequence: u64, body: &[u8]| publication(2, 0, "a/b", sequence, body);
     let long = vec![9; 600];
     vec![
-        taken(new("published", "publications of the subject's", &["PUB-1", "§14.2"], Accepted), 1_000)
+        taken(new("published", "publications of the subject's", &["§14.2"], Accepted), 1_000)
             .does("publish", publish(0, "78"))
             .says(&[sent(0, b"x")])
             .does("publish", json!({

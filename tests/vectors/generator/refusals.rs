@@ -78,8 +78,22 @@ fn lengths() -> Vec<Value> {
         vector
     };
     all.push(cut("message-1-short", Role::Initiator, 1, (1..first.len()).collect(), "HSK-2", "FrameLength"));
-    all.push(cut("message-2-short", Role::Responder, 2, (1..second.len() - 2).collect(), "HSK-4", ""));
-    all.push(cut("message-3-short", Role::Initiator, 3, (1..third.len() - 2).collect(), "HSK-4", ""));
+    all.push(cut(
+        "message-2-short",
+        Role::Responder,
+        2,
+        (1..second.len() - 2).collect(),
+        "HSK-4",
+        "Handshake",
+    ));
+    all.push(cut(
+        "message-3-short",
+        Role::Initiator,
+        3,
+        (1..third.len() - 2).collect(),
+        "HSK-4",
+        "Handshake",
+    ));
     for len in [33, 48, 512] {
         let long: Vec<u8> = first.iter().copied().chain(std::iter::repeat(7)).take(len).collect();
         let vector = vector(

@@ -63,7 +63,7 @@ pub fn scripts() -> Vec<Script> {
             .at(20_998)
             .at(20_999)
             .says(&[probe()]),
-        listens("speaks", "a peer that keeps its promise is not probed", &["TIM-1"], Accepted)
+        listens("speaks", "a peer that keeps its promise is not probed", &["TIM-2"], Accepted)
             .at(7_999)
             .hears(&[padding(1)])
             .at(15_998)
