@@ -4,11 +4,10 @@ mod common;
 
 use common::attacker::{Attacker, Knobs, VICTIM, Victim};
 use common::cbor::{message, uint};
-use common::signatures::{ByHand, malleated, sign_by_hand, small_order};
+use common::signatures::{ByHand, challenge, malleated, sign_by_hand, small_order};
 use common::{Happened, device};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::{EdwardsPoint, Scalar};
-use sha2::{Digest, Sha512};
 use symbolon::{Admission, CloseReason, HandshakeError, PayloadError, PeerId, Role, Status};
 
 const BOTH: [Role; 2] = [Role::Initiator, Role::Responder];
@@ -190,13 +189,7 @@ fn an_r_of_small_order_proves_nothing() {
         let a = Scalar::from(0x1234_5678_9abc_def1_u64);
         let identity = EdwardsPoint::mul_base(&a);
         let r = EIGHT_TORSION[0];
-        let digest: [u8; 64] = Sha512::new()
-            .chain_update(r.compress().as_bytes())
-            .chain_update(identity.compress().as_bytes())
-            .chain_update(message)
-            .finalize()
-            .into();
-        let k = Scalar::from_bytes_mod_order_wide(&digest);
+        let k = challenge(&r, &identity, message);
         let proof = [r.compress().to_bytes(), (k * a).to_bytes()].concat();
         assert_eq!(EdwardsPoint::mul_base(&(k * a)) - k * identity, r, "it holds but for R's order");
         ByHand { identity, r, k, proof }

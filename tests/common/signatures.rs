@@ -49,14 +49,19 @@ pub fn sign_by_hand(message: &[u8], nonce: u64, in_identity: usize, in_r: usize)
     let r_scalar = Scalar::from(0x0fed_cba9_8765_4321_u64 + nonce);
     let identity = EdwardsPoint::mul_base(&a) + EIGHT_TORSION[in_identity];
     let r = EdwardsPoint::mul_base(&r_scalar) - EIGHT_TORSION[in_r];
+    let k = challenge(&r, &identity, message);
+    let s = r_scalar + k * a;
+    let proof = [r.compress().to_bytes(), s.to_bytes()].concat();
+    ByHand { identity, r, k, proof }
+}
+
+/// What R and the identity are hashed to, with the message.  RFC 8032 §5.1.7
+pub fn challenge(r: &EdwardsPoint, identity: &EdwardsPoint, message: &[u8]) -> Scalar {
     let digest: [u8; 64] = Sha512::new()
         .chain_update(r.compress().as_bytes())
         .chain_update(identity.compress().as_bytes())
         .chain_update(message)
         .finalize()
         .into();
-    let k = Scalar::from_bytes_mod_order_wide(&digest);
-    let s = r_scalar + k * a;
-    let proof = [r.compress().to_bytes(), s.to_bytes()].concat();
-    ByHand { identity, r, k, proof }
+    Scalar::from_bytes_mod_order_wide(&digest)
 }
