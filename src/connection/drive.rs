@@ -50,7 +50,13 @@ impl Connection {
 
     /// Whether nothing is read until the application has acted.
     pub(super) fn is_blocked(&self) -> bool {
-        self.pending.is_some() || self.is_deciding()
+        self.has_event() || self.is_deciding()
+    }
+
+    /// Whether an event waits: what a message has brought about comes before what the next one does, so that it makes no
+    /// difference whether both came in one piece.  FRM-4
+    fn has_event(&self) -> bool {
+        self.pending.is_some() || matches!(&self.state, State::Session(session) if session.has_local())
     }
 
     /// Stores bytes of one unit, and acts on it when it is complete.
@@ -217,7 +223,7 @@ impl Connection {
             }
         }
         // Nobody need decide about a peer that has gone.
-        if self.eof && self.ending.is_none() && (self.pending.is_none() || self.is_deciding()) {
+        if self.eof && self.ending.is_none() && (!self.has_event() || self.is_deciding()) {
             self.on_eof();
         }
     }

@@ -186,6 +186,11 @@ impl Session {
         })
     }
 
+    /// Whether [`poll_local`](Self::poll_local) has something.
+    pub(crate) fn has_local(&self) -> bool {
+        !self.local.is_empty()
+    }
+
     /// The next subscription of theirs that was accepted or got credit.
     pub(crate) fn poll_credited(&mut self) -> Option<u64> {
         self.exchanges.poll_credited()

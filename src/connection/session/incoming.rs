@@ -87,7 +87,7 @@ impl Session {
 
     /// Takes messages until one has something to tell, or the frame is used up.
     pub(crate) fn receive(&mut self, reader: &Reader) -> Outcome {
-        while self.has_plaintext() {
+        while self.has_plaintext() && !self.has_local() {
             let unit = reader.unit();
             let rest = unit.get(self.plaintext.at..self.plaintext.end).unwrap_or_default();
             let (message, len) = Message::decode(rest).map_err(PeerMisbehaved::Message)?;

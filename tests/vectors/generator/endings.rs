@@ -152,6 +152,22 @@ fn goaways() -> Vec<Script> {
             .may_not("request", json!({ "method": "a", "body": "" }))
             .hears(&[response(1, 0, b"x")])
             .tells("response", json!({ "id": 1, "body": "78" })),
+        ask(
+            ask(
+                new(
+                    "goaway-and-answer",
+                    "an answer right behind a goaway",
+                    &["FRM-4", "END-4", "§16.2"],
+                    Accepted,
+                ),
+                1,
+            ),
+            3,
+        )
+        .hears(&[goaway(1), response(1, 0, b"x")])
+        .tells("going_away", json!({}))
+        .tells("failed", failed(3, "not_executed"))
+        .tells("response", json!({ "id": 1, "body": "78" })),
         going("goaway-all", "a number above all that was opened takes all", 99)
             .tells("going_away", json!({}))
             .hears(&[response(1, 0, b""), response(3, 0, b"")])

@@ -341,6 +341,19 @@ fn cancels() -> Vec<Script> {
             .may_not("cancel", json!({ "id": 1, "status": 1 }))
             .hears(&[response(1, 0, b"late")])
             .lives(),
+        ask(
+            asking(
+                "failure-before-next",
+                "what a message brings about is told before what the next one does",
+                &["FRM-4", "§10.4"],
+                Accepted,
+            ),
+            3,
+        )
+        .hears(&[answering(1, b""), response(3, 0, b"x")])
+        .tells("failed", json!({ "id": 1, "how": "unsupported" }))
+        .tells("response", json!({ "id": 3, "body": "78" }))
+        .says(&[cancel(1, 9)]),
         asking("cancel-unsupported", "an answer in chunks that nobody asked for", &["§10.4"], Accepted)
             .hears(&[answering(1, b"")])
             .says(&[cancel(1, 9)])
