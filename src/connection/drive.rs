@@ -53,8 +53,7 @@ impl Connection {
         self.has_event() || self.is_deciding()
     }
 
-    /// Whether an event waits: what a message has brought about comes before what the next one does, so that it makes no
-    /// difference whether both came in one piece.  FRM-4
+    /// Whether an event waits that comes before whatever the next message brings about.
     fn has_event(&self) -> bool {
         self.pending.is_some() || matches!(&self.state, State::Session(session) if session.has_local())
     }

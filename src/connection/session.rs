@@ -186,9 +186,11 @@ impl Session {
         })
     }
 
-    /// Whether [`poll_local`](Self::poll_local) has something.
+    /// Whether [`poll_local`](Self::poll_local) has something that comes before the next message: what a message has
+    /// brought about is told before what the next one does, so that it makes no difference whether both came in one piece.
+    /// FRM-4.  Before `accept` no message brings anything about, and nobody need look at the events of a line's candidate.
     pub(crate) fn has_local(&self) -> bool {
-        !self.local.is_empty()
+        self.is_connected() && !self.local.is_empty()
     }
 
     /// The next subscription of theirs that was accepted or got credit.
