@@ -55,7 +55,7 @@ impl Connection {
 
     /// Whether an event waits that comes before whatever the next message brings about.
     fn has_event(&self) -> bool {
-        self.pending.is_some() || matches!(&self.state, State::Session(session) if session.has_local())
+        self.pending.is_some() || matches!(&self.state, State::Session(session) if session.holds())
     }
 
     /// Stores bytes of one unit, and acts on it when it is complete.

@@ -58,6 +58,8 @@ pub(crate) struct Session {
     plaintext: Plaintext,
     /// Events of this side's own making; at most one or two for each exchange.
     local: VecDeque<(u64, Local)>,
+    /// Some of it by the last message.
+    holds: bool,
     /// Openings above this are ignored: `goaway` was sent.  SPEC §16.2
     goaway_sent: Option<u64>,
     goaway_received: Option<u64>,
@@ -145,6 +147,7 @@ impl Session {
             passed_over: PassedOver::default(),
             plaintext: Plaintext::default(),
             local: VecDeque::with_capacity(reserved),
+            holds: false,
             goaway_sent: None,
             goaway_received: None,
             refused: false,
@@ -180,17 +183,17 @@ impl Session {
     /// The next event of this side's own making.
     pub(crate) fn poll_local(&mut self) -> Option<Pending> {
         let (id, local) = self.local.pop_front()?;
+        self.holds &= !self.local.is_empty();
         Some(match local {
             Local::Failed(failure) => Pending::Failed { id, failure },
             Local::Stop(cause) => Pending::Stop { id, cause },
         })
     }
 
-    /// Whether [`poll_local`](Self::poll_local) has something that comes before the next message: what a message has
-    /// brought about is told before what the next one does, so that it makes no difference whether both came in one piece.
-    /// FRM-4.  Before `accept` no message brings anything about, and nobody need look at the events of a line's candidate.
-    pub(crate) fn has_local(&self) -> bool {
-        self.is_connected() && !self.local.is_empty()
+    /// Whether a message has ended exchanges of ours, and [`poll_local`](Self::poll_local) has still to say so.  That is
+    /// told before the next message is looked at, so that it makes no difference whether both came in one piece.  FRM-4
+    pub(crate) fn holds(&self) -> bool {
+        self.holds
     }
 
     /// The next subscription of theirs that was accepted or got credit.

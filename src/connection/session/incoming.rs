@@ -87,13 +87,16 @@ impl Session {
 
     /// Takes messages until one has something to tell, or the frame is used up.
     pub(crate) fn receive(&mut self, reader: &Reader) -> Outcome {
-        while self.has_plaintext() && !self.has_local() {
+        while self.has_plaintext() && !self.holds {
             let unit = reader.unit();
             let rest = unit.get(self.plaintext.at..self.plaintext.end).unwrap_or_default();
             let (message, len) = Message::decode(rest).map_err(PeerMisbehaved::Message)?;
             self.plaintext.at += len;
-            if let Some(received) = self.on_message(unit, message, len)? {
-                return Ok(Some(received));
+            let told = self.local.len();
+            let received = self.on_message(unit, message, len)?;
+            self.holds |= self.local.len() > told;
+            if received.is_some() {
+                return Ok(received);
             }
         }
         Ok(None)
