@@ -41,25 +41,28 @@ fn with_frame(mut vector: Value, frame: &[u8]) -> Value {
     vector
 }
 
-/// The messages 2 and 3, as this sender makes them with these changes.
-fn said_by(sender: Role, change: impl FnOnce(&mut Attacker)) -> Vec<u8> {
+/// Message 2 or 3 as this sender makes it, with knobs that are set from the start, and changed once he has heard what
+/// stands before it.
+fn said(sender: Role, knobs: impl FnOnce(&mut Knobs), change: impl FnOnce(&mut Attacker)) -> Vec<u8> {
     let (mut other, mut this) = (BASE.side(!sender), BASE.side(sender));
+    knobs(&mut this.knobs);
     if sender.is_initiator() {
         other.hear(&this.begin());
         let second = other.say();
-        // The prologue is fixed as the answer comes.
         this.hear(&[ANSWER.to_vec(), second].concat());
-        change(&mut this);
     } else {
-        change(&mut this);
         this.hear(&other.begin());
     }
+    change(&mut this);
     this.say()
 }
 
-/// The same by other knobs from the start.
+fn said_by(sender: Role, change: impl FnOnce(&mut Attacker)) -> Vec<u8> {
+    said(sender, |_| {}, change)
+}
+
 fn with_knobs(sender: Role, change: impl FnOnce(&mut Knobs)) -> Vec<u8> {
-    said_by(sender, |this| change(&mut this.knobs))
+    said(sender, change, |_| {})
 }
 
 fn message_of(sender: Role) -> u8 {
@@ -215,25 +218,13 @@ fn low_order() -> Vec<Value> {
         let title = "a static key of low order";
         for sender in [Role::Responder, Role::Initiator] {
             let message = message_of(sender);
-            let frame = with_static(sender, *key);
+            let frame = with_knobs(sender, |knobs| {
+                (knobs.static_public, knobs.zero_secrets) = (Some(*key), true);
+            });
             all.push(with_frame(new(&format!("low-order-static-{message}"), sender, message, title), &frame));
         }
     }
     all
-}
-
-/// The sender has this static key from the start.
-fn with_static(sender: Role, key: [u8; 32]) -> Vec<u8> {
-    let (mut other, mut this) = (BASE.side(!sender), BASE.side(sender));
-    (this.knobs.static_public, this.knobs.zero_secrets) = (Some(key), true);
-    if sender.is_initiator() {
-        other.hear(&this.begin());
-        let second = other.say();
-        this.hear(&[ANSWER.to_vec(), second].concat());
-    } else {
-        this.hear(&other.begin());
-    }
-    this.say()
 }
 
 /// IDP-1, IDP-2, IDP-4.
@@ -275,17 +266,10 @@ fn proofs(sender: Role) -> Vec<Value> {
     }
     // These sign what the handshake has come to.
     let signed = |change: &dyn Fn(&mut Attacker, &[u8])| {
-        let (mut other, mut this) = (BASE.side(!sender), BASE.side(sender));
-        if sender.is_initiator() {
-            other.hear(&this.begin());
-            let second = other.say();
-            this.hear(&[ANSWER.to_vec(), second].concat());
-        } else {
-            this.hear(&other.begin());
-        }
-        let bytes = this.signed_bytes();
-        change(&mut this, &bytes);
-        this.say()
+        said_by(sender, |this| {
+            let bytes = this.signed_bytes();
+            change(this, &bytes);
+        })
     };
     let new = |name: &str, title: &str| {
         vector(&format!("proof-{name}-{message}"), title, &["IDP-2", "§5.3"], sender, message, "Proof")
