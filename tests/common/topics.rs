@@ -9,31 +9,31 @@ use super::{Happened, Pair};
 
 const LINK: LinkId = LinkId(1);
 
+/// Gives one offer of the table to the connection.
+pub fn send(connection: &mut Connection, offer: Offer<'_>) -> Result<Verdict, SendError> {
+    match offer {
+        Offer::Abort { subscription } => connection.publish_abort(subscription).map(|()| Verdict::Sent),
+        Offer::Missed { subscription, missed } => {
+            connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
+        }
+        Offer::Publication { subscription, publication } => {
+            connection.publish_first(subscription, &publication).map(Verdict::Part)
+        }
+        Offer::Rest { subscription, rest } => connection.publish_next(subscription, rest).map(Verdict::Part),
+    }
+}
+
 /// Hands what waits for a link to its connection.
 pub fn pump(topics: &mut Topics, link: LinkId, connection: &mut Connection) {
     while let Some(id) = connection.poll_credited() {
         topics.credited(link, id);
     }
-    topics.pump(link, |offer| {
-        let sent = match offer {
-            Offer::Abort { subscription } => connection.publish_abort(subscription).map(|()| Verdict::Sent),
-            Offer::Missed { subscription, missed } => {
-                connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
-            }
-            Offer::Publication { subscription, publication } => {
-                connection.publish_first(subscription, &publication).map(Verdict::Part)
-            }
-            Offer::Rest { subscription, rest } => {
-                connection.publish_next(subscription, rest).map(Verdict::Part)
-            }
-        };
-        match sent {
-            Ok(verdict) => verdict,
-            Err(SendError::NoCredit) => Verdict::NoCredit,
-            Err(SendError::Full) => Verdict::Full,
-            Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
-            Err(_) => Verdict::Gone,
-        }
+    topics.pump(link, |offer| match send(connection, offer) {
+        Ok(verdict) => verdict,
+        Err(SendError::NoCredit) => Verdict::NoCredit,
+        Err(SendError::Full) => Verdict::Full,
+        Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
+        Err(_) => Verdict::Gone,
     });
 }
 

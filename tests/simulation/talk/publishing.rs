@@ -1,8 +1,9 @@
 //! Subscriptions of the peer's, served by the device's table of topics.
 
-use symbolon::{ExchangeId, Missed, Offer, Point, SendError, Status, Verdict};
+use symbolon::{ExchangeId, Missed, Point, SendError, Status, Verdict};
 
 use super::{Context, Talk};
+use crate::common::topics::send;
 use crate::ledger::Feed;
 
 /// One that was accepted by the table.
@@ -82,21 +83,7 @@ impl Talk {
             topics.credited(self.link, id);
         }
         topics.pump(self.link, |offer| {
-            let sent = match offer {
-                Offer::Abort { subscription } => {
-                    connection.publish_abort(subscription).map(|()| Verdict::Sent)
-                }
-                Offer::Missed { subscription, missed } => {
-                    connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
-                }
-                Offer::Publication { subscription, publication } => {
-                    connection.publish_first(subscription, &publication).map(Verdict::Part)
-                }
-                Offer::Rest { subscription, rest } => {
-                    connection.publish_next(subscription, rest).map(Verdict::Part)
-                }
-            };
-            let verdict = match sent {
+            let verdict = match send(connection, offer) {
                 Ok(verdict) => verdict,
                 // Not accepted yet: the acceptance is owed, and counts as credit.
                 Err(SendError::NoCredit | SendError::UnknownExchange) => Verdict::NoCredit,
