@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::crypto::{Provider, SigningKey};
+use crate::crypto::{KeyPair, Provider, SigningKey};
 
 #[cfg(feature = "std")]
 mod file;
@@ -16,7 +16,6 @@ pub use peer_id::{ParsePeerIdError, PeerId};
 pub(crate) use proof::{prove, verify};
 #[cfg(feature = "std")]
 pub use secret::EntropyError;
-pub(crate) use secret::KeyPair;
 pub use secret::{ConstantSeed, SecretKey, Seed};
 
 /// A device's own keys: the secret that makes it who it is, and a key for this start of the program.

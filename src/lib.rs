@@ -61,6 +61,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `aws-lc` (default) | `Provider::aws_lc`: ciphers and key exchange in C and assembler, AES-256-GCM among them |
 //! | `std` (default) | [`blocking`]; [`Identity::generate`], [`Identity::load_or_create`], [`Seed::random`] |
 //! | `tokio` | the adapter for tokio |
 //! | `embassy`, `embedded-io-async-v0_7` | the adapter for embassy: its umbrella, and the version of the traits in its API |

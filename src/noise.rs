@@ -14,8 +14,7 @@ use core::panic::UnwindSafe;
 use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 
-use crate::crypto::{self, KEY_LEN, Provider, Suite};
-use crate::identity::KeyPair;
+use crate::crypto::{self, KEY_LEN, KeyPair, Provider, Suite};
 use crate::role::Role;
 
 mod cipher;
@@ -161,11 +160,8 @@ impl Handshake {
             Role::Initiator => (&initiator, &responder),
             Role::Responder => (&responder, &initiator),
         };
-        Ok(Ciphers {
-            send: CipherState::new(self.provider, self.suite, send),
-            receive: CipherState::new(self.provider, self.suite, receive),
-            hash: self.hash,
-        })
+        let cipher = |key| CipherState::new(self.provider, self.suite, key).ok_or(NoiseError::Setup);
+        Ok(Ciphers { send: cipher(send)?, receive: cipher(receive)?, hash: self.hash })
     }
 
     /// Runs one step on the state, which it costs if it fails.

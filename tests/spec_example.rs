@@ -19,7 +19,7 @@ use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::{HandshakeState, StatelessTransportState, types};
 use symbolon::{
     Admission, CloseReason, Config, Connection, ExchangeId, Identity, Instant, Limits, Missed, Outgoing,
-    Point, RequestHead, SecretKey, Seed, Status, Timeouts,
+    Point, Provider, RequestHead, SecretKey, Seed, Status, Timeouts,
 };
 
 const BEGIN: &str =
@@ -182,7 +182,9 @@ impl Example {
         let configs = [0x00, 0x40].map(|first| {
             let secret = SecretKey::from_bytes(counting_from(first));
             // `Config::new` takes `Timeouts::default()`.
-            let config = Config::new(Identity::new(&secret, Side::seed(counting_from(first + 0x20))));
+            let config = Config::new(Identity::new(&secret, Side::seed(counting_from(first + 0x20))))
+                // Appendix B offers one suite.
+                .with_provider(Provider::rust_crypto());
             config.with_limits(limits()).expect("limits in range")
         });
         let expect = |of: usize| Admission::expect(configs[of].identity().peer_id());

@@ -26,7 +26,7 @@ mod strict;
 
 use std::sync::OnceLock;
 
-use symbolon::{Config, Identity, Limits, SecretKey, Seed};
+use symbolon::{Config, Identity, Limits, Provider, SecretKey, Seed};
 
 pub use authenticated::authenticated;
 pub use connection::connection;
@@ -38,7 +38,11 @@ pub use line::line;
 fn devices() -> &'static [Config; 2] {
     static DEVICES: OnceLock<[Config; 2]> = OnceLock::new();
     DEVICES.get_or_init(|| {
-        let device = |n: u8| Config::new(Identity::new(&SecretKey::from_bytes([n; 32]), seed(n)));
+        // The same on each processor: a corpus keeps its meaning.
+        let device = |n: u8| {
+            let identity = Identity::new(&SecretKey::from_bytes([n; 32]), seed(n));
+            Config::new(identity).with_provider(Provider::rust_crypto())
+        };
         [device(1).with_limits(Limits::small()).expect("limits in range"), device(2)]
     })
 }

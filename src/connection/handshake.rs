@@ -10,9 +10,9 @@
 use alloc::vec::Vec;
 
 use crate::config::{Admission, Config};
-use crate::crypto::{Provider, SigningKey, Suite};
+use crate::crypto::{KeyPair, Provider, SigningKey, Suite};
 use crate::error::HandshakeError;
-use crate::identity::{self, KeyPair, PeerId, Seed};
+use crate::identity::{self, PeerId, Seed};
 use crate::noise;
 use crate::role::Role;
 use crate::wire::frame;
@@ -121,7 +121,7 @@ impl Handshake {
             return Err(HandshakeError::RepeatedSeed);
         }
         let ephemeral = KeyPair::new(provider, seed.as_bytes());
-        let suites = provider.primitives().suites();
+        let suites = provider.suites();
         let offer = InitiatorPreamble { version: VERSION, profile: PROFILE, suites }.encode();
         if role.is_initiator() {
             out.extend_from_slice(&offer);
@@ -244,7 +244,7 @@ impl Handshake {
 
     fn on_offer(&mut self, bytes: [u8; PREAMBLE_LEN], out: &mut Vec<u8>) -> Result<Progress, Failed> {
         let offer = InitiatorPreamble::decode(bytes).map_err(|_| HandshakeError::NotSymbolon)?;
-        let spoken = self.provider.primitives().suites();
+        let spoken = self.provider.suites();
         let suite = Suite::best_of(offer.suites & spoken);
         let refusal = if offer.version < VERSION {
             Some(RefusalCode::Version)
@@ -274,7 +274,7 @@ impl Handshake {
         if let Some(code) = answer.code {
             return Err(Failed::Refused(code));
         }
-        let offered = self.provider.primitives().suites();
+        let offered = self.provider.suites();
         let suite = Suite::from_bit(answer.suites).filter(|suite| suite.bit() & offered != 0);
         let Some(suite) = suite.filter(|_| answer.version == VERSION) else {
             return Err(HandshakeError::Preamble.into());

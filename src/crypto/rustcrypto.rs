@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::{
-    Aead, BadTag, Hash256, KEY_LEN, LowOrder, Primitives, SIGNATURE_LEN, SigningKey, Suite, TAG_LEN,
+    Aead, BadTag, Hash256, KEY_LEN, KeyPair, LowOrder, Primitives, SIGNATURE_LEN, SigningKey, Suite, TAG_LEN,
 };
 
 pub(super) struct RustCrypto;
@@ -24,20 +24,21 @@ impl Primitives for RustCrypto {
         Suite::ChaChaPoly.bit()
     }
 
-    fn x25519(&self, private: &[u8; KEY_LEN], public: &[u8; KEY_LEN]) -> Result<[u8; KEY_LEN], LowOrder> {
-        let shared = StaticSecret::from(*private).diffie_hellman(&PublicKey::from(*public));
+    fn x25519(&self, own: &KeyPair, public: &[u8; KEY_LEN]) -> Result<[u8; KEY_LEN], LowOrder> {
+        let shared = StaticSecret::from(*own.private()).diffie_hellman(&PublicKey::from(*public));
         // Noise leaves this check to the protocol. Nearly every other implementation refuses, so not to would tell
         // implementations apart.
         if shared.was_contributory() { Ok(shared.to_bytes()) } else { Err(LowOrder) }
     }
 
-    fn x25519_public(&self, private: &[u8; KEY_LEN]) -> [u8; KEY_LEN] {
-        PublicKey::from(&StaticSecret::from(*private)).to_bytes()
+    fn key_pair(&self, private: &[u8; KEY_LEN]) -> KeyPair {
+        KeyPair::from_parts(*private, PublicKey::from(&StaticSecret::from(*private)).to_bytes())
     }
 
-    fn aead(&self, suite: Suite, key: &[u8; KEY_LEN]) -> Box<dyn Aead> {
+    fn aead(&self, suite: Suite, key: &[u8; KEY_LEN]) -> Option<Box<dyn Aead>> {
         match suite {
-            Suite::ChaChaPoly => Box::new(ChaChaPoly(ChaCha20Poly1305::new(key.into()))),
+            Suite::ChaChaPoly => Some(Box::new(ChaChaPoly(ChaCha20Poly1305::new(key.into())))),
+            Suite::AesGcm => None,
         }
     }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
-use crate::crypto::{KEY_LEN, Provider};
+use crate::crypto::KEY_LEN;
 
 /// The secret of a device: the Ed25519 private key, which RFC 8032 calls the seed.
 ///
@@ -110,41 +110,6 @@ impl Drop for Seed {
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(..)")
-    }
-}
-
-/// The X25519 key pair of one start of the program.
-///
-/// The public part is kept: to derive it costs as much as a whole key exchange.
-#[derive(Clone)]
-pub(crate) struct KeyPair {
-    private: [u8; KEY_LEN],
-    public: [u8; KEY_LEN],
-}
-
-impl KeyPair {
-    pub(crate) fn new(provider: Provider, private: &[u8; KEY_LEN]) -> Self {
-        Self { private: *private, public: provider.primitives().x25519_public(private) }
-    }
-
-    pub(crate) const fn private(&self) -> &[u8; KEY_LEN] {
-        &self.private
-    }
-
-    pub(crate) const fn public(&self) -> &[u8; KEY_LEN] {
-        &self.public
-    }
-}
-
-impl Drop for KeyPair {
-    fn drop(&mut self) {
-        self.private.zeroize();
-    }
-}
-
-impl fmt::Debug for KeyPair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyPair(..)")
     }
 }
 

@@ -34,8 +34,8 @@ fn the_peer_id_is_the_public_key_of_rfc_8032() {
 fn the_seed_of_the_start_is_the_private_static_key() {
     let identity = identity();
     assert_eq!(identity.static_key().private()[..2], [0xC0, 0xC1]);
-    let public = Provider::default().primitives().x25519_public(identity.static_key().private());
-    assert_eq!(identity.static_key().public(), &public);
+    let pair = KeyPair::new(PROVIDER, identity.static_key().private());
+    assert_eq!(identity.static_key().public(), pair.public());
 }
 
 #[test]

@@ -18,8 +18,9 @@ pub(crate) struct CipherState {
 }
 
 impl CipherState {
-    pub(super) fn new(provider: Provider, suite: Suite, key: &[u8; KEY_LEN]) -> Self {
-        Self { aead: provider.primitives().aead(suite, key), n: 0 }
+    /// `None` where the provider has not this suite.
+    pub(super) fn new(provider: Provider, suite: Suite, key: &[u8; KEY_LEN]) -> Option<Self> {
+        Some(Self { aead: provider.primitives().aead(suite, key)?, n: 0 })
     }
 
     /// Encrypts all of `buf` but its last 16 bytes, which receive the tag.

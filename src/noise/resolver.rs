@@ -8,14 +8,14 @@ use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::crypto::{self, Aead, Hash256, KEY_LEN, Primitives, Provider, Suite, TAG_LEN};
-use crate::identity::KeyPair;
+use crate::crypto::{self, Aead, Hash256, KEY_LEN, KeyPair, Primitives, Provider, Suite, TAG_LEN};
 
 /// Bytes of heap of all that snow asks for: a hash, two key pairs, three ciphers, and while it is being built a generator
 /// and the resolver itself.
 pub(super) const HEAP_MAX: usize = size_of::<Sha256>()
     + crypto::HASH
     + 2 * size_of::<X25519>()
+    + crypto::PREPARED
     + 3 * (size_of::<AeadCipher>() + crypto::AEAD)
     + size_of::<OneShot>()
     + size_of::<Resolver>();
@@ -49,8 +49,8 @@ impl CryptoResolver for Resolver {
             DHChoice::Curve25519 => Some(Box::new(X25519 {
                 primitives: self.primitives,
                 known: [self.static_key.clone(), self.ephemeral.clone()],
-                private: Zeroizing::new([0; KEY_LEN]),
-                public: [0; KEY_LEN],
+                // snow sets a key before it uses one.
+                own: self.static_key.clone(),
             })),
             _ => None,
         }
@@ -64,14 +64,14 @@ impl CryptoResolver for Resolver {
     }
 
     fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        match (choice, self.suite) {
-            // snow sets a key before it encrypts.
-            (CipherChoice::ChaChaPoly, Suite::ChaChaPoly) => Some(Box::new(AeadCipher {
-                aead: self.primitives.aead(self.suite, &[0; KEY_LEN]),
-                name: "ChaChaPoly",
-            })),
-            _ => None,
-        }
+        let name = match (choice, self.suite) {
+            (CipherChoice::ChaChaPoly, Suite::ChaChaPoly) => "ChaChaPoly",
+            (CipherChoice::AESGCM, Suite::AesGcm) => "AESGCM",
+            _ => return None,
+        };
+        // snow sets a key before it encrypts.
+        let aead = self.primitives.aead(self.suite, &[0; KEY_LEN])?;
+        Some(Box::new(AeadCipher { aead, name }))
     }
 }
 
@@ -94,8 +94,7 @@ struct X25519 {
     primitives: &'static dyn Primitives,
     /// Pairs whose public part is known already, which spares two of the handshake's scalar multiplications.
     known: [KeyPair; 2],
-    private: Zeroizing<[u8; KEY_LEN]>,
-    public: [u8; KEY_LEN],
+    own: KeyPair,
 }
 
 impl Dh for X25519 {
@@ -112,11 +111,12 @@ impl Dh for X25519 {
     }
 
     fn set(&mut self, privkey: &[u8]) {
-        self.private.copy_from_slice(privkey);
+        let mut private = Zeroizing::new([0; KEY_LEN]);
+        private.copy_from_slice(privkey);
         // Compared with our own key, never with a peer's: the time it takes tells nobody anything.
-        self.public = match self.known.iter().find(|pair| pair.private() == &*self.private) {
-            Some(pair) => *pair.public(),
-            None => self.primitives.x25519_public(&self.private),
+        self.own = match self.known.iter().find(|pair| pair.private() == &*private) {
+            Some(pair) => pair.clone(),
+            None => self.primitives.key_pair(&private),
         };
     }
 
@@ -128,18 +128,18 @@ impl Dh for X25519 {
     }
 
     fn pubkey(&self) -> &[u8] {
-        &self.public
+        self.own.public()
     }
 
     fn privkey(&self) -> &[u8] {
-        self.private.as_slice()
+        self.own.private()
     }
 
     /// snow's buffers have room for the longest curve it knows; both are longer than a key.
     fn dh(&self, pubkey: &[u8], out: &mut [u8]) -> Result<(), Error> {
         let public = pubkey.first_chunk().ok_or(Error::Dh)?;
         let out = out.first_chunk_mut().ok_or(Error::Dh)?;
-        let mut shared = self.primitives.x25519(&self.private, public).map_err(|_| Error::Dh)?;
+        let mut shared = self.primitives.x25519(&self.own, public).map_err(|_| Error::Dh)?;
         *out = shared;
         shared.zeroize();
         Ok(())

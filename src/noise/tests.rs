@@ -236,8 +236,8 @@ fn the_seed_of_the_start_is_no_ephemeral_key() {
 fn the_same_seed_makes_the_same_messages() {
     let first = |_| write(&mut handshake(Role::Initiator), b"").unwrap();
     assert_eq!(first(()), first(()));
-    let public = PROVIDER.primitives().x25519_public(&key(Role::Initiator, true));
-    assert_eq!(first(()), public);
+    let pair = KeyPair::new(PROVIDER, &key(Role::Initiator, true));
+    assert_eq!(first(()), pair.public());
 }
 
 #[test]
@@ -276,17 +276,17 @@ impl Primitives for Counting {
         PROVIDER.primitives().suites()
     }
 
-    fn x25519(&self, private: &[u8; 32], public: &[u8; 32]) -> Result<[u8; 32], LowOrder> {
-        self.shared.fetch_add(1, Ordering::Relaxed);
-        PROVIDER.primitives().x25519(private, public)
-    }
-
-    fn x25519_public(&self, private: &[u8; 32]) -> [u8; 32] {
+    fn key_pair(&self, private: &[u8; 32]) -> KeyPair {
         self.public.fetch_add(1, Ordering::Relaxed);
-        PROVIDER.primitives().x25519_public(private)
+        KeyPair::new(PROVIDER, private)
     }
 
-    fn aead(&self, suite: Suite, key: &[u8; 32]) -> Box<dyn Aead> {
+    fn x25519(&self, own: &KeyPair, public: &[u8; 32]) -> Result<[u8; 32], LowOrder> {
+        self.shared.fetch_add(1, Ordering::Relaxed);
+        PROVIDER.primitives().x25519(own, public)
+    }
+
+    fn aead(&self, suite: Suite, key: &[u8; 32]) -> Option<Box<dyn Aead>> {
         PROVIDER.primitives().aead(suite, key)
     }
 

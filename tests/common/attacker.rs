@@ -19,8 +19,13 @@ use symbolon::{Admission, CloseReason, Config, Connection, Instant, PeerId, Role
 use super::cbor::{bytes, map, message, uint};
 use super::{Happened, device, seed};
 
-/// The Noise protocol of suite 1.
-pub const SUITE: &str = "Noise_XX_25519_ChaChaPoly_SHA256";
+/// The Noise protocol that a responder's preamble chooses.
+pub fn suite(answer: &[u8; 8]) -> &'static str {
+    match answer {
+        [.., 0, 2] => "Noise_XX_25519_AESGCM_SHA256",
+        _ => "Noise_XX_25519_ChaChaPoly_SHA256",
+    }
+}
 /// What an initiator of version 1 begins with, and what it is answered.
 pub const OFFER: [u8; 8] = *b"symb\x01\x00\x00\x01";
 pub const ANSWER: [u8; 8] = *b"olon\x01\x00\x00\x01";
@@ -228,7 +233,7 @@ impl Attacker {
 
     /// Message 1 without its frame: a bare key needs neither prologue nor cipher.
     pub fn message_1(&self) -> Vec<u8> {
-        let mut noise = self.build(&[]);
+        let mut noise = self.build(&ANSWER, &[]);
         write(&mut noise, &self.knobs.payload_1)
     }
 
@@ -240,12 +245,13 @@ impl Attacker {
                 return false;
             }
             let preamble: [u8; 8] = self.heard.drain(..8).collect::<Vec<_>>().try_into().expect("8 bytes");
-            let prologue = if self.role.is_initiator() {
-                [self.offer, preamble].concat()
+            let (offer, answer) = if self.role.is_initiator() {
+                (self.offer, preamble)
             } else {
-                [preamble, self.knobs.preamble.unwrap_or(ANSWER)].concat()
+                (preamble, self.knobs.preamble.unwrap_or(ANSWER))
             };
-            let mut noise = self.build(self.knobs.prologue.as_ref().unwrap_or(&prologue));
+            let prologue = [offer, answer].concat();
+            let mut noise = self.build(&answer, self.knobs.prologue.as_ref().unwrap_or(&prologue));
             if self.role.is_initiator() {
                 write(&mut noise, &self.knobs.payload_1);
             }
@@ -384,19 +390,20 @@ impl Attacker {
         &self.heard
     }
 
-    fn build(&self, prologue: &[u8]) -> Box<snow::HandshakeState> {
+    fn build(&self, answer: &[u8; 8], prologue: &[u8]) -> Box<snow::HandshakeState> {
         let knobs = &self.knobs;
         let resolver = Keys {
             replaced: [knobs.static_public, knobs.ephemeral_public],
             zero: knobs.zero_secrets,
             given: std::cell::Cell::new(0),
         };
-        let builder = snow::Builder::with_resolver(SUITE.parse().expect("a known suite"), Box::new(resolver))
-            .local_private_key(&knobs.static_private)
-            .expect("once")
-            .fixed_ephemeral_key_for_testing_only(&knobs.ephemeral_private)
-            .prologue(prologue)
-            .expect("once");
+        let builder =
+            snow::Builder::with_resolver(suite(answer).parse().expect("a known suite"), Box::new(resolver))
+                .local_private_key(&knobs.static_private)
+                .expect("once")
+                .fixed_ephemeral_key_for_testing_only(&knobs.ephemeral_private)
+                .prologue(prologue)
+                .expect("once");
         Box::new(
             if self.role.is_initiator() { builder.build_initiator() } else { builder.build_responder() }
                 .expect("all that XX needs"),

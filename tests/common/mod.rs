@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use symbolon::{
     Admission, CloseReason, Config, Connection, Event, ExchangeId, Failure, Identity, Instant, Limits,
-    Missed, PeerId, Point, SecretKey, Seed, Status, StopCause, Timeouts,
+    Missed, PeerId, Point, Provider, SecretKey, Seed, Status, StopCause, Timeouts,
 };
 
 /// A seed like no other of the same test run.
@@ -22,9 +22,11 @@ pub fn seed(n: u8) -> Seed {
     Seed::new(std::array::from_fn(|i| n.wrapping_mul(31) ^ (i as u8).wrapping_mul(7))).expect("varied bytes")
 }
 
-/// The device with this number.
+/// The device with this number.  It offers the mandatory suite alone, whatever the processor has, so that a test means the
+/// same everywhere; tests/suites.rs is about the other one.
 pub fn device(n: u8) -> Config {
     Config::new(Identity::new(&SecretKey::from_bytes([n; 32]), seed(n)))
+        .with_provider(Provider::rust_crypto())
 }
 
 /// The device with this number, with limits changed by `change`.

@@ -58,6 +58,7 @@ const PUBLIC: &[&str] = &["lib.rs"];
 /// The crates that only some modules may name, and those modules.  `std` is besides allowed in whatever stands under
 /// `#[cfg(feature = "std")]`.
 const OWNERS: &[(&str, &[&str])] = &[
+    ("aws_lc_rs", &["crypto"]),
     ("bytes", &["adapter"]),
     ("chacha20poly1305", &["crypto"]),
     ("cobs", &["serial"]),
@@ -67,7 +68,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("minicbor", &["typed"]),
     ("sha2", &["crypto"]),
     ("snow", &["noise"]),
-    ("std", &["adapter", "identity/file"]),
+    ("std", &["adapter", "crypto/aws_lc", "identity/file"]),
     ("tokio", &["adapter"]),
     ("x25519_dalek", &["crypto"]),
     ("zeroize", &["crypto", "identity", "noise"]),

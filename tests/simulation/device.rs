@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use symbolon::{
-    Allow, Config, Identity, Kind, Limits, LinkId, Overflow, PeerId, Point, Router, SecretKey, Timeouts,
-    TopicId, TopicLimits, Topics,
+    Allow, Config, Identity, Kind, Limits, LinkId, Overflow, PeerId, Point, Provider, Router, SecretKey,
+    Timeouts, TopicId, TopicLimits, Topics,
 };
 
 use crate::clock::Clock;
@@ -177,6 +177,8 @@ impl Device {
 fn configure(secret: &[u8; 32], limits: Limits, timeouts: Timeouts, rng: &mut Rng) -> Config {
     let identity = Identity::new(&SecretKey::from_bytes(*secret), rng.seed());
     let config = Config::new(identity).with_limits(limits).expect("limits in range");
+    // A seed does the same on each processor.
+    let config = config.with_provider(Provider::rust_crypto());
     config.with_timeouts(timeouts).expect("timeouts in range")
 }
 

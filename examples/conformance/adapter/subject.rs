@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use symbolon::{Admission, Config, Identity, Instant, Limits, PeerId, SecretKey, Seed, Timeouts};
+use symbolon::{Admission, Config, Identity, Instant, Limits, PeerId, Provider, SecretKey, Seed, Timeouts};
 
 use super::application::Application;
 use super::link::Link;
@@ -96,6 +96,8 @@ fn config(setup: &Value) -> Result<Config, Unsupported> {
     timeouts.answer = None;
     let secret = SecretKey::from_bytes(key(&setup["identity"])?);
     let config = Config::new(Identity::new(&secret, seed(key(&setup["static"])?)?));
+    // The scripts' subject offers the mandatory suite alone.
+    let config = config.with_provider(Provider::default().without_aes());
     config.with_limits(limits).map_err(unsupported)?.with_timeouts(timeouts).map_err(unsupported)
 }
 

@@ -16,11 +16,11 @@ fn sealed(cipher: &mut CipherState, text: &[u8]) -> Vec<u8> {
 #[test]
 fn vectors() {
     for vector in crate::tests::vectors("transport") {
-        let mut cipher = CipherState::new(PROVIDER, SUITE, &vector.array("key"));
+        let mut cipher = CipherState::new(PROVIDER, SUITE, &vector.array("key")).unwrap();
         if vector.has("rekeyed") {
             cipher.start_at(u64::from(u16::MAX));
             sealed(&mut cipher, b"the last of its key");
-            let mut other = CipherState::new(PROVIDER, SUITE, &vector.array("rekeyed"));
+            let mut other = CipherState::new(PROVIDER, SUITE, &vector.array("rekeyed")).unwrap();
             other.start_at(u64::from(u16::MAX) + 1);
             assert_eq!(sealed(&mut cipher, b"next"), sealed(&mut other, b"next"));
             continue;
@@ -32,7 +32,7 @@ fn vectors() {
         if let Ok(len) = opened {
             let plaintext = vector.bytes("plaintext");
             assert_eq!(ciphertext[..len], plaintext);
-            let mut cipher = CipherState::new(PROVIDER, SUITE, &vector.array("key"));
+            let mut cipher = CipherState::new(PROVIDER, SUITE, &vector.array("key")).unwrap();
             cipher.start_at(vector.number("n"));
             assert_eq!(sealed(&mut cipher, &plaintext), vector.bytes("ciphertext"), "{}", vector.id());
         }

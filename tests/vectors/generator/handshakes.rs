@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use symbolon::Role;
 
-use crate::common::attacker::{ANSWER, Attacker, Knobs, OFFER, SUITE};
+use crate::common::attacker::{ANSWER, Attacker, Knobs, OFFER, suite};
 use crate::messages::{encode, hex};
 use crate::notation::{accept, close, ping, pong, request, response};
 use crate::setups::{Declared, Setup, USUAL, counting_from};
@@ -110,7 +110,7 @@ impl Base {
         json!({
             "id": self.id, "title": self.title, "spec": ["PRE-1", "HSK-1", "IDP-1", "§5.1", "§5.2", "§5.3"],
             "result": "accepted",
-            "protocol_name": SUITE,
+            "protocol_name": suite(&ANSWER),
             "init_prologue": prologue, "init_static": hex(&init.knobs.static_private),
             "init_ephemeral": hex(&init.knobs.ephemeral_private),
             "resp_prologue": prologue, "resp_static": hex(&resp.knobs.static_private),
