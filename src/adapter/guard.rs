@@ -42,12 +42,28 @@ impl<C: Locked> Drop for Place<'_, C> {
 
 /// A call that is open; dropped, it is cancelled on the wire.
 pub(super) struct Call<'a, C: Locked> {
-    pub(super) core: &'a C,
-    pub(super) id: ExchangeId,
+    core: &'a C,
+    id: ExchangeId,
+    answered: bool,
+}
+
+impl<'a, C: Locked> Call<'a, C> {
+    pub(super) fn new(core: &'a C, id: ExchangeId) -> Self {
+        Self { core, id, answered: false }
+    }
+
+    /// The answer, once; `look` asks the link for it.
+    pub(super) fn answered<A>(&mut self, look: impl FnOnce(ExchangeId) -> Option<A>) -> Option<A> {
+        let answer = look(self.id);
+        self.answered |= answer.is_some();
+        answer
+    }
 }
 
 impl<C: Locked> Drop for Call<'_, C> {
     fn drop(&mut self) {
-        self.core.with_link(|link| link.drop_call(self.id));
+        if !self.answered {
+            self.core.with_link(|link| link.drop_call(self.id));
+        }
     }
 }

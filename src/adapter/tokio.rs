@@ -42,6 +42,7 @@
 
 mod body;
 mod builder;
+mod core;
 mod device;
 mod exchange;
 mod handle;

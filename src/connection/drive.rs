@@ -303,6 +303,13 @@ impl Connection {
         matches!(&self.state, State::Session(session) if session.has_unsealed())
     }
 
+    /// Bytes that wait to be sealed or written, those of bodies in chunks left out until they are sealed.
+    #[cfg(feature = "tokio")] // the other adapters always write from the same place
+    pub(crate) fn waiting(&self) -> usize {
+        let unsealed = if let State::Session(session) = &self.state { session.waiting() } else { 0 };
+        self.wire.len() + unsealed
+    }
+
     pub(super) fn has_sealed_close(&self) -> bool {
         matches!(&self.state, State::Session(session) if session.has_sealed_close())
     }

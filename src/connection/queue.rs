@@ -63,6 +63,11 @@ impl Queue {
         self.head == self.bytes.len()
     }
 
+    /// Bytes that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.head
+    }
+
     /// The longest message that fits when the queue is empty.
     pub(crate) const fn longest(&self) -> usize {
         self.max.saturating_sub(HEADER)
@@ -70,7 +75,7 @@ impl Queue {
 
     /// Whether a message of this length fits now.
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        self.bytes.len() - self.head + HEADER + len <= self.max
+        self.len() + HEADER + len <= self.max
     }
 
     /// Appends what `write` appends, of this length at most.  The caller has asked [`Queue::has_room`].

@@ -323,6 +323,12 @@ impl Session {
     }
 
     /// Whether a `close` of ours has not been sealed yet.
+    /// Bytes of messages that wait to be sealed, those of bodies in chunks left out.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn waiting(&self) -> usize {
+        self.calls.len() + self.publications.len()
+    }
+
     pub(crate) fn has_unsealed(&self) -> bool {
         self.control.close.is_some() && !self.control.close_sealed
     }

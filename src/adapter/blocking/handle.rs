@@ -113,8 +113,9 @@ impl Handle {
         let opened = self
             .open_exchange(Opening::Request, until, |link, now| link.request(now, method, body, left(now)))
             .ok_or(CallError::DeadlinePassed)??;
-        let call = Call { core: &*self.core, id: opened };
-        let answer = self.core.wait(until, |state, _, waker| state.link.poll_answer(call.id, waker));
+        let mut call = Call::new(&*self.core, opened);
+        let answer =
+            self.core.wait(until, |state, _, waker| call.answered(|id| state.link.poll_answer(id, waker)));
         let (status, reply) = answer.ok_or(CallError::DeadlinePassed)??;
         if status.is_ok() { Ok(reply) } else { Err(CallError::Status(status, reply)) }
     }

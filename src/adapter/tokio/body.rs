@@ -12,7 +12,7 @@ use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
 
-use super::runner::Core;
+use super::core::Core;
 use crate::adapter::body::{ReadEnd, WriteEnd};
 use crate::adapter::error::BodyError;
 use crate::{ExchangeId, Status};

@@ -15,10 +15,11 @@ use ::tokio::time;
 use bytes::Bytes;
 
 use super::Builder;
+use super::core::Core;
 use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::listener::Listener;
-use super::runner::{Core, Runner};
+use super::runner::Runner;
 use crate::adapter::base::Base;
 use crate::adapter::builder::Builder as Parts;
 use crate::adapter::error::ConnectError;

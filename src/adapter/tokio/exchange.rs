@@ -11,8 +11,8 @@ use ::tokio::time;
 use bytes::Bytes;
 
 use super::body::{BodyReader, BodyWriter};
+use super::core::Core;
 use super::handle::Handle;
-use super::runner::Core;
 use crate::adapter::error::{BodyError, CallError};
 use crate::adapter::guard::Place;
 use crate::adapter::link::Opening;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use ::tokio::time;
 use bytes::Bytes;
 
+use super::core::Core;
 use super::device::{Device, Handler};
-use super::runner::Core;
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::error::{CallError, SubscribeError};
 use crate::adapter::guard::{Call, Place};
@@ -149,9 +149,9 @@ impl Handle {
             }
             None => opening.await?,
         };
-        let call = Call { core: &*self.core, id };
+        let mut call = Call::new(&*self.core, id);
         let answer = poll_fn(|task| {
-            let answer = self.core.look(|state| state.link.poll_answer(call.id, task.waker()));
+            let answer = call.answered(|id| self.core.look(|state| state.link.poll_answer(id, task.waker())));
             answer.map_or(Poll::Pending, Poll::Ready)
         });
         let (status, reply) = answer.await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::runner::Core;
+use super::core::Core;
 use crate::adapter::link::Reply;
 use crate::adapter::trace;
 use crate::{ExchangeId, Status};

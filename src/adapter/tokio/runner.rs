@@ -1,249 +1,32 @@
-//! What drives a connection: reads, lets time pass, runs handlers; and the state that handles share with it.
+//! What drives a connection: reads, lets time pass, runs handlers.
 
 use std::boxed::Box;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 use std::vec::Vec;
 
-use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use ::tokio::task::AbortHandle;
+use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ::tokio::time::{self, Sleep};
 
-use super::device::{Context, Device, Handler, HandlerFn, Handling};
+use super::core::{Came, Core, Running, Sender, State, Stream};
+use super::device::{Context, Handler, HandlerFn, Handling};
 use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::owed::Owed;
 use crate::adapter::base::Accepted;
-use crate::adapter::guard::Locked;
-use crate::adapter::link::{Incoming, Link, Shared, lock};
+use crate::adapter::link::{Incoming, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
 
-/// Any byte stream.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-/// How much is read at once; on the stack, so that an idle connection holds no read buffer.
-const READ_CHUNK: usize = 64 * 1024;
-/// How often a stream that takes no more is still read: more than a window of each of several bodies.
-const LAST_READS: usize = 256;
 /// How long a socket is kept to let the last bytes arrive.  SPEC §16.3
 const LINGER: Duration = Duration::from_millis(500);
-
-/// One connection, shared by its runner, its handles and its handlers.
-pub(super) struct Core {
-    pub(super) device: Device,
-    state: Mutex<State>,
-}
-
-/// All that is behind the one lock.  No code of the application runs while it is held, but for the device's
-/// decisions about peers.
-pub(super) struct State {
-    pub(super) link: Link<Handler>,
-    /// `None` once the runner has taken it back to end it.
-    stream: Option<Box<dyn Stream>>,
-    runner: Option<Waker>,
-    /// When the runner wakes by itself.
-    wakes_at: Option<Instant>,
-    pub(super) running: HashMap<ExchangeId, Running>,
-    /// The stream has taken bytes that it has not passed on yet.
-    unflushed: bool,
-    /// The stream takes no more; what has arrived is still to be read.
-    broken: bool,
-}
-
-/// A handler that has a task of its own.
-#[derive(Default)]
-pub(super) struct Running {
-    task: Option<AbortHandle>,
-    /// Its caller has gone.
-    pub(super) stopping: bool,
-}
-
-impl Core {
-    pub(super) fn new(device: Device, link: Link<Handler>, stream: Box<dyn Stream>) -> Self {
-        let state = State {
-            link,
-            stream: Some(stream),
-            runner: None,
-            wakes_at: None,
-            running: HashMap::new(),
-            unflushed: false,
-            broken: false,
-        };
-        Self { device, state: Mutex::new(state) }
-    }
-
-    /// Runs `command` under the lock, and sends at once what it has made: in the task that asks, so that no
-    /// other has to be woken for it.
-    pub(super) fn with<R>(&self, command: impl FnOnce(&mut State, Instant) -> R) -> R {
-        let now = self.device.now();
-        self.look(|state| {
-            let result = command(state, now);
-            state.flush(self.device.shared(), now);
-            result
-        })
-    }
-
-    /// Looks at the state, where that makes nothing to send.  Whoever is to be woken is woken behind the lock.
-    pub(super) fn look<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
-        let mut state = lock(&self.state);
-        let result = look(&mut state);
-        let woken = mem::take(&mut state.link.woken);
-        drop(state);
-        woken.into_iter().for_each(Waker::wake);
-        result
-    }
-
-    /// Closes at once, behind what is queued.
-    pub(super) fn close_now(&self, status: Status) {
-        self.with(|state, now| {
-            state.link.connection.close(now, status);
-            state.wake_runner();
-        });
-    }
-
-    /// Takes no more exchanges; the runner closes once those that are open have ended, or took too long.
-    pub(super) fn retire(&self, status: Status) {
-        let within = self.device.base().config.timeouts().close;
-        self.with(|state, now| {
-            state.link.retire(self.device.shared(), now, within, status);
-            state.wake_runner();
-        });
-    }
-}
-
-impl Locked for Core {
-    type Handler = Handler;
-
-    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Handler>) -> R) -> R {
-        self.with(|state, _| command(&mut state.link))
-    }
-}
-
-impl State {
-    fn wake_runner(&mut self) {
-        self.link.woken.extend(self.runner.clone());
-    }
-
-    /// Writes from whichever task this is; the stream wakes the runner when it can take more.
-    fn flush(&mut self, shared: &Shared<Handler>, now: Instant) {
-        // Before the runner has run, nobody would be woken; it begins by writing.
-        let Some(runner) = self.runner.clone() else { return };
-        let wrote = self.write(now, &mut TaskContext::from_waker(&runner));
-        // Those of this side's own making: nothing but this may have a reason to look for them.
-        self.link.take_events(shared, now);
-        if self.needs_runner(wrote) {
-            self.link.woken.push(runner);
-        }
-    }
-
-    /// Whether there is something that only the runner does.
-    fn needs_runner(&self, wrote: bool) -> bool {
-        let link = &self.link;
-        let earlier =
-            link.next_timeout().is_some_and(|at| self.wakes_at.is_none_or(|wakes_at| at < wakes_at));
-        let handlers = !link.requests.is_empty() || !link.stops.is_empty();
-        let room = wrote && link.is_crowded();
-        earlier || handlers || room || link.has_retired() || self.broken || link.connection.is_closed()
-    }
-
-    /// Writes what there is, as far as the stream takes it; says whether it took any.
-    fn write(&mut self, now: Instant, task: &mut TaskContext<'_>) -> bool {
-        let Some(stream) = self.stream.as_mut().filter(|_| !self.broken) else { return false };
-        let mut wrote = false;
-        while let Some(bytes) = self.link.connection.poll_transmit(now) {
-            match Pin::new(&mut *stream).poll_write(task, bytes) {
-                Poll::Ready(Ok(written)) if written > 0 => {
-                    self.link.connection.advance_transmit(written);
-                    wrote = true;
-                }
-                Poll::Ready(_) => {
-                    self.broken = true;
-                    break;
-                }
-                Poll::Pending => break,
-            }
-        }
-        self.unflushed |= wrote;
-        if self.unflushed && !self.broken {
-            match Pin::new(stream).poll_flush(task) {
-                Poll::Ready(Ok(())) => self.unflushed = false,
-                Poll::Ready(Err(_)) => self.broken = true,
-                // Tried again in the runner's next turn.
-                Poll::Pending => {}
-            }
-        }
-        if wrote {
-            self.link.on_moved();
-        }
-        wrote
-    }
-
-    /// Settles and writes until there is no more, or the stream takes no more.
-    fn write_all(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) {
-        loop {
-            self.link.absorb(device.shared(), now);
-            if !self.write(now, task) {
-                break;
-            }
-        }
-        if self.broken {
-            // What arrived before may say why, and be all that was asked for.  SPEC §16.3
-            let mut reads = 0..LAST_READS;
-            while reads.next().is_some() && self.read(device, now, task) {}
-            self.lose_stream(now);
-        }
-        self.link.absorb(device.shared(), now);
-    }
-
-    /// The stream is of no more use: for the connection that is its end.
-    fn lose_stream(&mut self, now: Instant) {
-        self.stream = None;
-        self.link.connection.handle_eof(now);
-    }
-
-    /// Reads what has come, once, and lets the connection and the link act on it; says whether more may be there.
-    fn read(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) -> bool {
-        let mut chunk = [MaybeUninit::uninit(); READ_CHUNK];
-        let Some(stream) = &mut self.stream else { return false };
-        let mut buffer = ReadBuf::uninit(&mut chunk);
-        match Pin::new(stream).poll_read(task, &mut buffer) {
-            Poll::Pending => return false,
-            Poll::Ready(Err(_)) => {
-                self.lose_stream(now);
-                return false;
-            }
-            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                self.link.connection.handle_eof(now);
-                return false;
-            }
-            Poll::Ready(Ok(())) => self.feed(device, now, buffer.filled()),
-        }
-        !self.link.connection.is_closed()
-    }
-
-    /// The link takes each event at once, so the connection is never blocked for longer than that.
-    fn feed(&mut self, device: &Device, now: Instant, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let taken = self.link.connection.handle_input(now, bytes);
-            bytes = &bytes[taken..];
-            self.link.absorb(device.shared(), now);
-        }
-        self.link.on_moved();
-    }
-
-    fn is_flushed(&mut self, now: Instant) -> bool {
-        self.stream.is_none() || self.link.connection.poll_transmit(now).is_none()
-    }
-}
 
 /// What drives a connection until it ends; made by [`Device::attach`].
 #[must_use = "a connection does nothing unless its runner runs"]
@@ -319,10 +102,16 @@ impl Runner {
             Some(runner) => runner.clone_from(task.waker()),
             None => state.runner = Some(task.waker().clone()),
         }
+        state.sender = Sender::Caller;
         state.link.connection.handle_timeout(now);
         // What handlers answered does not wait for what is to be read.
         state.write_all(device, now, task);
-        if state.read(device, now, task) {
+        let mut came = state.read(device, now, task);
+        if came == Came::Some {
+            // A socket has nothing more now, and wakes this task when it has: without a turn for that alone.
+            came = state.read(device, now, task);
+        }
+        if came != Came::Nothing {
             // Handlers and others have their turn before more is read: a call does not wait for what came behind it.
             task.waker().wake_by_ref();
         }

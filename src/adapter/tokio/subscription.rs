@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::runner::Core;
+use super::core::Core;
 use crate::adapter::delivery::{Delivery, Values};
 use crate::adapter::error::Gap;
 use crate::adapter::error::SubscribeError;
