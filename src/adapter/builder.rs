@@ -10,7 +10,9 @@ use std::vec::Vec;
 use super::base::Base;
 use super::error::BuildError;
 use super::link::{Admit, AllowSubscribe, Shared};
-use crate::{Allow, Config, Identity, Kind, Limits, PeerId, Router, Timeouts, Topic, TopicLimits, Topics};
+use crate::{
+    Allow, Config, Identity, Kind, Limits, PeerId, Provider, Router, Timeouts, Topic, TopicLimits, Topics,
+};
 
 /// What a device serves and publishes, and whom it lets in; its adapter's `build` makes the device.
 ///
@@ -41,6 +43,7 @@ pub struct Builder<H> {
     identity: Identity,
     limits: Limits,
     timeouts: Timeouts,
+    provider: Provider,
     call_timeout: Duration,
     admit: Admit,
     allow_subscribe: AllowSubscribe,
@@ -56,6 +59,7 @@ impl<H> Builder<H> {
             identity,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            provider: Provider::default(),
             call_timeout: Duration::from_secs(10),
             admit: Box::new(|_| false),
             allow_subscribe: Box::new(|_, _| true),
@@ -149,6 +153,13 @@ impl<H> Builder<H> {
         self
     }
 
+    /// With the primitives of this provider; [`Provider::default`] without this.
+    #[must_use]
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.provider = provider;
+        self
+    }
+
     /// How long a call waits that names no deadline of its own, and a subscription to be accepted; 10 s without this.
     /// It goes out with the call, in whole milliseconds.
     #[must_use]
@@ -161,7 +172,8 @@ impl<H> Builder<H> {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let config = Config::new(self.identity).with_limits(self.limits)?.with_timeouts(self.timeouts)?;
+        let config = Config::new(self.identity).with_provider(self.provider);
+        let config = config.with_limits(self.limits)?.with_timeouts(self.timeouts)?;
         let mut epoch = [0; 4];
         getrandom::fill(&mut epoch).map_err(|_| BuildError::Entropy)?;
         let mut topics = Topics::new(u32::from_le_bytes(epoch), self.topic_limits);
