@@ -65,6 +65,10 @@ pub fn check_filter(filter: &str) -> Result<(), NameError> {
 /// assert!(matches("$sys/#", "$sys/load"));
 /// ```
 pub fn matches(filter: &str, topic: &str) -> bool {
+    // A topic has no wildcards, so this filter is one of those without; most are.
+    if filter == topic {
+        return true;
+    }
     let mut levels = topic.split('/');
     for pattern in filter.split('/') {
         if pattern == "#" {
@@ -100,27 +104,25 @@ fn check(text: &str, wildcards: bool) -> Result<(), NameError> {
     if text.len() > NAME_MAX {
         return Err(NameError::TooLong); // SPEC §13
     }
-    let mut levels = text.split('/').peekable();
-    while let Some(level) = levels.next() {
-        match level {
-            "" => return Err(NameError::EmptyLevel), // SPEC §13
-            "+" if wildcards => {}
-            "#" if wildcards && levels.peek().is_none() => {} // SPEC §13
-            _ => check_level(level)?,
-        }
-    }
-    Ok(())
-}
-
-fn check_level(level: &str) -> Result<(), NameError> {
-    for byte in level.bytes() {
+    // In one pass: each publication that comes in is checked.
+    let bytes = text.as_bytes();
+    let mut begins = true;
+    for (at, byte) in bytes.iter().enumerate() {
         match byte {
-            b'+' | b'#' => return Err(NameError::Wildcard),   // SPEC §13
+            b'/' if begins => return Err(NameError::EmptyLevel), // SPEC §13
+            b'+' | b'#' => {
+                let next = bytes.get(at + 1);
+                let whole = begins && (next.is_none() || *byte == b'+' && next == Some(&b'/'));
+                if !(wildcards && whole) {
+                    return Err(NameError::Wildcard); // SPEC §13
+                }
+            }
             0..0x20 | 0x7f => return Err(NameError::Control), // SPEC §13
             _ => {}
         }
+        begins = *byte == b'/';
     }
-    Ok(())
+    if begins { Err(NameError::EmptyLevel) } else { Ok(()) }
 }
 
 #[cfg(test)]

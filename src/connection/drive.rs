@@ -310,6 +310,12 @@ impl Connection {
         self.wire.len() + unsealed
     }
 
+    /// Whether something small that no queue holds waits to be sealed, such as credit.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn has_control(&self) -> bool {
+        matches!(&self.state, State::Session(session) if session.has_control())
+    }
+
     pub(super) fn has_sealed_close(&self) -> bool {
         matches!(&self.state, State::Session(session) if session.has_sealed_close())
     }

@@ -1,6 +1,7 @@
 //! Commands about subscriptions, of both sides.  SPEC §14
 
-use super::Connection;
+use super::session::{Session, Through};
+use super::{Connection, State};
 use crate::error::SendError;
 use crate::exchange::ExchangeId;
 use crate::publication::{Missed, Outgoing, SubscribeOptions};
@@ -66,7 +67,7 @@ impl Connection {
     /// also `TooLarge`, `Name`, `UnknownExchange` where it does not stand, and [`SendError::Unfinished`] while
     /// another one is half sent.
     pub fn publish(&mut self, id: ExchangeId, publication: &Outgoing<'_>) -> Result<(), SendError> {
-        self.session()?.publish(id.number(), publication)
+        self.sending(|session, through| session.publish(id.number(), publication, through))
     }
 
     /// Publishes into a subscription of theirs, or begins to: `publication` has the whole body, and the number says how
@@ -81,7 +82,7 @@ impl Connection {
     ///
     /// As [`publish`](Self::publish); `TooLarge` only where not even the name fits.
     pub fn publish_first(&mut self, id: ExchangeId, publication: &Outgoing<'_>) -> Result<usize, SendError> {
-        self.session()?.publish_first(id.number(), publication)
+        self.sending(|session, through| session.publish_first(id.number(), publication, through))
     }
 
     /// Goes on with a publication that is half sent, of whose body `rest` is all that is left; the number says how many
@@ -92,7 +93,7 @@ impl Connection {
     /// [`SendError::Unfinished`] where none is half sent, or not with so many bytes left; otherwise as
     /// [`publish`](Self::publish).
     pub fn publish_next(&mut self, id: ExchangeId, rest: &[u8]) -> Result<usize, SendError> {
-        self.session()?.publish_next(id.number(), rest)
+        self.sending(|session, through| session.publish_next(id.number(), rest, through))
     }
 
     /// Gives up a publication that is half sent; the subscriber counts it as missed by itself.  It costs credit, a few
@@ -102,7 +103,7 @@ impl Connection {
     ///
     /// [`SendError::Unfinished`] where none is half sent; otherwise as [`publish`](Self::publish).
     pub fn publish_abort(&mut self, id: ExchangeId) -> Result<(), SendError> {
-        self.session()?.publish_abort(id.number())
+        self.sending(|session, through| session.publish_abort(id.number(), through))
     }
 
     /// Tells a subscriber of theirs what was dropped, where no publication follows to tell it.  It may come between the
@@ -122,5 +123,20 @@ impl Connection {
     /// As [`respond`](Self::respond).
     pub fn end_subscription(&mut self, id: ExchangeId, status: Status) -> Result<(), SendError> {
         self.session()?.end_subscription(id.number(), status)
+    }
+
+    /// A command that may send at once.
+    fn sending<R>(
+        &mut self,
+        command: impl FnOnce(&mut Session, Through<'_>) -> Result<R, SendError>,
+    ) -> Result<R, SendError> {
+        self.session()?;
+        let State::Session(session) = &mut self.state else { return Err(SendError::Closed) };
+        let sealed = self.wire.len();
+        let outcome = command(session, Through { wire: &mut self.wire, now: self.clock });
+        if self.wire.len() > sealed {
+            self.arm_keepalive();
+        }
+        outcome
     }
 }

@@ -34,6 +34,7 @@ use crate::wire::payload::PeerLimits;
 use bodies::Bulk;
 pub(crate) use incoming::Received;
 use outgoing::PassedOver;
+pub(crate) use publishing::Through;
 
 /// The state that exists from Split to the last byte.
 pub(crate) struct Session {
@@ -322,13 +323,19 @@ impl Session {
         self.control.close_sealed
     }
 
-    /// Whether a `close` of ours has not been sealed yet.
     /// Bytes of messages that wait to be sealed, those of bodies in chunks left out.
     #[cfg(feature = "tokio")]
     pub(crate) fn waiting(&self) -> usize {
         self.calls.len() + self.publications.len()
     }
 
+    /// Whether something of control waits to be sealed.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn has_control(&self) -> bool {
+        !self.control.is_empty()
+    }
+
+    /// Whether a `close` of ours has not been sealed yet.
     pub(crate) fn has_unsealed(&self) -> bool {
         self.control.close.is_some() && !self.control.close_sealed
     }

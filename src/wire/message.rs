@@ -191,7 +191,25 @@ pub(crate) struct Continuation<'a> {
 impl<'a> Message<'a> {
     /// Reads the first message of `bytes`, and tells how long it is.
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<(Self, usize), WireError> {
+        if let Some(whole) = Self::decode_whole(bytes) {
+            return Ok(whole);
+        }
         let len = cbor::item_len(bytes)?; // SPEC §8.1 (ENC-1): all of it, also what is ignored below
+        let mut fields = Self::begin(bytes)?;
+        // Elements behind those that are read are never looked at again: SPEC §8.2 (ENC-3)
+        Ok((Self::read(&mut fields)?, len))
+    }
+
+    /// A message of which each element is read, which most are: each byte is looked at once.  `None` leaves it to `decode`
+    /// to say what the others are.
+    fn decode_whole(bytes: &'a [u8]) -> Option<(Self, usize)> {
+        let mut fields = Self::begin(bytes).ok()?;
+        let message = Self::read(&mut fields).ok()?;
+        fields.is_empty().then(|| (message, bytes.len() - fields.rest.len()))
+    }
+
+    /// The head of a message.
+    fn begin(bytes: &'a [u8]) -> Result<Fields<'a>, WireError> {
         let (Item::Array(elements @ 1..), rest) = cbor::read(bytes)? else {
             return Err(WireError::NotAMessage); // SPEC §8.2
         };
@@ -199,14 +217,11 @@ impl<'a> Message<'a> {
             return Err(WireError::NotAMessage); // SPEC §8.2
         };
         let message = u8::try_from(number).map_err(|_| WireError::UnknownType(number))?;
-        let fields = Fields { rest, elements, message, field: 1 };
-        // Elements behind those that are read are never looked at again: SPEC §8.2 (ENC-3)
-        Ok((Self::read(fields)?, len))
+        Ok(Fields { rest, elements, message, field: 1 })
     }
 
     /// A struct's fields are evaluated in the order in which they are written, which is that of SPEC §9.
-    fn read(mut fields: Fields<'a>) -> Result<Self, WireError> {
-        let f = &mut fields;
+    fn read(f: &mut Fields<'a>) -> Result<Self, WireError> {
         Ok(match f.message {
             kind::ACCEPT => Self::Accept,
             kind::CLOSE => Self::Close { status: f.status()? },

@@ -9,6 +9,23 @@ use super::super::event::{Failure, StopCause};
 use crate::status::Status;
 use crate::time::Instant;
 
+/// What a table has one of for each exchange, in the order of ids.
+pub(super) trait Record {
+    fn id(&self) -> u64;
+}
+
+impl Record for Opened {
+    fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl Record for Taken {
+    fn id(&self) -> u64 {
+        self.id
+    }
+}
+
 /// An exchange that this side opened.
 #[derive(Debug)]
 pub(crate) struct Opened {

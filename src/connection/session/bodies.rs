@@ -143,6 +143,14 @@ impl Session {
         Ok(taken)
     }
 
+    /// Whether anything waits to be sent.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.control.is_empty()
+            || !self.calls.is_empty()
+            || !self.publications.is_empty()
+            || !self.bulk.is_empty()
+    }
+
     /// Whether anything but this body waits to be sent.
     fn others_wait(&self, id: u64) -> bool {
         !self.control.is_empty()

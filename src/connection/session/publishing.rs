@@ -5,12 +5,24 @@ use super::Session;
 use crate::connection::credit::Budget;
 use crate::connection::exchanges::{Answer, Taken, TakenKind};
 use crate::connection::queue::Role;
+use crate::connection::wire_out::WireOut;
 use crate::error::SendError;
 use crate::name;
 use crate::publication::{Missed, Outgoing};
 use crate::status::Status;
-use crate::wire::encode;
+use crate::time::Instant;
 use crate::wire::message::{Continuation, Message, Publication};
+use crate::wire::{encode, frame};
+
+/// From this length on a message is sealed straight from the application's bytes, where there is room: what shorter ones
+/// would save in copies, they would lose in frames.
+const LONG: usize = 4 * 1024;
+
+/// Where a long message goes without a queue.
+pub(crate) struct Through<'a> {
+    pub(crate) wire: &'a mut WireOut,
+    pub(crate) now: Instant,
+}
 
 impl Session {
     pub(crate) fn accept_subscription(&mut self, id: u64) -> Result<(), SendError> {
@@ -59,7 +71,12 @@ impl Session {
     }
 
     /// Queues a publication for a subscription of theirs, and spends its credit.  SPEC §11 CRD-2
-    pub(crate) fn publish(&mut self, id: u64, publication: &Outgoing<'_>) -> Result<(), SendError> {
+    pub(crate) fn publish(
+        &mut self,
+        id: u64,
+        publication: &Outgoing<'_>,
+        through: Through<'_>,
+    ) -> Result<(), SendError> {
         self.check_open()?;
         name::check_name(publication.topic)?;
         let message = beginning(id, publication, publication.body, None);
@@ -72,20 +89,29 @@ impl Session {
         if len as u64 > budget.left() {
             return Err(SendError::NoCredit);
         }
-        self.spend_on(id, &message, 0)
+        self.spend_on(id, &message, len, 0, through)
     }
 
     /// The same, or as much of its body as goes into one message where it does not go in whole; how many bytes.
     /// SPEC §14.5
-    pub(crate) fn publish_first(&mut self, id: u64, publication: &Outgoing<'_>) -> Result<usize, SendError> {
+    pub(crate) fn publish_first(
+        &mut self,
+        id: u64,
+        publication: &Outgoing<'_>,
+        through: Through<'_>,
+    ) -> Result<usize, SendError> {
         self.check_open()?;
         name::check_name(publication.topic)?;
         let body = publication.body;
-        let whole = beginning(id, publication, body, None).encoded_len();
+        let whole = beginning(id, publication, body, None);
+        let len = whole.encoded_len();
         let max = self.longest_publication();
         let (budget, _) = self.between(id)?;
-        if whole <= max && !budget.never_affords(whole as u64) {
-            return self.publish(id, publication).map(|()| body.len());
+        if len <= max && !budget.never_affords(len as u64) {
+            if len as u64 > budget.left() {
+                return Err(SendError::NoCredit);
+            }
+            return self.spend_on(id, &whole, len, 0, through).map(|()| body.len());
         }
         let total = Some(body.len() as u64);
         let all = beginning(id, publication, body, total).encoded_len();
@@ -93,12 +119,18 @@ impl Session {
         // Not begun for little: what waits whole can still be superseded whole.
         let credit = budget.part(all as u64, max as u64).ok_or(SendError::NoCredit)?;
         let chunk = chunk_within(body, head, credit, max)?;
-        self.spend_on(id, &beginning(id, publication, chunk, total), body.len() - chunk.len())?;
+        let first = beginning(id, publication, chunk, total);
+        self.spend_on(id, &first, first.encoded_len(), body.len() - chunk.len(), through)?;
         Ok(chunk.len())
     }
 
     /// Queues more of the publication that is half sent, of which this is the rest; how many bytes.  SPEC §14.5
-    pub(crate) fn publish_next(&mut self, id: u64, rest: &[u8]) -> Result<usize, SendError> {
+    pub(crate) fn publish_next(
+        &mut self,
+        id: u64,
+        rest: &[u8],
+        through: Through<'_>,
+    ) -> Result<usize, SendError> {
         self.check_open()?;
         let max = self.longest_publication();
         let (budget, unsent) = self.publishing(id)?;
@@ -112,22 +144,24 @@ impl Session {
         let credit = budget.part(worth, worth).ok_or(SendError::NoCredit)?;
         let chunk = if credit >= all as u64 { rest } else { chunk_within(rest, head, credit, max)? };
         let left = rest.len() - chunk.len();
-        self.spend_on(id, &part(left > 0, chunk), left)?;
+        let next = part(left > 0, chunk);
+        self.spend_on(id, &next, next.encoded_len(), left, through)?;
         Ok(chunk.len())
     }
 
     /// Gives up the publication that is half sent.  SPEC §14.5
-    pub(crate) fn publish_abort(&mut self, id: u64) -> Result<(), SendError> {
+    pub(crate) fn publish_abort(&mut self, id: u64, through: Through<'_>) -> Result<(), SendError> {
         self.check_open()?;
         let message = Message::Continuation(Continuation { id, more: false, abort: true, chunk: &[] });
         let (budget, unsent) = self.publishing(id)?;
         if *unsent == 0 {
             return Err(SendError::Unfinished);
         }
-        if message.encoded_len() as u64 > budget.left() {
+        let len = message.encoded_len();
+        if len as u64 > budget.left() {
             return Err(SendError::NoCredit);
         }
-        self.spend_on(id, &message, 0)
+        self.spend_on(id, &message, len, 0, through)
     }
 
     /// Tells a subscriber what was dropped, with nothing behind it.  SPEC §14.3
@@ -143,17 +177,46 @@ impl Session {
         Ok(())
     }
 
-    /// Queues a message that its credit allows, behind which so much of the body is left.
-    fn spend_on(&mut self, id: u64, message: &Message<'_>, left: usize) -> Result<(), SendError> {
-        let len = message.encoded_len();
-        if !self.publications.has_room(len) {
-            return Err(SendError::Full);
+    /// Sends or queues a message that its credit allows, behind which so much of the body is left.
+    fn spend_on(
+        &mut self,
+        id: u64,
+        message: &Message<'_>,
+        len: usize,
+        left: usize,
+        through: Through<'_>,
+    ) -> Result<(), SendError> {
+        if len < LONG || !self.seal_through(message, through) {
+            if !self.publications.has_room(len) {
+                return Err(SendError::Full);
+            }
+            self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
         }
         let (budget, unsent) = self.publishing(id)?;
         budget.spend(len as u64);
         *unsent = left;
-        self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
         Ok(())
+    }
+
+    /// Seals what waits, and this message behind it, where there is room for all of that: so it is copied once.
+    fn seal_through(&mut self, message: &Message<'_>, through: Through<'_>) -> bool {
+        let Through { wire, now } = through;
+        loop {
+            let sealed = wire.len();
+            if self.limits.transmit_buffer < sealed + frame::LENGTH_PREFIX + self.longest_frame() {
+                return false;
+            }
+            if !self.has_waiting() {
+                break;
+            }
+            // Where it cannot be sealed, whoever asks for bytes to send is told.
+            if self.seal_frame(now, wire.buffer()).is_err() || wire.len() == sealed {
+                return false;
+            }
+        }
+        let mut pushed = false;
+        let sealed = self.seal_with(wire.buffer(), |_, frame| pushed = frame.push(message));
+        sealed.is_ok() && pushed
     }
 
     /// The longest message that the peer takes and the queue holds.
