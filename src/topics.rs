@@ -351,6 +351,19 @@ impl Topics {
     pub fn wake(&mut self) -> impl Iterator<Item = LinkId> {
         iter::from_fn(|| self.subscriptions.next_woken())
     }
+
+    /// Leaves a link that [`wake`](Self::wake) has named to somebody who is going to [`pump`](Self::pump) it: until then it
+    /// is not named again.
+    #[cfg(feature = "std")]
+    pub(crate) fn hand_over(&mut self, link: LinkId) {
+        self.subscriptions.hand_over(link);
+    }
+
+    /// Of the links that were handed over, those that cannot wait: they have no room for another publication of this topic.
+    #[cfg(feature = "std")]
+    pub(crate) fn crowded(&self, topic: TopicId) -> impl Iterator<Item = LinkId> {
+        self.subscriptions.crowded(topic, self.topics[topic.index()].kind.depth())
+    }
 }
 
 impl Topic {

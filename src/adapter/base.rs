@@ -103,25 +103,39 @@ impl<H, C> Base<H, C> {
         all.into_iter().rev().filter_map(|core| core.upgrade())
     }
 
-    /// Publishes without waiting, and has `settle` send on each connection with something new.
+    /// Publishes without waiting, and has `settle` send on each connection with something new; where one `will_settle`
+    /// soon by itself, only if its queue has no room for another one until then.
     pub(super) fn publish(
         &self,
         topic: &str,
         body: &[u8],
+        will_settle: impl Fn(&C) -> bool,
         settle: impl Fn(&C),
     ) -> Result<Point, PublishError> {
-        let (point, woken) = {
+        let mut now = Vec::new();
+        let point = {
             let mut topics = lock(&self.shared.topics);
             let topic: TopicId = topics.find(topic).ok_or(PublishError::UnknownTopic)?;
             let point = topics.publish(topic, body)?;
-            (point, topics.wake().collect::<Vec<_>>())
-        };
-        for link in woken {
-            let core = lock(&self.links).all.get(&link).and_then(Weak::upgrade);
-            if let Some(core) = core {
-                settle(&core);
+            loop {
+                let next = topics.wake().next();
+                let Some(link) = next else { break };
+                let core = lock(&self.links).all.get(&link).and_then(Weak::upgrade);
+                now.extend(core.filter(|core| {
+                    // Asked under the lock that settling takes: what it says now cannot be out of date.
+                    let later = will_settle(core);
+                    if later {
+                        topics.hand_over(link);
+                    }
+                    !later
+                }));
             }
-        }
+            for link in topics.crowded(topic) {
+                now.extend(lock(&self.links).all.get(&link).and_then(Weak::upgrade));
+            }
+            point
+        };
+        now.iter().for_each(|core| settle(core));
         Ok(point)
     }
 }

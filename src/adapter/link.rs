@@ -7,10 +7,11 @@ mod asks;
 mod debts;
 mod ending;
 mod inbox;
+mod own;
 mod streams;
 mod waiters;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -29,6 +30,7 @@ pub(crate) use asks::Opening;
 use debts::{Debts, Owed};
 use ending::Retiring;
 use inbox::Inbox;
+use own::Own;
 use streams::Streams;
 use waiters::Waiters;
 
@@ -95,8 +97,8 @@ pub(crate) struct Incoming<H> {
 pub(crate) struct Link<H> {
     pub(crate) connection: Connection,
     pub(crate) id: LinkId,
-    calls: HashMap<ExchangeId, Call>,
-    inboxes: HashMap<ExchangeId, Inbox>,
+    calls: Own<Call>,
+    inboxes: Own<Inbox>,
     streams: Streams,
     /// A publication that a newer one took the place of, and what it cost: to be released.
     superseded: Option<(ExchangeId, u64)>,
@@ -128,8 +130,8 @@ impl<H: Serve> Link<H> {
         Self {
             connection,
             id,
-            calls: HashMap::new(),
-            inboxes: HashMap::new(),
+            calls: Own::default(),
+            inboxes: Own::default(),
             streams: Streams::default(),
             superseded: None,
             owed: Debts::default(),
@@ -343,12 +345,7 @@ impl<H: Serve> Link<H> {
 }
 
 /// Has something done to what waits for a subscriber, and wakes him.
-fn change(
-    inboxes: &mut HashMap<ExchangeId, Inbox>,
-    woken: &mut Vec<Waker>,
-    id: ExchangeId,
-    change: impl FnOnce(&mut Inbox),
-) {
+fn change(inboxes: &mut Own<Inbox>, woken: &mut Vec<Waker>, id: ExchangeId, change: impl FnOnce(&mut Inbox)) {
     if let Some(inbox) = inboxes.get_mut(&id) {
         change(inbox);
         woken.extend(inbox.waker.take());

@@ -76,6 +76,8 @@ struct Link {
     line: Line,
     /// Whether it is in `woken`.
     woken: bool,
+    /// Whether it is going to be pumped without having to be named again.
+    handed_over: bool,
 }
 
 #[derive(Default)]
@@ -251,7 +253,7 @@ impl Subscriptions {
         self.line_up(key);
         let link_key = self.all[key].link;
         let link = &mut self.links[link_key];
-        if !link.woken {
+        if !link.woken && !link.handed_over {
             link.woken = true;
             self.woken.push(link_key);
         }
@@ -259,6 +261,23 @@ impl Subscriptions {
 
     pub(super) fn has_backlog(&self, link: LinkId) -> bool {
         self.by_link.get(&link).is_some_and(|&key| self.links[key].line.first.is_some())
+    }
+
+    /// Names this link no more until it has been pumped.
+    #[cfg(feature = "std")]
+    pub(super) fn hand_over(&mut self, link: LinkId) {
+        if let Some(&key) = self.by_link.get(&link) {
+            self.links[key].handed_over = true;
+        }
+    }
+
+    /// The links that were handed over and have no room for another publication of this topic.
+    #[cfg(feature = "std")]
+    pub(super) fn crowded(&self, topic: TopicId, depth: usize) -> impl Iterator<Item = LinkId> {
+        let full = move |pair: &&PairKey| self.pairs[**pair].queue.len() >= depth;
+        let link = |pair: &PairKey| &self.links[self.all[self.pairs[*pair].subscription].link];
+        let of_topic = self.of_topic[topic.index()].iter().filter(full);
+        of_topic.map(link).filter(|link| link.handed_over).map(|link| link.id)
     }
 
     pub(super) fn next_woken(&mut self) -> Option<LinkId> {

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
+use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::task::AbortHandle;
@@ -30,6 +32,8 @@ const LAST_READS: usize = 256;
 pub(super) struct Core {
     pub(super) device: Device,
     pub(super) state: Mutex<State>,
+    /// The runner has been woken for what others have left to it, and has not begun its turn.
+    awaited: AtomicBool,
 }
 
 impl Core {
@@ -44,7 +48,7 @@ impl Core {
             unflushed: false,
             broken: false,
         };
-        Self { device, state: Mutex::new(state) }
+        Self { device, state: Mutex::new(state), awaited: AtomicBool::new(false) }
     }
 
     /// Runs `command` under the lock, and has sent what it has made: at once, or with what others say at the same time.
@@ -52,18 +56,49 @@ impl Core {
         let now = self.device.now();
         self.look(|state| {
             let result = command(state, now);
-            state.flush(self.device.shared(), now);
+            self.flush(state, now);
             result
         })
+    }
+
+    /// As `with`, for what hardly ever makes anything to send but a credit.
+    pub(super) fn with_credit<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
+        self.look(|state| {
+            let result = command(state);
+            if state.link.connection.has_control() {
+                self.flush(state, self.device.now());
+            }
+            result
+        })
+    }
+
+    fn flush(&self, state: &mut State, now: Instant) {
+        state.flush(self.device.shared(), now);
+        if state.sender == (Sender::Runner { woken: true }) {
+            self.awaited.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether the runner is going to settle and send without being woken again.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::SeqCst)
+    }
+
+    /// The runner begins its turn: from now on it is to be woken again.
+    pub(super) fn begin_turn(&self, state: &mut State) {
+        state.sender = Sender::Caller;
+        self.awaited.store(false, Ordering::SeqCst);
     }
 
     /// Looks at the state, where that makes nothing to send.  Whoever is to be woken is woken behind the lock.
     pub(super) fn look<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
         let mut state = lock(&self.state);
         let result = look(&mut state);
-        let woken = mem::take(&mut state.link.woken);
+        // Mostly it is one or none, and the table keeps its room.
+        let one = state.link.woken.pop();
+        let others = if state.link.woken.is_empty() { Vec::new() } else { mem::take(&mut state.link.woken) };
         drop(state);
-        woken.into_iter().for_each(Waker::wake);
+        others.into_iter().chain(one).for_each(Waker::wake);
         result
     }
 

@@ -301,15 +301,18 @@ impl Device {
     ///
     /// As [`publish`](Self::publish).
     pub async fn publish_raw(&self, topic: &str, body: &[u8]) -> Result<Point, PublishError> {
-        loop {
+        let mut outcome = self.try_publish_raw(topic, body);
+        while outcome == Err(PublishError::QueueFull) {
             let mut drained = std::pin::pin!(self.0.drained.notified());
-            // Before trying, so that what drains in between is not overlooked.
+            // Before trying again, so that what drains in between is not overlooked.
             drained.as_mut().enable();
-            match self.try_publish_raw(topic, body) {
-                Err(PublishError::QueueFull) => drained.await,
-                outcome => return outcome,
+            outcome = self.try_publish_raw(topic, body);
+            if outcome == Err(PublishError::QueueFull) {
+                drained.await;
+                outcome = self.try_publish_raw(topic, body);
             }
         }
+        outcome
     }
 
     /// As [`try_publish`](Self::try_publish), with bare bytes.
@@ -319,7 +322,8 @@ impl Device {
     /// As [`try_publish`](Self::try_publish).
     pub fn try_publish_raw(&self, topic: &str, body: &[u8]) -> Result<Point, PublishError> {
         let shared = &self.0.base.shared;
-        self.0.base.publish(topic, body, |core| core.with(|state, _| state.link.settle(shared)))
+        let settle = |core: &Core| core.with(|state, _| state.link.settle(shared));
+        self.0.base.publish(topic, body, Core::is_awaited, settle)
     }
 
     pub(super) fn base(&self) -> &Base<Handler, Core> {
@@ -331,8 +335,10 @@ impl Device {
     }
 
     pub(super) fn now(&self) -> Instant {
-        let elapsed = self.0.origin.elapsed().as_micros();
-        Instant::from_micros(u64::try_from(elapsed).unwrap_or(u64::MAX))
+        let elapsed = self.0.origin.elapsed();
+        // As `as_micros` has it, without a division of 128 bits.
+        let micros = elapsed.as_secs().saturating_mul(1_000_000);
+        Instant::from_micros(micros.saturating_add(elapsed.subsec_micros().into()))
     }
 
     /// The runtime's name for a moment of the core's.

@@ -139,8 +139,8 @@ impl Handle {
         body: &[u8],
         timeout: Option<Duration>,
     ) -> Result<Bytes, CallError> {
-        let begun = self.device().now();
-        let left = |now: Instant| timeout.map(|timeout| timeout.saturating_sub(now.saturating_since(begun)));
+        let until = timeout.map(|timeout| self.device().now() + timeout);
+        let left = |now: Instant| until.map(|until| until.saturating_since(now));
         let opening =
             self.open_exchange(Opening::Request, |link, now| link.request(now, method, body, left(now)));
         let id = match timeout {

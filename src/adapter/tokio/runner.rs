@@ -36,6 +36,7 @@ pub struct Runner {
     requests: VecDeque<Incoming<Handler>>,
     stops: VecDeque<(ExchangeId, StopCause)>,
     woken: Vec<Waker>,
+    peer: Option<PeerId>,
     connected: bool,
     finished: bool,
 }
@@ -47,6 +48,7 @@ impl Runner {
             requests: VecDeque::new(),
             stops: VecDeque::new(),
             woken: Vec::new(),
+            peer: None,
             connected: false,
             finished: false,
         }
@@ -82,7 +84,8 @@ impl Runner {
             }
             let Some(timeout) = timeout else { return Poll::Pending };
             let at = self.core.device.at(timeout);
-            if sleep.deadline() != at {
+            // One that fires too early stays: to wake once for nothing costs less than to set it anew for each message.
+            if at < sleep.deadline() || sleep.is_elapsed() {
                 sleep.as_mut().reset(at);
             }
             if sleep.as_mut().poll(task).is_pending() {
@@ -102,7 +105,7 @@ impl Runner {
             Some(runner) => runner.clone_from(task.waker()),
             None => state.runner = Some(task.waker().clone()),
         }
-        state.sender = Sender::Caller;
+        core.begin_turn(state);
         state.link.connection.handle_timeout(now);
         // What handlers answered does not wait for what is to be read.
         state.write_all(device, now, task);
@@ -119,11 +122,16 @@ impl Runner {
         // Before the peer is told: whoever is connected finds the connection with the device.
         let accepted = self.accepted(state);
         state.write_all(device, now, task);
+        self.peer = state.link.connection.peer();
         mem::swap(&mut self.requests, &mut state.link.requests);
         mem::swap(&mut self.stops, &mut state.link.stops);
         mem::swap(&mut self.woken, &mut state.link.woken);
-        state.wakes_at = state.link.next_timeout();
-        let timeout = state.wakes_at;
+        if self.woken.len() > 1 {
+            // Each of them may have something to say next.
+            state.sender = Sender::Runner { woken: false };
+        }
+        let timeout = state.link.next_timeout();
+        state.wakes_at = timeout;
         let ended = state.link.closed.filter(|_| state.is_flushed(now));
         drop(guard);
         self.woken.drain(..).for_each(Waker::wake);
@@ -152,8 +160,9 @@ impl Runner {
     /// Polls each new handler once, here; only those that wait get a task of their own.
     fn start_handlers(&mut self, task: &mut TaskContext<'_>) -> bool {
         let any = !self.requests.is_empty();
+        // Whoever requests has proven who it is.
+        let Some(peer) = self.peer.filter(|_| any) else { return any };
         while let Some(Incoming { id, handler, body, deadline }) = self.requests.pop_front() {
-            let Some(peer) = lock(&self.core.state).link.connection.peer() else { continue };
             let context = Context { handle: Handle::new(self.core.clone()), peer, deadline };
             let mut owed = Owed { core: self.core.clone(), id, answered: false };
             let first = catch_unwind(AssertUnwindSafe(|| {

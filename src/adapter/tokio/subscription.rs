@@ -57,7 +57,7 @@ impl Stream for RawSubscription {
             return Poll::Ready(None);
         }
         // Sends the credit that taking an item may have freed.
-        match self.core.with(|state, _| state.link.poll_delivery(self.id, task.waker())) {
+        match self.core.with_credit(|state| state.link.poll_delivery(self.id, task.waker())) {
             None => Poll::Pending,
             Some(Ok(delivery)) => Poll::Ready(Some(delivery)),
             Some(Err(ended)) => {

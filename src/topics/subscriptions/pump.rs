@@ -32,6 +32,7 @@ impl Subscriptions {
         let Some(&link) = self.by_link.get(&link) else {
             return;
         };
+        self.links[link].handed_over = false;
         while let Some(key) = self.links[link].line.first {
             let next = self.next(key, bodies);
             match send(self.offer(key, next, epoch, topics, bodies)) {
