@@ -21,9 +21,16 @@ pub fn scripts() -> Vec<Script> {
             *b"symb\x01\0\xff\xfd",
             &["PRE-6", "§3"],
         ),
+        answered(
+            "preambles/both-suites",
+            "the optional suite is offered as well: who has only the first takes it",
+            *b"symb\x01\0\0\x03",
+            &["PRE-1", "§3"],
+        ),
         refused("preambles/version", "a version below all that are spoken", *b"symb\0\0\0\x01", 1),
         refused("preambles/profile", "another profile", *b"symb\x01\x01\0\x01", 2),
         refused("preambles/suites", "no common suite", *b"symb\x01\0\x80\0", 3),
+        refused("preambles/second-suite", "only the optional suite", *b"symb\x01\0\0\x02", 3),
         refused("preambles/no-suites", "no suite at all", *b"symb\x01\0\0\0", 3),
         refused(
             "preambles/lowest-code",

@@ -7,9 +7,10 @@ use symbolon::Role;
 use crate::common::attacker::{ANSWER, Attacker, Knobs, Pairs, framed, public_of};
 use crate::common::cbor::{array, bytes, long_head, map, negative, text, uint};
 use crate::common::signatures::{malleated, sign_by_hand, small_order};
-use crate::handshakes::{Base, USUAL_BASE};
+use crate::handshakes::{AES_BASE, Base, DECLINED_BASE, USUAL_BASE};
 use crate::identity::LOW_ORDER;
 use crate::messages::hex;
+use crate::setups::{AES, CHACHA, Preambles};
 
 const BASE: Base = USUAL_BASE;
 
@@ -21,6 +22,7 @@ pub fn vectors() -> Vec<Value> {
         all.extend(proofs(sender));
         all.extend(payloads(sender));
     }
+    all.extend(second_suite());
     all
 }
 
@@ -36,6 +38,11 @@ fn vector(id: &str, title: &str, spec: &[&str], sender: Role, message: u8, error
     })
 }
 
+fn of_base(mut vector: Value, base: &Base) -> Value {
+    vector["base"] = base.id.into();
+    vector
+}
+
 fn with_frame(mut vector: Value, frame: &[u8]) -> Value {
     vector["frame"] = hex(frame).into();
     vector
@@ -44,12 +51,21 @@ fn with_frame(mut vector: Value, frame: &[u8]) -> Value {
 /// Message 2 or 3 as this sender makes it, with knobs that are set from the start, and changed once he has heard what
 /// stands before it.
 fn said(sender: Role, knobs: impl FnOnce(&mut Knobs), change: impl FnOnce(&mut Attacker)) -> Vec<u8> {
-    let (mut other, mut this) = (BASE.side(!sender), BASE.side(sender));
+    said_under(&BASE, sender, knobs, change)
+}
+
+fn said_under(
+    base: &Base,
+    sender: Role,
+    knobs: impl FnOnce(&mut Knobs),
+    change: impl FnOnce(&mut Attacker),
+) -> Vec<u8> {
+    let (mut other, mut this) = (base.side(!sender), base.side(sender));
     knobs(&mut this.knobs);
     if sender.is_initiator() {
         other.hear(&this.begin());
-        let second = other.say();
-        this.hear(&[ANSWER.to_vec(), second].concat());
+        let second = [other.begin(), other.say()].concat();
+        this.hear(&second);
     } else {
         this.hear(&other.begin());
     }
@@ -190,6 +206,68 @@ fn changed() -> Vec<Value> {
         vector("replayed-3", title, &["HSK-4", "§5.1"], Role::Initiator, 3, "Unauthentic"),
         &replayed,
     ));
+    all
+}
+
+/// Under the second suite; and where somebody on the path would have two speak another suite than they had chosen.
+fn second_suite() -> Vec<Value> {
+    let mut all = Vec::new();
+    for sender in [Role::Responder, Role::Initiator] {
+        let (message, spec) = (message_of(sender), ["HSK-4", "§5.1", "§5.4"]);
+        let len = said_under(&AES_BASE, sender, |_| {}, |_| {}).len() - 2;
+        let new = |name: &str, title: &str, error: &str| {
+            let vector =
+                vector(&format!("aes-message-{message}-{name}"), title, &spec, sender, message, error);
+            of_base(vector, &AES_BASE)
+        };
+        let mut flipped = new("flipped", "a bit changed, in every byte", "Unauthentic");
+        flipped["flip"] = (0..len).collect::<Vec<_>>().into();
+        let mut short = new("short", "cut short, at every length", "Handshake");
+        short["truncate"] = (1..len).collect::<Vec<_>>().into();
+        all.extend([flipped, short]);
+    }
+    let (both, first, second) = (CHACHA | AES, CHACHA, AES);
+    // What the initiator has seen of the preambles is its base's; and what the responder has.
+    let cases: [(&str, &str, &Base, Preambles); 5] = [
+        (
+            "offer-talked-down",
+            "a responder that was shown only the first suite",
+            &DECLINED_BASE,
+            Preambles { offered: first, taken: first },
+        ),
+        (
+            "offer-without-the-first",
+            "a responder that was shown only the second suite",
+            &AES_BASE,
+            Preambles { offered: second, taken: second },
+        ),
+        (
+            "answer-talked-down",
+            "a responder that took the second suite, whose answer was changed to the first",
+            &DECLINED_BASE,
+            Preambles { offered: both, taken: second },
+        ),
+        (
+            "answer-talked-up",
+            "a responder that took the first suite, whose answer was changed to the second",
+            &AES_BASE,
+            Preambles { offered: both, taken: first },
+        ),
+        (
+            "offer-talked-up",
+            "a responder that was shown a suite more, and took it; its answer was changed back",
+            &BASE,
+            Preambles { offered: both, taken: second },
+        ),
+    ];
+    for (name, title, base, seen) in cases {
+        let (mut other, mut this) = (base.side(Role::Initiator), base.side(Role::Responder));
+        this.knobs.preamble = Some(seen.of(Role::Responder));
+        this.hear(&[&seen.of(Role::Initiator)[..], &other.begin()[8..]].concat());
+        let spec = ["HSK-1", "§3", "§5.1"];
+        let vector = vector(&format!("aes-{name}"), title, &spec, Role::Responder, 2, "Unauthentic");
+        all.push(of_base(with_frame(vector, &this.say()), base));
+    }
     all
 }
 
