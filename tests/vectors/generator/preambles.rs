@@ -7,7 +7,14 @@ use crate::script::{Accepted, Refused, Script};
 use crate::setups::{INITIATOR_FIRST, RESPONDER_FIRST};
 
 pub fn scripts() -> Vec<Script> {
-    let mut all = vec![
+    let mut all = offers();
+    all.extend(magics());
+    all.extend(answers());
+    all
+}
+
+fn offers() -> Vec<Script> {
+    vec![
         answered("preambles/offer", "version 1, suite 1", OFFER, &["PRE-1", "PRE-7", "§3"]),
         answered(
             "preambles/higher-version",
@@ -38,7 +45,12 @@ pub fn scripts() -> Vec<Script> {
             *b"symb\0\x01\0\0",
             1,
         ),
-    ];
+    ]
+}
+
+/// What is not symbolon.
+fn magics() -> Vec<Script> {
+    let mut all = Vec::new();
     for place in 0..4 {
         let mut bytes = OFFER[..=place].to_vec();
         bytes[place] ^= 0x20;
@@ -55,6 +67,11 @@ pub fn scripts() -> Vec<Script> {
     }
     all.push(silence("preambles/http", b"GET / HTTP/1.1\r\n\r\n"));
     all.push(silence("preambles/tls", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"));
+    all
+}
+
+fn answers() -> Vec<Script> {
+    let mut all = Vec::new();
     let answers: [(&str, &str, [u8; 8]); 9] = [
         ("code-5", "a code that the table does not have", *b"olon\x01\x05\0\x01"),
         ("code-255", "a code that the table does not have", *b"olon\x01\xff\0\x01"),

@@ -22,7 +22,8 @@ pub fn vectors() -> Vec<Value> {
         all.extend(proofs(sender));
         all.extend(payloads(sender));
     }
-    all.extend(second_suite());
+    all.extend(under_second_suite());
+    all.extend(talked_over());
     all
 }
 
@@ -153,7 +154,6 @@ fn changed() -> Vec<Value> {
         flipped["flip"] = (0..len).collect::<Vec<_>>().into();
         all.push(flipped);
     }
-    let spec = ["HSK-1", "§5.1"];
     // A change of what was hashed before shows at message 2.
     let other_key = with_knobs_of_other(|initiator| initiator.ephemeral_private = [0x55; 32]);
     let title = "the answer to a message 1 that was changed on its way";
@@ -161,6 +161,12 @@ fn changed() -> Vec<Value> {
         vector("message-1-changed", title, &["HSK-4", "§5.1"], Role::Responder, 2, "Unauthentic"),
         &other_key,
     ));
+    all.extend(prologues());
+    all.extend(repeated());
+    all
+}
+
+fn prologues() -> Vec<Value> {
     let prologues: [(&str, &str, Vec<u8>); 4] = [
         ("empty", "no prologue", Vec::new()),
         (
@@ -175,11 +181,17 @@ fn changed() -> Vec<Value> {
         ),
         ("swapped", "the preambles in the other order", [ANSWER, *b"symb\x01\0\0\x01"].concat()),
     ];
-    for (name, title, prologue) in prologues {
+    let vectors = prologues.into_iter().map(|(name, title, prologue)| {
         let frame = with_knobs(Role::Responder, |knobs| knobs.prologue = Some(prologue));
-        let vector = vector(&format!("prologue-{name}"), title, &spec, Role::Responder, 2, "Unauthentic");
-        all.push(with_frame(vector, &frame));
-    }
+        let (id, spec) = (format!("prologue-{name}"), ["HSK-1", "§5.1"]);
+        with_frame(vector(&id, title, &spec, Role::Responder, 2, "Unauthentic"), &frame)
+    });
+    vectors.collect()
+}
+
+/// Genuine messages, in a place where they do not belong.
+fn repeated() -> Vec<Value> {
+    let mut all = Vec::new();
     // The own message of the side that refuses, sent back.
     let reflected = framed(&BASE.side(Role::Initiator).message_1());
     let title = "the initiator's own message 1, sent back as message 2";
@@ -209,8 +221,7 @@ fn changed() -> Vec<Value> {
     all
 }
 
-/// Under the second suite; and where somebody on the path would have two speak another suite than they had chosen.
-fn second_suite() -> Vec<Value> {
+fn under_second_suite() -> Vec<Value> {
     let mut all = Vec::new();
     for sender in [Role::Responder, Role::Initiator] {
         let (message, spec) = (message_of(sender), ["HSK-4", "§5.1", "§5.4"]);
@@ -226,6 +237,11 @@ fn second_suite() -> Vec<Value> {
         short["truncate"] = (1..len).collect::<Vec<_>>().into();
         all.extend([flipped, short]);
     }
+    all
+}
+
+/// Where somebody on the path would have two speak another suite than they had chosen.
+fn talked_over() -> Vec<Value> {
     let (both, first, second) = (CHACHA | AES, CHACHA, AES);
     // What the initiator has seen of the preambles is its base's; and what the responder has.
     let cases: [(&str, &str, &Base, Preambles); 5] = [
@@ -260,15 +276,15 @@ fn second_suite() -> Vec<Value> {
             Preambles { offered: both, taken: second },
         ),
     ];
-    for (name, title, base, seen) in cases {
+    let vectors = cases.into_iter().map(|(name, title, base, seen)| {
         let (mut other, mut this) = (base.side(Role::Initiator), base.side(Role::Responder));
         this.knobs.preamble = Some(seen.of(Role::Responder));
         this.hear(&[&seen.of(Role::Initiator)[..], &other.begin()[8..]].concat());
         let spec = ["HSK-1", "§3", "§5.1"];
         let vector = vector(&format!("aes-{name}"), title, &spec, Role::Responder, 2, "Unauthentic");
-        all.push(of_base(with_frame(vector, &this.say()), base));
-    }
-    all
+        of_base(with_frame(vector, &this.say()), base)
+    });
+    vectors.collect()
 }
 
 /// Message 2 of the responder to another initiator.
