@@ -1,10 +1,33 @@
-//! What the tests of the modules share: the vectors of `tests/vectors`.
+//! What the tests of the modules share: the providers, and the vectors of `tests/vectors`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use std::{format, fs};
 
 use serde_json::Value;
+
+use crate::crypto::{Provider, Suite};
+
+#[cfg(not(feature = "aws-lc"))]
+pub(crate) const PROVIDERS: [Provider; 1] = [Provider::rust_crypto()];
+#[cfg(feature = "aws-lc")]
+pub(crate) const PROVIDERS: [Provider; 2] = [Provider::rust_crypto(), Provider::aws_lc()];
+
+/// A suite, and whose it is.
+pub(crate) type Cipher = (Provider, Suite);
+
+/// Each suite of each provider.  Without the feature `aws-lc`, or on a processor without AES, nobody has the second one.
+pub(crate) fn ciphers() -> Vec<Cipher> {
+    let all: Vec<Cipher> = PROVIDERS
+        .into_iter()
+        .flat_map(|provider| [Suite::ChaChaPoly, Suite::AesGcm].map(|suite| (provider, suite)))
+        .filter(|(provider, suite)| provider.suites() & suite.bit() != 0)
+        .collect();
+    // Whoever goes through this list has tried the mandatory suite of each.
+    let mandatory = all.iter().filter(|(_, suite)| *suite == Suite::ChaChaPoly);
+    assert_eq!(mandatory.count(), PROVIDERS.len());
+    all
+}
 
 /// The vectors of one file.
 pub(crate) fn vectors(name: &str) -> Vec<Vector> {

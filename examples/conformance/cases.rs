@@ -31,6 +31,11 @@ pub enum Outcome {
 const CHUNKS: [usize; 3] = [0, 7, 1];
 
 impl Case {
+    /// Whether its subject has to have the second suite, too.
+    pub fn asks_for_both_suites(&self) -> bool {
+        self.scripts.iter().any(|(setup, _)| setup["suites"].as_u64().is_some_and(|suites| suites != 1))
+    }
+
     /// `ended` is handed what the adapter says, beyond its duty, of how each script ended.
     pub fn run(&self, adapter: &mut dyn Adapter, ended: &mut dyn FnMut(&str)) -> Outcome {
         for (setup, steps) in &self.scripts {
@@ -117,8 +122,7 @@ fn scripts(file: &Value, vector: &Value, handshakes: &[Value]) -> Vec<(Value, Va
 /// is only played where nothing comes of it, whatever the state: messages that are ignored.
 fn plaintext(setup: &Value, vector: &Value) -> Option<Value> {
     const PING: u64 = 3;
-    let key = unhex(setup["keys"]["in"].as_str()?).try_into().ok()?;
-    let mut peer = Cipher::new(key);
+    let mut peer = Cipher::of(&setup["keys"], "in").ok()?;
     let ping = |token: u64, peer: &mut Cipher| {
         let frame = peer.seal(&encode(&[json!([PING, token])]).unwrap_or_default());
         [json!({ "in": hex(&frame) }), json!({ "says": [[4, token]] })]
@@ -146,8 +150,11 @@ fn subject(handshake: &Value, role: &str) -> Value {
     let ours = if role == "initiator" { "init" } else { "resp" };
     let theirs = if role == "initiator" { "resp" } else { "init" };
     let limits = &handshake["limits"];
+    // An initiator has what it offers, a responder what it takes, and the first suite anyway.
+    let preamble = unhex(handshake[format!("{ours}_preamble")].as_str().unwrap_or_default());
+    let suites = preamble.last().copied().unwrap_or_default() | 1;
     json!({
-        "binding": "stream", "role": role,
+        "binding": "stream", "role": role, "suites": suites,
         "identity": handshake[format!("{ours}_identity")], "static": handshake[format!("{ours}_static")],
         "ephemeral": handshake[format!("{ours}_ephemeral")],
         "expect": handshake[format!("{theirs}_peer_id")],

@@ -1,26 +1,74 @@
 //! The ciphers of one connection, in the place of its other side.  SPEC §7
 
-use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, Key, KeyInit, Nonce};
+use serde_json::Value;
+use snow::params::CipherChoice;
+use snow::resolvers::{CryptoResolver, DefaultResolver};
+
+use crate::messages::unhex;
 
 const TAG: usize = 16;
 /// After so many frames the key changes.  TRN-2
 const REKEY: u64 = 65_536;
 
+/// A suite, by its bit.  SPEC §3
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Suite {
+    ChaChaPoly = 1,
+    AesGcm = 2,
+}
+
+impl Suite {
+    pub fn of(bit: u64) -> Option<Self> {
+        [Self::ChaChaPoly, Self::AesGcm].into_iter().find(|suite| *suite as u64 == bit)
+    }
+
+    /// snow's cipher with this key, which knows how Noise makes a nonce of n.
+    fn keyed(self, key: &[u8; 32]) -> Box<dyn snow::types::Cipher> {
+        let choice = match self {
+            Self::ChaChaPoly => CipherChoice::ChaChaPoly,
+            Self::AesGcm => CipherChoice::AESGCM,
+        };
+        let mut cipher = DefaultResolver.resolve_cipher(&choice).expect("a cipher that snow has");
+        cipher.set(key);
+        cipher
+    }
+
+    /// One Noise message, without any length.
+    pub fn seal(self, key: &[u8; 32], n: u64, plaintext: &[u8]) -> Vec<u8> {
+        let mut sealed = vec![0; plaintext.len() + TAG];
+        let len = self.keyed(key).encrypt(n, &[], plaintext, &mut sealed);
+        sealed.truncate(len);
+        sealed
+    }
+
+    /// What `Rekey()` makes: the first half of 32 zero bytes, sealed under the last nonce.
+    pub fn rekeyed(self, key: &[u8; 32]) -> [u8; 32] {
+        self.seal(key, u64::MAX, &[0; 32])[..32].try_into().expect("48 bytes")
+    }
+}
+
 /// One direction.
 #[derive(Clone)]
 pub struct Cipher {
+    suite: Suite,
     key: [u8; 32],
     n: u64,
 }
 
 impl Cipher {
-    pub fn new(key: [u8; 32]) -> Self {
-        Self { key, n: 0 }
+    /// From the `keys` of a setup: `in` or `out`.
+    pub fn of(keys: &Value, direction: &str) -> Result<Self, String> {
+        let key = unhex(keys[direction].as_str().unwrap_or_default()).try_into();
+        let suite = keys.get("suite").map_or(Some(1), Value::as_u64).and_then(Suite::of);
+        match (suite, key) {
+            (Some(suite), Ok(key)) => Ok(Self { suite, key, n: 0 }),
+            _ => Err(format!("the keys {keys}")),
+        }
     }
 
     /// One frame, with its length.
     pub fn seal(&mut self, plaintext: &[u8]) -> Vec<u8> {
-        let sealed = seal(&self.key, self.n, plaintext);
+        let sealed = self.suite.seal(&self.key, self.n, plaintext);
         self.count();
         let len = u16::try_from(sealed.len()).expect("a frame is below 64 KiB");
         [&len.to_be_bytes(), &sealed[..]].concat()
@@ -28,11 +76,8 @@ impl Cipher {
 
     /// What a frame holds, without its length.
     pub fn open(&mut self, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (text, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG)?)?;
-        let mut plaintext = text.to_vec();
-        let tag = tag.try_into().ok()?;
-        let cipher = ChaCha20Poly1305::new(&Key::from(self.key));
-        cipher.decrypt_inout_detached(&nonce(self.n), &[], plaintext.as_mut_slice().into(), tag).ok()?;
+        let mut plaintext = vec![0; sealed.len().checked_sub(TAG)?];
+        self.suite.keyed(&self.key).decrypt(self.n, &[], sealed, &mut plaintext).ok()?;
         self.count();
         Some(plaintext)
     }
@@ -45,22 +90,7 @@ impl Cipher {
     fn count(&mut self) {
         self.n += 1;
         if self.n.is_multiple_of(REKEY) {
-            let sealed = seal(&self.key, u64::MAX, &[0; 32]);
-            self.key.copy_from_slice(&sealed[..32]);
+            self.key = self.suite.rekeyed(&self.key);
         }
     }
-}
-
-fn seal(key: &[u8; 32], n: u64, plaintext: &[u8]) -> Vec<u8> {
-    let mut sealed = plaintext.to_vec();
-    let cipher = ChaCha20Poly1305::new(&Key::from(*key));
-    let tag = cipher.encrypt_inout_detached(&nonce(n), &[], sealed.as_mut_slice().into());
-    sealed.extend_from_slice(&tag.expect("short enough"));
-    sealed
-}
-
-fn nonce(n: u64) -> Nonce {
-    let mut nonce = [0; 12];
-    nonce[4..].copy_from_slice(&n.to_le_bytes());
-    Nonce::from(nonce)
 }

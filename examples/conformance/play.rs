@@ -58,11 +58,7 @@ impl<'a> Play<'a> {
             Value::Null => Vec::new(),
             one => vec![one.clone()],
         };
-        let cipher = |digits: &Value| {
-            let key = unhex(digits.as_str().unwrap_or_default()).try_into();
-            key.map(Cipher::new).map_err(|_| Fault::Failed(format!("the key {digits}")))
-        };
-        let pair = |keys: &Value| Ok::<_, Fault>((cipher(&keys["in"])?, cipher(&keys["out"])?));
+        let pair = |keys: &Value| Ok::<_, Fault>((Cipher::of(keys, "in")?, Cipher::of(keys, "out")?));
         let mut this = Self {
             adapter,
             chunk,

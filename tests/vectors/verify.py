@@ -3,7 +3,7 @@
     verify.py vectors [DIR]          every *.json of the folder, by its schema.json and by what is in it
     verify.py example [SPEC.md]      Appendix B, byte by byte
     verify.py listen PORT --chunk N  a live conversation on 127.0.0.1; port 0: any
-    verify.py dial PORT --chunk N
+    verify.py dial PORT --chunk N    with --suites 3 it has AES as well
 """
 
 import argparse
@@ -45,6 +45,7 @@ def main():
     parser.add_argument("what", choices=["vectors", "example", "listen", "dial"])
     parser.add_argument("argument", nargs="?")
     parser.add_argument("--chunk", type=int, default=0, metavar="N", help="bytes per send and recv; 0: whole")
+    parser.add_argument("--suites", type=int, choices=[1, 3], default=1, help="the bitmap of SPEC §3")
     args = parser.parse_args()
     if args.what == "vectors":
         return vectors(pathlib.Path(args.argument or HERE))
@@ -54,7 +55,7 @@ def main():
     if args.argument is None:
         parser.error("a port is needed")
     from live import run
-    return run(args.what == "dial", int(args.argument), args.chunk)
+    return run(args.what == "dial", int(args.argument), args.chunk, args.suites)
 
 
 if __name__ == "__main__":

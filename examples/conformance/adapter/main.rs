@@ -10,9 +10,10 @@ mod subject;
 use std::io::{self, BufRead, Write};
 
 use serde_json::{Value, json};
+use symbolon::Provider;
 
 fn main() -> io::Result<()> {
-    let mut subject = subject::Subject::default();
+    let mut subject = subject::Subject::new(Provider::default());
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let answer = match serde_json::from_str::<Value>(&line?) {

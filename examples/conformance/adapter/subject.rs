@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use symbolon::{Admission, Config, Identity, Instant, Limits, PeerId, Provider, SecretKey, Seed, Timeouts};
+use symbolon::{
+    Admission, Config, Connection, Identity, Instant, Limits, PeerId, Provider, SecretKey, Seed, Timeouts,
+};
 
 use super::application::Application;
 use super::link::Link;
 
 /// What is driven: nothing before the first `open`.
-#[derive(Default)]
 pub struct Subject {
+    provider: Provider,
     link: Option<Link>,
     application: Application,
 }
@@ -20,6 +22,11 @@ pub struct Subject {
 pub struct Unsupported(pub String);
 
 impl Subject {
+    /// With these ciphers, of which a setup may ask for less.
+    pub fn new(provider: Provider) -> Self {
+        Self { provider, link: None, application: Application::default() }
+    }
+
     /// Carries one command out, and says what came of it.
     pub fn answer(&mut self, command: &Value) -> Value {
         if command["cmd"] == "hello" {
@@ -37,7 +44,7 @@ impl Subject {
         let name = command["cmd"].as_str().unwrap_or_default();
         if name == "open" {
             self.application = Application::default();
-            self.link = Some(open(command, now)?);
+            self.link = Some(open(command, self.provider, now)?);
         }
         let link = self.link.as_mut().ok_or_else(|| Unsupported("nothing is open".into()))?;
         let mut done = true;
@@ -60,13 +67,14 @@ impl Subject {
     }
 }
 
-fn open(setup: &Value, now: Instant) -> Result<Link, Unsupported> {
+fn open(setup: &Value, provider: Provider, now: Instant) -> Result<Link, Unsupported> {
     let admission = match setup["expect"] {
         Value::Null => Admission::Ask,
         ref peer => Admission::expect(PeerId::from_bytes(key(peer)?)),
     };
     let dials = setup["role"] == "initiator";
     let config = config(setup)?;
+    let config = with_suites(config, provider, &setup["suites"])?;
     if setup["binding"] == "line" {
         let keys = setup["ephemeral"].as_array().map(Vec::as_slice).unwrap_or_default();
         let seeds = keys.iter().map(key).collect::<Result<_, _>>()?;
@@ -96,9 +104,32 @@ fn config(setup: &Value) -> Result<Config, Unsupported> {
     timeouts.answer = None;
     let secret = SecretKey::from_bytes(key(&setup["identity"])?);
     let config = Config::new(Identity::new(&secret, seed(key(&setup["static"])?)?));
-    // The scripts' subject offers the mandatory suite alone.
-    let config = config.with_provider(Provider::default().without_aes());
     config.with_limits(limits).map_err(unsupported)?.with_timeouts(timeouts).map_err(unsupported)
+}
+
+/// The suites that everybody has: the first alone.
+const MANDATORY: u16 = 0x0001;
+
+/// A device that has these suites, and no other: a setup that names none means the mandatory one.
+fn with_suites(config: Config, provider: Provider, asked: &Value) -> Result<Config, Unsupported> {
+    let asked = if asked.is_null() { MANDATORY } else { number(asked)? };
+    let provider = if asked == MANDATORY { provider.without_aes() } else { provider };
+    let config = config.with_provider(provider);
+    let there = offered(&config)?;
+    if there == asked {
+        Ok(config)
+    } else {
+        Err(Unsupported(format!("the suites {asked:#06x}: {provider:?} has {there:#06x} on this processor")))
+    }
+}
+
+/// What it would offer, which depends on the processor.
+fn offered(config: &Config) -> Result<u16, Unsupported> {
+    let now = Instant::from_millis(0);
+    let seed = seed(std::array::from_fn(|i| i as u8))?;
+    let mut dialled = Connection::initiator(config, Admission::Ask, seed, now);
+    let suites = dialled.poll_transmit(now).and_then(|offer| offer.get(6..8)?.try_into().ok());
+    suites.map(u16::from_be_bytes).ok_or_else(|| Unsupported("a device that offers nothing".into()))
 }
 
 pub fn seed(bytes: [u8; 32]) -> Result<Seed, Unsupported> {

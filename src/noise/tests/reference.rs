@@ -40,10 +40,10 @@ impl types::Random for Fixed {
     }
 }
 
-fn reference(role: Role, prologue: &[u8]) -> HandshakeState {
+fn reference(suite: Suite, role: Role, prologue: &[u8]) -> HandshakeState {
     let private = key(role, false);
     let resolver = Reference(key(role, true));
-    let builder = Builder::with_resolver(SUITE.noise_name().parse().unwrap(), Box::new(resolver))
+    let builder = Builder::with_resolver(suite.noise_name().parse().unwrap(), Box::new(resolver))
         .local_private_key(&private)
         .unwrap()
         .prologue(prologue)
@@ -55,9 +55,9 @@ fn reference(role: Role, prologue: &[u8]) -> HandshakeState {
 }
 
 /// Runs a handshake to its end, we being `role`.
-fn finish(role: Role, prologue: &[u8], payload: &[u8]) -> (Ciphers, HandshakeState) {
-    let mut ours = handshake_with(PROVIDER, role, prologue);
-    let mut theirs = reference(!role, prologue);
+fn finish(cipher: Cipher, role: Role, prologue: &[u8], payload: &[u8]) -> (Ciphers, HandshakeState) {
+    let mut ours = handshake_with(cipher, role, prologue);
+    let mut theirs = reference(cipher.1, !role, prologue);
     let mut buf = vec![0; 65_535];
     let mut text = vec![0; 65_535];
     let mut our_turn = role.is_initiator();
@@ -93,26 +93,32 @@ fn exchange(ours: &mut Ciphers, theirs: &mut TransportState, payload: &[u8]) {
 /// snow's stateless transport takes the nonce from us, so the frames between the rekeys can be left out.
 #[test]
 fn we_rekey_as_snow_does() {
-    for role in [Role::Initiator, Role::Responder] {
-        let (mut ours, theirs) = finish(role, b"", b"");
-        let mut theirs = theirs.into_stateless_transport_mode().unwrap();
-        for interval in 1..=3 {
-            let boundary = interval * REKEY_INTERVAL;
-            ours.send.start_at(boundary - 2);
-            ours.receive.start_at(boundary - 2);
-            for n in boundary - 2..boundary + 2 {
-                if n == boundary {
-                    theirs.rekey_outgoing();
-                    theirs.rekey_incoming();
-                }
-                let mut text = [0; 20];
-                let mut buf = [0x5A; 20];
-                ours.send.seal(&mut buf).unwrap();
-                assert_eq!(theirs.read_message(n, &buf, &mut text), Ok(4), "{n}");
-                assert_eq!(theirs.write_message(n, &text[..4], &mut buf), Ok(20));
-                assert_eq!(ours.receive.open(&mut buf), Ok(4), "{n}");
-                assert_eq!(buf[..4], [0x5A; 4]);
+    for cipher in ciphers() {
+        for role in [Role::Initiator, Role::Responder] {
+            rekeys_as_snow_does(cipher, role);
+        }
+    }
+}
+
+fn rekeys_as_snow_does(cipher: Cipher, role: Role) {
+    let (mut ours, theirs) = finish(cipher, role, b"", b"");
+    let mut theirs = theirs.into_stateless_transport_mode().unwrap();
+    for interval in 1..=3 {
+        let boundary = interval * REKEY_INTERVAL;
+        ours.send.start_at(boundary - 2);
+        ours.receive.start_at(boundary - 2);
+        for n in boundary - 2..boundary + 2 {
+            if n == boundary {
+                theirs.rekey_outgoing();
+                theirs.rekey_incoming();
             }
+            let mut text = [0; 20];
+            let mut buf = [0x5A; 20];
+            ours.send.seal(&mut buf).unwrap();
+            assert_eq!(theirs.read_message(n, &buf, &mut text), Ok(4), "{cipher:?} {n}");
+            assert_eq!(theirs.write_message(n, &text[..4], &mut buf), Ok(20));
+            assert_eq!(ours.receive.open(&mut buf), Ok(4), "{cipher:?} {n}");
+            assert_eq!(buf[..4], [0x5A; 4]);
         }
     }
 }
@@ -128,10 +134,12 @@ proptest! {
         frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..2048), 0..8),
     ) {
         let role = if initiator { Role::Initiator } else { Role::Responder };
-        let (mut ours, theirs) = finish(role, &prologue, &payload);
-        let mut theirs = theirs.into_transport_mode().unwrap();
-        for frame in &frames {
-            exchange(&mut ours, &mut theirs, frame);
+        for cipher in ciphers() {
+            let (mut ours, theirs) = finish(cipher, role, &prologue, &payload);
+            let mut theirs = theirs.into_transport_mode().unwrap();
+            for frame in &frames {
+                exchange(&mut ours, &mut theirs, frame);
+            }
         }
     }
 }

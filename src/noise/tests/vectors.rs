@@ -37,24 +37,30 @@ impl Vector {
         messages.iter().map(|m| (decode(&m["payload"]), decode(&m["ciphertext"]))).collect()
     }
 
-    fn handshake(&self, role: Role) -> Handshake {
-        let side = if role.is_initiator() { "init_" } else { "resp_" };
-        let static_key = KeyPair::new(PROVIDER, &self.key(side, "static"));
-        let prologue = self.bytes(side, "prologue").unwrap();
-        let ephemeral = KeyPair::new(PROVIDER, &self.key(side, "ephemeral"));
-        Handshake::new(role, PROVIDER, SUITE, &static_key, &ephemeral, &prologue).unwrap()
+    /// Those who have its suite.
+    fn ciphers(&self) -> Vec<Cipher> {
+        let is_ours = |suite: &Suite| self.name().rsplit('_').nth(1) == suite.noise_name().rsplit('_').nth(1);
+        ciphers().into_iter().filter(|(_, suite)| is_ours(suite)).collect()
     }
 
-    fn snow(&self, role: Role) -> HandshakeState {
+    fn handshake(&self, (provider, suite): Cipher, role: Role) -> Handshake {
+        let side = if role.is_initiator() { "init_" } else { "resp_" };
+        let static_key = KeyPair::new(provider, &self.key(side, "static"));
+        let prologue = self.bytes(side, "prologue").unwrap();
+        let ephemeral = KeyPair::new(provider, &self.key(side, "ephemeral"));
+        Handshake::new(role, provider, suite, &static_key, &ephemeral, &prologue).unwrap()
+    }
+
+    fn snow(&self, (provider, suite): Cipher, role: Role) -> HandshakeState {
         let side = if role.is_initiator() { "init_" } else { "resp_" };
         let own = self.bytes(side, "static");
         // A pattern without a static key does not ask for the one that the resolver knows.
         let known = own.clone().map_or([1; 32], |key| key.try_into().unwrap());
         let resolver = resolver::Resolver::new(
-            PROVIDER,
-            SUITE,
-            &KeyPair::new(PROVIDER, &known),
-            &KeyPair::new(PROVIDER, &self.key(side, "ephemeral")),
+            provider,
+            suite,
+            &KeyPair::new(provider, &known),
+            &KeyPair::new(provider, &self.key(side, "ephemeral")),
         );
         let prologue = self.bytes(side, "prologue").unwrap();
         let remote = self.bytes(side, "remote_static");
@@ -87,12 +93,18 @@ fn decode(hex: &Value) -> Vec<u8> {
 #[test]
 fn xx_makes_the_published_bytes() {
     let all = Vector::all();
-    let vector = all.iter().find(|vector| vector.name() == SUITE.noise_name()).unwrap();
-    let mut sides = [vector.handshake(Role::Initiator), vector.handshake(Role::Responder)];
+    for cipher in ciphers() {
+        let vector = all.iter().find(|vector| vector.name() == cipher.1.noise_name()).unwrap();
+        xx_makes(vector, cipher);
+    }
+}
+
+fn xx_makes(vector: &Vector, cipher: Cipher) {
+    let mut sides = [Role::Initiator, Role::Responder].map(|role| vector.handshake(cipher, role));
     let messages = vector.messages();
     for (step, (payload, ciphertext)) in messages[..3].iter().enumerate() {
-        assert_eq!(write(&mut sides[step % 2], payload).as_ref(), Ok(ciphertext));
-        assert_eq!(read(&mut sides[(step + 1) % 2], ciphertext).as_ref(), Ok(payload));
+        assert_eq!(write(&mut sides[step % 2], payload).as_ref(), Ok(ciphertext), "{cipher:?}");
+        assert_eq!(read(&mut sides[(step + 1) % 2], ciphertext).as_ref(), Ok(payload), "{cipher:?}");
     }
     let mut sides = sides.map(|side| side.split().unwrap());
     assert!(sides.iter().all(|side| side.hash == *vector.hash()));
@@ -100,37 +112,43 @@ fn xx_makes_the_published_bytes() {
         let mut buf = payload.clone();
         buf.resize(payload.len() + 16, 0);
         sides[step % 2].send.seal(&mut buf).unwrap();
-        assert_eq!(&buf, ciphertext);
+        assert_eq!(&buf, ciphertext, "{cipher:?}");
         let len = sides[(step + 1) % 2].receive.open(&mut buf).unwrap();
-        assert_eq!(&buf[..len], payload);
+        assert_eq!(&buf[..len], payload, "{cipher:?}");
     }
 }
 
 #[test]
 fn other_patterns_make_the_published_bytes_over_our_primitives() {
     for vector in Vector::all() {
-        let mut sides = [vector.snow(Role::Initiator), vector.snow(Role::Responder)];
-        let messages = vector.messages();
-        let mut step = 0;
-        let mut buf = vec![0; 65_535];
-        let mut text = vec![0; 65_535];
-        while !sides[0].is_handshake_finished() {
-            let (payload, ciphertext) = &messages[step];
-            let len = sides[step % 2].write_message(payload, &mut buf).unwrap();
-            assert_eq!(&buf[..len], ciphertext, "{}", vector.name());
-            let len = sides[(step + 1) % 2].read_message(&buf[..len], &mut text).unwrap();
-            assert_eq!(&text[..len], payload, "{}", vector.name());
-            step += 1;
+        for cipher in vector.ciphers() {
+            snow_makes(&vector, cipher);
         }
-        for side in &sides {
-            assert_eq!(side.get_handshake_hash(), vector.hash(), "{}", vector.name());
-        }
-        let mut sides = sides.map(|side| side.into_transport_mode().unwrap());
-        for (step, (payload, ciphertext)) in messages.iter().enumerate().skip(step) {
-            let len = sides[step % 2].write_message(payload, &mut buf).unwrap();
-            assert_eq!(&buf[..len], ciphertext, "{}", vector.name());
-            let len = sides[(step + 1) % 2].read_message(&buf[..len], &mut text).unwrap();
-            assert_eq!(&text[..len], payload, "{}", vector.name());
-        }
+    }
+}
+
+fn snow_makes(vector: &Vector, cipher: Cipher) {
+    let mut sides = [Role::Initiator, Role::Responder].map(|role| vector.snow(cipher, role));
+    let messages = vector.messages();
+    let mut step = 0;
+    let mut buf = vec![0; 65_535];
+    let mut text = vec![0; 65_535];
+    while !sides[0].is_handshake_finished() {
+        let (payload, ciphertext) = &messages[step];
+        let len = sides[step % 2].write_message(payload, &mut buf).unwrap();
+        assert_eq!(&buf[..len], ciphertext, "{}", vector.name());
+        let len = sides[(step + 1) % 2].read_message(&buf[..len], &mut text).unwrap();
+        assert_eq!(&text[..len], payload, "{}", vector.name());
+        step += 1;
+    }
+    for side in &sides {
+        assert_eq!(side.get_handshake_hash(), vector.hash(), "{}", vector.name());
+    }
+    let mut sides = sides.map(|side| side.into_transport_mode().unwrap());
+    for (step, (payload, ciphertext)) in messages.iter().enumerate().skip(step) {
+        let len = sides[step % 2].write_message(payload, &mut buf).unwrap();
+        assert_eq!(&buf[..len], ciphertext, "{}", vector.name());
+        let len = sides[(step + 1) % 2].read_message(&buf[..len], &mut text).unwrap();
+        assert_eq!(&text[..len], payload, "{}", vector.name());
     }
 }

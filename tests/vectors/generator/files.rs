@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     admission, bodies, cobs_packets, encoding, endings, exchanges, framing, handshakes, identity, lines,
-    payloads, preambles, publications, refusals, timers, transport,
+    payloads, preambles, publications, refusals, suites, timers, transport,
 };
 use crate::script::Script;
 
@@ -25,6 +25,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("payloads.json", vectors("payload", payloads::vectors())),
         ("preambles.json", scripts(preambles::scripts())),
         ("publications.json", scripts(publications::scripts())),
+        ("suites.json", scripts(suites::scripts())),
         ("timers.json", scripts(timers::scripts())),
         ("transport.json", vectors("transport", transport::vectors())),
     ]

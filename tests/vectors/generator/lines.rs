@@ -4,193 +4,11 @@ use serde_json::{Value, json};
 use symbolon::Role;
 
 use crate::cobs_packets;
-use crate::common::attacker::{ANSWER, Attacker, Knobs, OFFER, framed, public_of};
-use crate::messages::{encode, hex};
-use crate::notation::{accept, close, padding, ping, pong, request};
+use crate::common::attacker::{ANSWER, Attacker, OFFER, framed, public_of};
+use crate::line::{Line, SETUP, Session, ephemeral};
+use crate::notation::{accept, close, padding, ping, request};
 use crate::script::{Accepted, Refused, Verdict};
-use crate::setups::{DEFAULTS, RESPONDER, Setup, counting_from};
-
-const SETUP: Setup = RESPONDER;
-
-/// One session: the subject's side of it and its peer's.
-struct Session {
-    subject: Attacker,
-    peer: Attacker,
-}
-
-impl Session {
-    /// The session in which each side has its ephemeral key of this number.
-    fn new(subject: Role, number: u8) -> Self {
-        let of = |knobs: Knobs, first| Knobs { ephemeral_private: counting_from(first + number), ..knobs };
-        Self {
-            subject: Attacker::new(subject, of(SETUP.subject_knobs(), 0x50)),
-            peer: Attacker::new(!subject, of(SETUP.peer_knobs(), 0xc0)),
-        }
-    }
-}
-
-/// The ephemeral keys of the subject, in order.
-fn ephemeral(number: u8) -> [u8; 32] {
-    counting_from(0x50 + number)
-}
-
-struct Line {
-    vector: Value,
-    role: Role,
-    asks: bool,
-    sessions: Vec<Session>,
-    steps: Vec<Value>,
-    /// How many ephemeral keys the subject is given.
-    keys: u8,
-}
-
-impl Line {
-    fn new(role: Role, id: &str, title: &str, spec: &[&str], verdict: Verdict) -> Self {
-        let id = format!("lines/{id}");
-        let spec: Vec<&str> = spec.iter().copied().chain(["§19"]).collect();
-        let vector = json!({ "id": id, "title": title, "spec": spec, "result": verdict.word(), "setup": id });
-        Self { vector, role, asks: false, sessions: Vec::new(), steps: Vec::new(), keys: 1 }
-    }
-
-    fn finish(mut self) -> (String, Value, Value) {
-        let (ours, theirs) = (SETUP.subject_knobs(), SETUP.peer_knobs());
-        let keys: Vec<Value> = self.sessions.iter().filter_map(Session::keys).collect();
-        let expect = if self.asks { Value::Null } else { hex(theirs.peer_id().as_bytes()).into() };
-        let setup = json!({
-            "binding": "line", "role": if self.role.is_initiator() { "initiator" } else { "responder" },
-            "identity": hex(&ours.secret), "static": hex(&ours.static_private),
-            "ephemeral": (0..self.keys).map(|number| hex(&ephemeral(number))).collect::<Vec<_>>(),
-            "expect": expect,
-            "max_frame": SETUP.subject.max_frame, "max_requests": SETUP.subject.max_requests,
-            "max_subscriptions": SETUP.subject.max_subscriptions, "window": SETUP.subject.window,
-            "silence": SETUP.subject.silence,
-            "timers": {
-                "handshake": DEFAULTS.handshake, "frame": DEFAULTS.frame, "probe": DEFAULTS.probe,
-                "close": DEFAULTS.close, "body": DEFAULTS.body,
-            },
-            "peer": {
-                "identity": hex(&theirs.secret), "static": hex(&theirs.static_private),
-                "max_frame": SETUP.peer.max_frame, "window": SETUP.peer.window,
-            },
-            "keys": keys, "steps": [],
-        });
-        self.vector["steps"] = self.steps.into();
-        let name = self.vector["setup"].as_str().expect("a name").to_owned();
-        (name, setup, self.vector)
-    }
-
-    fn step(mut self, step: Value) -> Self {
-        self.steps.push(step);
-        self
-    }
-
-    fn error(mut self, error: &str) -> Self {
-        self.vector["error"] = error.into();
-        self
-    }
-
-    /// These bytes as they are.
-    fn hears_bytes(self, bytes: &[u8]) -> Self {
-        self.step(json!({ "in": hex(bytes) }))
-    }
-
-    /// Packets, each between zero bytes.
-    fn hears(self, packets: &[&[u8]]) -> Self {
-        let bytes: Vec<u8> =
-            packets.iter().flat_map(|packet| [vec![0], cobs_packets::encode(packet)].concat()).collect();
-        self.hears_bytes(&bytes)
-    }
-
-    /// The subject sends these packets.
-    fn sends(self, packets: &[&[u8]]) -> Self {
-        self.step(json!({ "out": hex(&packets.concat()) }))
-    }
-
-    fn says(self, session: usize, messages: &[Value]) -> Self {
-        self.step(json!({ "says": messages, "session": session }))
-    }
-
-    fn tells(self, event: Value) -> Self {
-        self.step(event)
-    }
-
-    /// The peer's frame with these messages.
-    fn seal(&mut self, session: usize, messages: &[Value]) -> Vec<u8> {
-        self.sessions[session].peer.seal(&encode(messages).expect("messages"))
-    }
-
-    fn frame(mut self, session: usize, messages: &[Value]) -> Self {
-        let frame = self.seal(session, messages);
-        self.hears(&[&frame])
-    }
-
-    fn lives(self, session: usize) -> Self {
-        self.frame(session, &[ping(0x77)]).says(session, &[pong(0x77)])
-    }
-
-    fn connected(self) -> Self {
-        let peer = hex(SETUP.peer_knobs().peer_id().as_bytes());
-        self.tells(json!({ "event": "connected", "peer": peer }))
-    }
-
-    /// The peer dials, and message 2 is out.
-    fn dialled(mut self, number: u8) -> Self {
-        let mut session = Session::new(Role::Responder, number);
-        self.keys = number + 1;
-        let first = session.peer.begin();
-        session.subject.hear(&first);
-        let second = session.subject.say();
-        session.peer.hear(&[&ANSWER[..], &second].concat());
-        self.sessions.push(session);
-        // Both directly behind each other, as SPEC §19.3 says.
-        self.hears(&[&OFFER, &first[8..]]).sends(&[&ANSWER, &second])
-    }
-
-    /// Message 3 of the last session.
-    fn third(&mut self) -> Vec<u8> {
-        let session = self.sessions.last_mut().expect("a session");
-        let third = session.peer.say();
-        session.subject.hear(&third);
-        third
-    }
-
-    /// The peer has dialled, and is let in.
-    fn answering(self) -> Self {
-        let mut this = self.dialled(0);
-        let third = this.third();
-        this.hears(&[&third]).connected().says(0, &[accept()])
-    }
-
-    /// The subject dials; its offer and message 1 are out.
-    fn dials(mut self, number: u8) -> Self {
-        let mut session = Session::new(Role::Initiator, number);
-        self.keys = self.keys.max(number + 1);
-        let first = session.subject.begin();
-        session.peer.hear(&first);
-        self.sessions.push(session);
-        self.sends(&[&OFFER, &first[8..]])
-    }
-
-    /// What the peer answers in the last session, and message 3 of the subject.
-    fn answers(&mut self) -> (Vec<u8>, Vec<u8>) {
-        let session = self.sessions.last_mut().expect("a session");
-        let second = session.peer.say();
-        session.subject.hear(&[&ANSWER[..], &second].concat());
-        let third = session.subject.say();
-        session.peer.hear(&third);
-        (second, third)
-    }
-}
-
-impl Session {
-    /// Where its handshake went through.
-    fn keys(&self) -> Option<Value> {
-        let (initiator, responder) = self.subject.split.or(self.peer.split)?;
-        let dials = self.subject.role.is_initiator();
-        let (inward, outward) = if dials { (responder, initiator) } else { (initiator, responder) };
-        Some(json!({ "in": hex(&inward), "out": hex(&outward) }))
-    }
-}
+use crate::setups::counting_from;
 
 fn answering(id: &str, title: &str, spec: &[&str], verdict: Verdict) -> Line {
     Line::new(Role::Responder, id, title, spec, verdict)
@@ -207,7 +25,21 @@ pub fn scripts() -> Vec<(String, Value, Value)> {
     all.extend(losses());
     all.extend(dials());
     all.extend(collisions());
+    all.extend(second_suite());
     all.into_iter().map(Line::finish).collect()
+}
+
+/// Sessions of two that have AES.
+fn second_suite() -> Vec<Line> {
+    let title = "offered both suites, the second is taken";
+    let answers =
+        answering("aes-answering", title, &["PRE-1", "§3"], Accepted).with_aes().answering().lives(0);
+    let title = "a later answer replaces the first, and takes the other suite";
+    let mut dials = dialling("aes-answer-twice", title, &["SER-9", "§3"], Accepted).with_aes().dials(0);
+    let answer = dials.preambles.of(Role::Responder);
+    let (second, third) = dials.answers();
+    let dials = dials.hears(&[&ANSWER, &answer, &second]).sends(&[&third]);
+    vec![answers, dials.frame(0, &[accept()]).connected().lives(0)]
 }
 
 /// What is dropped and changes nothing.

@@ -7,7 +7,14 @@ use crate::script::{Accepted, Refused, Script};
 use crate::setups::{INITIATOR_FIRST, RESPONDER_FIRST};
 
 pub fn scripts() -> Vec<Script> {
-    let mut all = vec![
+    let mut all = offers();
+    all.extend(magics());
+    all.extend(answers());
+    all
+}
+
+fn offers() -> Vec<Script> {
+    vec![
         answered("preambles/offer", "version 1, suite 1", OFFER, &["PRE-1", "PRE-7", "§3"]),
         answered(
             "preambles/higher-version",
@@ -21,9 +28,16 @@ pub fn scripts() -> Vec<Script> {
             *b"symb\x01\0\xff\xfd",
             &["PRE-6", "§3"],
         ),
+        answered(
+            "preambles/both-suites",
+            "the optional suite is offered as well: who has only the first takes it",
+            *b"symb\x01\0\0\x03",
+            &["PRE-1", "§3"],
+        ),
         refused("preambles/version", "a version below all that are spoken", *b"symb\0\0\0\x01", 1),
         refused("preambles/profile", "another profile", *b"symb\x01\x01\0\x01", 2),
         refused("preambles/suites", "no common suite", *b"symb\x01\0\x80\0", 3),
+        refused("preambles/second-suite", "only the optional suite", *b"symb\x01\0\0\x02", 3),
         refused("preambles/no-suites", "no suite at all", *b"symb\x01\0\0\0", 3),
         refused(
             "preambles/lowest-code",
@@ -31,7 +45,12 @@ pub fn scripts() -> Vec<Script> {
             *b"symb\0\x01\0\0",
             1,
         ),
-    ];
+    ]
+}
+
+/// What is not symbolon.
+fn magics() -> Vec<Script> {
+    let mut all = Vec::new();
     for place in 0..4 {
         let mut bytes = OFFER[..=place].to_vec();
         bytes[place] ^= 0x20;
@@ -48,6 +67,11 @@ pub fn scripts() -> Vec<Script> {
     }
     all.push(silence("preambles/http", b"GET / HTTP/1.1\r\n\r\n"));
     all.push(silence("preambles/tls", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"));
+    all
+}
+
+fn answers() -> Vec<Script> {
+    let mut all = Vec::new();
     let answers: [(&str, &str, [u8; 8]); 9] = [
         ("code-5", "a code that the table does not have", *b"olon\x01\x05\0\x01"),
         ("code-255", "a code that the table does not have", *b"olon\x01\xff\0\x01"),

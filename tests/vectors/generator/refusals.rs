@@ -7,9 +7,10 @@ use symbolon::Role;
 use crate::common::attacker::{ANSWER, Attacker, Knobs, Pairs, framed, public_of};
 use crate::common::cbor::{array, bytes, long_head, map, negative, text, uint};
 use crate::common::signatures::{malleated, sign_by_hand, small_order};
-use crate::handshakes::{Base, USUAL_BASE};
+use crate::handshakes::{AES_BASE, Base, DECLINED_BASE, USUAL_BASE};
 use crate::identity::LOW_ORDER;
 use crate::messages::hex;
+use crate::setups::{AES, CHACHA, Preambles};
 
 const BASE: Base = USUAL_BASE;
 
@@ -21,6 +22,8 @@ pub fn vectors() -> Vec<Value> {
         all.extend(proofs(sender));
         all.extend(payloads(sender));
     }
+    all.extend(under_second_suite());
+    all.extend(talked_over());
     all
 }
 
@@ -36,6 +39,11 @@ fn vector(id: &str, title: &str, spec: &[&str], sender: Role, message: u8, error
     })
 }
 
+fn of_base(mut vector: Value, base: &Base) -> Value {
+    vector["base"] = base.id.into();
+    vector
+}
+
 fn with_frame(mut vector: Value, frame: &[u8]) -> Value {
     vector["frame"] = hex(frame).into();
     vector
@@ -44,12 +52,21 @@ fn with_frame(mut vector: Value, frame: &[u8]) -> Value {
 /// Message 2 or 3 as this sender makes it, with knobs that are set from the start, and changed once he has heard what
 /// stands before it.
 fn said(sender: Role, knobs: impl FnOnce(&mut Knobs), change: impl FnOnce(&mut Attacker)) -> Vec<u8> {
-    let (mut other, mut this) = (BASE.side(!sender), BASE.side(sender));
+    said_under(&BASE, sender, knobs, change)
+}
+
+fn said_under(
+    base: &Base,
+    sender: Role,
+    knobs: impl FnOnce(&mut Knobs),
+    change: impl FnOnce(&mut Attacker),
+) -> Vec<u8> {
+    let (mut other, mut this) = (base.side(!sender), base.side(sender));
     knobs(&mut this.knobs);
     if sender.is_initiator() {
         other.hear(&this.begin());
-        let second = other.say();
-        this.hear(&[ANSWER.to_vec(), second].concat());
+        let second = [other.begin(), other.say()].concat();
+        this.hear(&second);
     } else {
         this.hear(&other.begin());
     }
@@ -137,7 +154,6 @@ fn changed() -> Vec<Value> {
         flipped["flip"] = (0..len).collect::<Vec<_>>().into();
         all.push(flipped);
     }
-    let spec = ["HSK-1", "§5.1"];
     // A change of what was hashed before shows at message 2.
     let other_key = with_knobs_of_other(|initiator| initiator.ephemeral_private = [0x55; 32]);
     let title = "the answer to a message 1 that was changed on its way";
@@ -145,6 +161,12 @@ fn changed() -> Vec<Value> {
         vector("message-1-changed", title, &["HSK-4", "§5.1"], Role::Responder, 2, "Unauthentic"),
         &other_key,
     ));
+    all.extend(prologues());
+    all.extend(repeated());
+    all
+}
+
+fn prologues() -> Vec<Value> {
     let prologues: [(&str, &str, Vec<u8>); 4] = [
         ("empty", "no prologue", Vec::new()),
         (
@@ -159,11 +181,17 @@ fn changed() -> Vec<Value> {
         ),
         ("swapped", "the preambles in the other order", [ANSWER, *b"symb\x01\0\0\x01"].concat()),
     ];
-    for (name, title, prologue) in prologues {
+    let vectors = prologues.into_iter().map(|(name, title, prologue)| {
         let frame = with_knobs(Role::Responder, |knobs| knobs.prologue = Some(prologue));
-        let vector = vector(&format!("prologue-{name}"), title, &spec, Role::Responder, 2, "Unauthentic");
-        all.push(with_frame(vector, &frame));
-    }
+        let (id, spec) = (format!("prologue-{name}"), ["HSK-1", "§5.1"]);
+        with_frame(vector(&id, title, &spec, Role::Responder, 2, "Unauthentic"), &frame)
+    });
+    vectors.collect()
+}
+
+/// Genuine messages, in a place where they do not belong.
+fn repeated() -> Vec<Value> {
+    let mut all = Vec::new();
     // The own message of the side that refuses, sent back.
     let reflected = framed(&BASE.side(Role::Initiator).message_1());
     let title = "the initiator's own message 1, sent back as message 2";
@@ -191,6 +219,72 @@ fn changed() -> Vec<Value> {
         &replayed,
     ));
     all
+}
+
+fn under_second_suite() -> Vec<Value> {
+    let mut all = Vec::new();
+    for sender in [Role::Responder, Role::Initiator] {
+        let (message, spec) = (message_of(sender), ["HSK-4", "§5.1", "§5.4"]);
+        let len = said_under(&AES_BASE, sender, |_| {}, |_| {}).len() - 2;
+        let new = |name: &str, title: &str, error: &str| {
+            let vector =
+                vector(&format!("aes-message-{message}-{name}"), title, &spec, sender, message, error);
+            of_base(vector, &AES_BASE)
+        };
+        let mut flipped = new("flipped", "a bit changed, in every byte", "Unauthentic");
+        flipped["flip"] = (0..len).collect::<Vec<_>>().into();
+        let mut short = new("short", "cut short, at every length", "Handshake");
+        short["truncate"] = (1..len).collect::<Vec<_>>().into();
+        all.extend([flipped, short]);
+    }
+    all
+}
+
+/// Where somebody on the path would have two speak another suite than they had chosen.
+fn talked_over() -> Vec<Value> {
+    let (both, first, second) = (CHACHA | AES, CHACHA, AES);
+    // What the initiator has seen of the preambles is its base's; and what the responder has.
+    let cases: [(&str, &str, &Base, Preambles); 5] = [
+        (
+            "offer-talked-down",
+            "a responder that was shown only the first suite",
+            &DECLINED_BASE,
+            Preambles { offered: first, taken: first },
+        ),
+        (
+            "offer-without-the-first",
+            "a responder that was shown only the second suite",
+            &AES_BASE,
+            Preambles { offered: second, taken: second },
+        ),
+        (
+            "answer-talked-down",
+            "a responder that took the second suite, whose answer was changed to the first",
+            &DECLINED_BASE,
+            Preambles { offered: both, taken: second },
+        ),
+        (
+            "answer-talked-up",
+            "a responder that took the first suite, whose answer was changed to the second",
+            &AES_BASE,
+            Preambles { offered: both, taken: first },
+        ),
+        (
+            "offer-talked-up",
+            "a responder that was shown a suite more, and took it; its answer was changed back",
+            &BASE,
+            Preambles { offered: both, taken: second },
+        ),
+    ];
+    let vectors = cases.into_iter().map(|(name, title, base, seen)| {
+        let (mut other, mut this) = (base.side(Role::Initiator), base.side(Role::Responder));
+        this.knobs.preamble = Some(seen.of(Role::Responder));
+        this.hear(&[&seen.of(Role::Initiator)[..], &other.begin()[8..]].concat());
+        let spec = ["HSK-1", "§3", "§5.1"];
+        let vector = vector(&format!("aes-{name}"), title, &spec, Role::Responder, 2, "Unauthentic");
+        of_base(with_frame(vector, &this.say()), base)
+    });
+    vectors.collect()
 }
 
 /// Message 2 of the responder to another initiator.

@@ -99,6 +99,12 @@ impl Script {
         self.begun.peer.seal(&encode(messages).expect("messages"))
     }
 
+    /// With which the peer seals.
+    pub fn key(&self) -> [u8; 32] {
+        let (initiator, responder) = self.begun.peer.split.expect("a finished handshake");
+        if self.begun.peer.role.is_initiator() { initiator } else { responder }
+    }
+
     pub fn repeats(self, times: u64, messages: &[Value]) -> Self {
         self.step(json!({ "in_repeat": times, "messages": messages }))
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use symbolon::Role;
 
-use crate::common::attacker::{Attacker, Knobs};
+use crate::common::attacker::{ANSWER, Attacker, Knobs, OFFER};
 use crate::messages::{encode, hex};
 use crate::notation::accept;
 
@@ -32,6 +32,22 @@ pub struct Timers {
     pub body: u64,
 }
 
+/// The suites that the initiator offers, and the one that the responder takes.  SPEC §3
+#[derive(Clone, Copy)]
+pub struct Preambles {
+    pub offered: u16,
+    pub taken: u16,
+}
+
+impl Preambles {
+    pub fn of(&self, role: Role) -> [u8; 8] {
+        let (mut preamble, suites) =
+            if role.is_initiator() { (OFFER, self.offered) } else { (ANSWER, self.taken) };
+        preamble[6..].copy_from_slice(&suites.to_be_bytes());
+        preamble
+    }
+}
+
 /// How far the setup goes.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Upto {
@@ -54,6 +70,9 @@ pub struct Setup {
     pub subject: Declared,
     pub peer: Declared,
     pub timers: Timers,
+    /// All that the subject has.
+    pub suites: u16,
+    pub preambles: Preambles,
     pub upto: Upto,
 }
 
@@ -61,6 +80,11 @@ pub const USUAL: Declared =
     Declared { max_frame: 1_024, max_requests: 4, max_subscriptions: 4, window: 64, silence: 0 };
 pub const DEFAULTS: Timers =
     Timers { handshake: 10_000, frame: 10_000, probe: 5_000, close: 3_000, body: 60_000 };
+
+/// The suite that everybody has, and the one beside it, by their bits.
+pub const CHACHA: u16 = 1;
+pub const AES: u16 = 2;
+pub const MANDATORY: Preambles = Preambles { offered: CHACHA, taken: CHACHA };
 
 /// The subject was dialled.
 pub const RESPONDER: Setup = Setup {
@@ -70,6 +94,8 @@ pub const RESPONDER: Setup = Setup {
     subject: USUAL,
     peer: USUAL,
     timers: DEFAULTS,
+    suites: CHACHA,
+    preambles: MANDATORY,
     upto: Upto::Connected,
 };
 /// The subject has dialled.
@@ -89,8 +115,9 @@ pub struct Begun {
 }
 
 impl Setup {
-    fn knobs(first: u8, declared: &Declared) -> Knobs {
+    fn knobs(&self, role: Role, first: u8, declared: &Declared) -> Knobs {
         Knobs {
+            preamble: Some(self.preambles.of(role)),
             secret: counting_from(first),
             static_private: counting_from(first + 0x20),
             ephemeral_private: counting_from(first + 0x40),
@@ -111,11 +138,11 @@ impl Setup {
     }
 
     pub fn subject_knobs(&self) -> Knobs {
-        Self::knobs(0x10, &self.subject)
+        self.knobs(self.role, 0x10, &self.subject)
     }
 
     pub fn peer_knobs(&self) -> Knobs {
-        Self::knobs(0x80, &self.peer)
+        self.knobs(!self.role, 0x80, &self.peer)
     }
 
     /// Both sides, before anything was said.
@@ -158,13 +185,30 @@ impl Setup {
                 "window": self.peer.window,
             },
         });
-        if let Some((initiator, responder)) = begun.subject.split {
-            let (inward, outward) =
-                if self.role.is_initiator() { (responder, initiator) } else { (initiator, responder) };
-            setup["keys"] = json!({ "in": hex(&inward), "out": hex(&outward) });
+        if let Some(split) = begun.subject.split {
+            setup["keys"] = keys(self.role, split, self.preambles.taken);
         }
+        write_suites(&mut setup, self.suites);
         setup["steps"] = steps.into();
         setup
+    }
+}
+
+/// What comes of Split, as the files have it.
+pub fn keys(subject: Role, (initiator, responder): ([u8; 32], [u8; 32]), suite: u16) -> Value {
+    let (inward, outward) =
+        if subject.is_initiator() { (responder, initiator) } else { (initiator, responder) };
+    let mut keys = json!({ "in": hex(&inward), "out": hex(&outward) });
+    if suite != CHACHA {
+        keys["suite"] = suite.into();
+    }
+    keys
+}
+
+/// Into a setup, where they are not those that it has anyway.
+pub fn write_suites(setup: &mut Value, suites: u16) {
+    if suites != CHACHA {
+        setup["suites"] = suites.into();
     }
 }
 

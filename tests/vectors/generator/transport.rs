@@ -1,80 +1,93 @@
-//! Frames by key and nonce.  SPEC §7
+//! Frames by suite, key and nonce.  SPEC §7
 
 use serde_json::{Value, json};
-use snow::params::CipherChoice;
-use snow::resolvers::{CryptoResolver, DefaultResolver};
-use snow::types::Cipher;
 
+use crate::cipher::Suite;
 use crate::messages::{hex, uint};
 use crate::setups::counting_from;
 
-/// snow's cipher with this key.
-fn cipher(key: &[u8; 32]) -> Box<dyn Cipher> {
-    let mut cipher = DefaultResolver.resolve_cipher(&CipherChoice::ChaChaPoly).expect("known");
-    cipher.set(key);
-    cipher
+/// Each is tried under both suites: `transport/first` and `transport/aes-first`.
+pub fn vectors() -> Vec<Value> {
+    [Suite::ChaChaPoly, Suite::AesGcm].into_iter().flat_map(of_suite).collect()
 }
 
-fn seal(key: &[u8; 32], n: u64, plaintext: &[u8]) -> Vec<u8> {
-    let mut sealed = vec![0; plaintext.len() + 16];
-    let len = cipher(key).encrypt(n, &[], plaintext, &mut sealed);
-    sealed.truncate(len);
-    sealed
+const PING: [u8; 3] = [0x82, 3, 1];
+const FRAME: [&str; 2] = ["TRN-1", "§7"];
+const REKEY: [&str; 2] = ["TRN-2", "§7"];
+
+fn of_suite(suite: Suite) -> Vec<Value> {
+    let key = counting_from(0x40);
+    let second = suite.rekeyed(&key);
+    let third = suite.rekeyed(&second);
+    let mut all = accepted(suite, &[key, second, third]);
+    for (name, from, to) in [("rekey", key, second), ("second-rekey", second, third)] {
+        let mut vector = vector(suite, name, "what Rekey makes of a key", &REKEY, &from);
+        vector["rekeyed"] = hex(&to).into();
+        all.push(vector);
+    }
+    all.extend(refused(suite, &key, &second));
+    all
 }
 
-/// What `Rekey()` makes: the first half of 32 zero bytes, sealed under the last nonce.
-fn rekeyed(key: &[u8; 32]) -> [u8; 32] {
-    seal(key, u64::MAX, &[0; 32])[..32].try_into().expect("48 bytes")
-}
-
-fn vector(id: &str, title: &str, spec: &[&str], key: &[u8; 32], n: u64, plaintext: &[u8]) -> Value {
+fn vector(suite: Suite, name: &str, title: &str, spec: &[&str], key: &[u8; 32]) -> Value {
+    let prefix = match suite {
+        Suite::ChaChaPoly => "",
+        Suite::AesGcm => "aes-",
+    };
     json!({
-        "id": format!("transport/{id}"), "title": title, "spec": spec, "result": "accepted",
-        "key": hex(key), "n": uint(n), "plaintext": hex(plaintext), "ciphertext": hex(&seal(key, n, plaintext)),
+        "id": format!("transport/{prefix}{name}"), "title": title, "spec": spec, "result": "accepted",
+        "suite": suite as u64, "key": hex(key),
     })
 }
 
-pub fn vectors() -> Vec<Value> {
-    let key = counting_from(0x40);
-    let (second, third) = (rekeyed(&key), rekeyed(&rekeyed(&key)));
-    let ping = [0x82, 3, 1];
-    let spec = ["TRN-1", "§7"];
-    let rekey = ["TRN-2", "§7"];
-    let mut all = vec![
-        vector("first", "the first frame", &spec, &key, 0, &ping),
-        vector("second", "the second frame", &spec, &key, 1, &ping),
-        vector("n-256", "a nonce of two bytes", &spec, &key, 256, &ping),
-        vector("two-byte", "the shortest message", &spec, &key, 2, &[0x81, 0x14]),
-        vector("longest", "a long plaintext", &spec, &key, 3, &[0x5a; 1_000]),
-        vector("before-rekey", "the last frame before the key changes", &rekey, &key, 65_535, &ping),
-        vector("after-rekey", "the first frame behind it: n goes on", &rekey, &second, 65_536, &ping),
-        vector("before-second-rekey", "the last frame of the second key", &rekey, &second, 131_071, &ping),
-        vector("after-second-rekey", "the first frame of the third", &rekey, &third, 131_072, &ping),
-        vector("n-2-32", "a nonce of five bytes", &spec, &third, 1 << 32, &ping),
-        vector("last", "the last nonce that there is", &["§7"], &third, u64::MAX - 1, &ping),
-    ];
-    for (name, from, to) in [("rekey", key, second), ("second-rekey", second, third)] {
-        all.push(json!({
-            "id": format!("transport/{name}"), "title": "what Rekey makes of a key", "spec": rekey, "result": "accepted",
-            "key": hex(&from), "rekeyed": hex(&to),
-        }));
-    }
-    let sealed = seal(&key, 0, &ping);
-    let mut refused = |id: String, title: &str, key: &[u8; 32], n: u64, ciphertext: &[u8]| {
-        all.push(json!({
-            "id": format!("transport/{id}"), "title": title, "spec": spec, "result": "refused",
-            "key": hex(key), "n": uint(n), "ciphertext": hex(ciphertext),
-        }));
+fn accepted(suite: Suite, [first, second, third]: &[[u8; 32]; 3]) -> Vec<Value> {
+    let frame = |name: &str, title: &str, spec: &[&str], key: &[u8; 32], n: u64, plaintext: &[u8]| {
+        let mut vector = vector(suite, name, title, spec, key);
+        vector["n"] = uint(n);
+        vector["plaintext"] = hex(plaintext).into();
+        vector["ciphertext"] = hex(&suite.seal(key, n, plaintext)).into();
+        vector
     };
-    for place in 0..sealed.len() {
+    vec![
+        frame("first", "the first frame", &FRAME, first, 0, &PING),
+        frame("second", "the second frame", &FRAME, first, 1, &PING),
+        frame("n-256", "a nonce of two bytes", &FRAME, first, 256, &PING),
+        frame("two-byte", "the shortest message", &FRAME, first, 2, &[0x81, 0x14]),
+        frame("longest", "a long plaintext", &FRAME, first, 3, &[0x5a; 1_000]),
+        frame("before-rekey", "the last frame before the key changes", &REKEY, first, 65_535, &PING),
+        frame("after-rekey", "the first frame behind it: n goes on", &REKEY, second, 65_536, &PING),
+        frame("before-second-rekey", "the last frame of the second key", &REKEY, second, 131_071, &PING),
+        frame("after-second-rekey", "the first frame of the third", &REKEY, third, 131_072, &PING),
+        frame("n-2-32", "a nonce of five bytes", &FRAME, third, 1 << 32, &PING),
+        frame("last", "the last nonce that there is", &["§7"], third, u64::MAX - 1, &PING),
+    ]
+}
+
+fn refused(suite: Suite, key: &[u8; 32], second: &[u8; 32]) -> Vec<Value> {
+    let sealed = suite.seal(key, 0, &PING);
+    let forged = |name: &str, title: &str, key: &[u8; 32], n: u64, ciphertext: &[u8]| {
+        let mut vector = vector(suite, name, title, &FRAME, key);
+        vector["result"] = "refused".into();
+        vector["n"] = uint(n);
+        vector["ciphertext"] = hex(ciphertext).into();
+        vector
+    };
+    let changed = (0..sealed.len()).map(|place| {
         let mut changed = sealed.clone();
         changed[place] ^= 0x80;
-        refused(format!("changed-{place}"), "a bit changed", &key, 0, &changed);
+        forged(&format!("changed-{place}"), "a bit changed", key, 0, &changed)
+    });
+    let mut all: Vec<Value> = changed.collect();
+    all.push(forged("cut", "a byte less", key, 0, &sealed[..sealed.len() - 1]));
+    all.push(forged("longer", "a byte more", key, 0, &[&sealed[..], &[0]].concat()));
+    all.push(forged("other-nonce", "under the next nonce", key, 1, &sealed));
+    all.push(forged("other-key", "under the key of the other direction", second, 0, &sealed));
+    all.push(forged("tag-only", "shorter than a tag", key, 0, &sealed[..15]));
+    if suite == Suite::AesGcm {
+        let little = suite.seal(key, 256_u64.swap_bytes(), &PING);
+        all.push(forged("little-endian", "under the nonce of the other suite's order", key, 256, &little));
+        let other = Suite::ChaChaPoly.seal(key, 0, &PING);
+        all.push(forged("other-suite", "by the cipher of the other suite", key, 0, &other));
     }
-    refused("cut".into(), "a byte less", &key, 0, &sealed[..sealed.len() - 1]);
-    refused("longer".into(), "a byte more", &key, 0, &[&sealed[..], &[0]].concat());
-    refused("other-nonce".into(), "under the next nonce", &key, 1, &sealed);
-    refused("other-key".into(), "under the key of the other direction", &second, 0, &sealed);
-    refused("tag-only".into(), "shorter than a tag", &key, 0, &sealed[..15]);
     all
 }

@@ -61,7 +61,8 @@ class Subject:
                                                     "silence")))
         expect = bytes.fromhex(setup["expect"]) if setup.get("expect") else None
         config = Config(setup["role"] == "initiator", bytes.fromhex(setup["identity"]),
-                        bytes.fromhex(setup["static"]), expect, limits, Timers(**setup["timers"]))
+                        bytes.fromhex(setup["static"]), expect, limits, Timers(**setup["timers"]),
+                        setup.get("suites", 0x0001))
         if setup["binding"] == "line":
             self.peer = Line(config, [bytes.fromhex(e) for e in setup["ephemeral"]], now)
         else:

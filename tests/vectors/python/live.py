@@ -11,6 +11,7 @@ import time
 from symbolon import identity, names
 from symbolon.handshake import Limits
 from symbolon.peer import Config, Peer
+from symbolon.preamble import SUITES
 from symbolon.statuses import CANCELLED, NOT_FOUND, OK
 
 LISTENER, DIALLER = bytes([0x4C]) * 32, bytes([0x44]) * 32
@@ -174,10 +175,10 @@ class Client:
 
 
 class Conversation:
-    def __init__(self, dials, connection, chunk):
+    def __init__(self, dials, connection, chunk, suites):
         self.dials, self.connection, self.chunk = dials, connection, chunk
         own, other = (DIALLER, LISTENER) if dials else (LISTENER, DIALLER)
-        config = Config(dials, own, os.urandom(32), identity.public_key(other), LIMITS)
+        config = Config(dials, own, os.urandom(32), identity.public_key(other), LIMITS, suites=suites)
         self.began = time.monotonic()
         self.peer = Peer(config, os.urandom(32), 0)
         self.server, self.client = Server(self.peer), Client(self.peer)
@@ -290,13 +291,14 @@ def connect(dials, port):
         return listener.accept()[0]
 
 
-def run(dials, port, chunk):
+def run(dials, port, chunk, suites):
     """Exit code: 0 if all was right."""
     try:
         with connect(dials, port) as connection:
-            Conversation(dials, connection, chunk).run()
+            conversation = Conversation(dials, connection, chunk, suites)
+            conversation.run()
     except (Wrong, OSError) as error:
         print(f"FAILED: {error}", flush=True)
         return 1
-    print("all right", flush=True)
+    print(f"all right, by {SUITES[conversation.peer.handshake.suite].decode()}", flush=True)
     return 0

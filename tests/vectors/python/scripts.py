@@ -32,8 +32,8 @@ class Runner:
         self.subject = Subject(setup)
         keys = setup.get("keys") or []
         keys = keys if isinstance(keys, list) else [keys]
-        self.sealers = [Direction(bytes.fromhex(k["in"])) for k in keys]
-        self.openers = [Direction(bytes.fromhex(k["out"])) for k in keys]
+        self.sealers = [Direction(bytes.fromhex(k["in"]), k.get("suite", 0x0001)) for k in keys]
+        self.openers = [Direction(bytes.fromhex(k["out"]), k.get("suite", 0x0001)) for k in keys]
         self.fed = bytearray()            # all that the subject was given
         self.raw, self.events, self.next, self.closed = bytearray(), [], None, False
         self.granted = {}

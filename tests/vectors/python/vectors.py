@@ -108,10 +108,12 @@ def check_handshake(vector, _):
 
 
 def peers_of(base):
-    """Two Peers with the keys of a handshake vector, each of which expects the other."""
+    """Two Peers with the keys and suites of a handshake vector, each of which expects the other."""
     for side, other in (("init", "resp"), ("resp", "init")):
+        suites = int.from_bytes(unhex(base, side + "_preamble")[6:8], "big") | 0x0001  # a responder: what it takes
         yield Peer(Config(side == "init", unhex(base, side + "_identity"), unhex(base, side + "_static"),
-                          unhex(base, other + "_peer_id"), Limits(**{"features": 0, **base["limits"]})),
+                          unhex(base, other + "_peer_id"), Limits(**{"features": 0, **base["limits"]}),
+                          suites=suites),
                    unhex(base, side + "_ephemeral"))
 
 
@@ -155,19 +157,19 @@ def refuse(vector, base, frame):
 
 
 def check_transport(vector, _):
-    key = unhex(vector, "key")
+    key, suite = unhex(vector, "key"), vector["suite"]
     if "rekeyed" in vector:
-        direction = Direction(key)
+        direction = Direction(key, suite)
         direction.rekey()
         ensure(direction.key.hex() == vector["rekeyed"], "rekeyed")
         return
     n, ciphertext = from_json(vector["n"]), unhex(vector, "ciphertext")
-    opened = Direction(key, n=n).peek(ciphertext, 0)
+    opened = Direction(key, suite, n).peek(ciphertext, 0)
     if vector["result"] == "refused":
         ensure(opened is None, "opened")
         return
     ensure(opened == unhex(vector, "plaintext"), "opening")
-    ensure(Direction(key, n=n).seal(opened) == ciphertext, "sealing")
+    ensure(Direction(key, suite, n).seal(opened) == ciphertext, "sealing")
 
 
 def check_script(vector, setups):

@@ -30,8 +30,13 @@ def answer(offered, suites):
         code = NO_SUITE
     else:
         code = ACCEPTED
-    suite = common & -common if code == ACCEPTED else suites  # the lowest bit that both have
+    suite = best_of(common) if code == ACCEPTED else suites
     return RESPONDER_MAGIC + bytes([VERSION, code]) + suite.to_bytes(2, "big"), code, suite
+
+
+def best_of(common):
+    """Where both sides have AES it is the faster one; the choice is free."""
+    return 0x0002 if common & 0x0002 else common & 0x0001
 
 
 def check_answer(preamble, suites):
