@@ -16,6 +16,8 @@ use crate::entrant::{Entrant, Futures, Threads};
 
 /// What the ratios are to.
 pub const BASELINE: &str = "raw";
+/// How many idle connections the memory of a server is measured with.
+pub const IDLE: usize = 1_000;
 
 /// Every server asks for a free port of the loopback interface.
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -25,7 +27,7 @@ pub struct Contestant {
     pub entrant: Box<dyn Entrant>,
     /// Whether it encrypts, and both sides prove who they are.
     pub sealed: bool,
-    /// How many idle connections its memory is measured with.
+    /// How many idle connections its memory is measured with: [`IDLE`], where that does not take too long.
     pub idle: usize,
     /// Why it cannot take part here, if it cannot.
     pub absent: Option<&'static str>,
@@ -33,7 +35,7 @@ pub struct Contestant {
 
 impl Contestant {
     fn sealed(name: &'static str, entrant: impl Entrant + 'static) -> Self {
-        Self { name, entrant: Box::new(entrant), sealed: true, idle: 1_000, absent: None }
+        Self { name, entrant: Box::new(entrant), sealed: true, idle: IDLE, absent: None }
     }
 
     fn plain(name: &'static str, entrant: impl Entrant + 'static) -> Self {

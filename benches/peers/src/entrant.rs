@@ -55,8 +55,7 @@ impl<P: asynchronous::Peer> Entrant for Futures<P> {
 
     fn hold(&self, address: SocketAddr, connections: usize, parent: &Parent) -> Result<()> {
         let runtime = self.0.runtime()?;
-        let client = runtime.block_on(self.0.client())?;
-        let hold = |connections| runtime.block_on(asynchronous::hold(&self.0, &client, address, connections));
+        let hold = |connections| runtime.block_on(asynchronous::hold(&self.0, address, connections));
         let first = hold(FIRST)?;
         parent.say("held");
         parent.line()?;
@@ -87,11 +86,10 @@ impl<P: threaded::Peer> Entrant for Threads<P> {
     }
 
     fn hold(&self, address: SocketAddr, connections: usize, parent: &Parent) -> Result<()> {
-        let client = self.0.client()?;
-        let _first = threaded::hold(&self.0, &client, address, FIRST)?;
+        let _first = threaded::hold(&self.0, address, FIRST)?;
         parent.say("held");
         parent.line()?;
-        let _rest = threaded::hold(&self.0, &client, address, connections)?;
+        let _rest = threaded::hold(&self.0, address, connections)?;
         parent.say("held");
         parent.line().map(drop)
     }

@@ -95,9 +95,11 @@ impl Stage {
     /// Bytes of memory that the server holds, or its helper in its place.
     pub fn resident(&self) -> Result<u64> {
         let process = self.helper.get().map_or_else(|| "self".to_owned(), u32::to_string);
-        let text = fs::read_to_string(format!("/proc/{process}/statm"))?;
-        let pages: u64 = text.split(' ').nth(1).context("statm has a second field")?.parse()?;
-        Ok(pages * rustix::param::page_size() as u64)
+        // Others are counted for each processor, and late.
+        let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Rss:")).context("it has a line Rss")?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kibibytes * 1024)
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Libp2p;
 
 /// A body to the end of its stream, the first byte of a request says what it is.
 #[derive(Clone, Default)]
-struct Plain;
+pub struct Plain;
 
 async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
@@ -97,7 +97,7 @@ fn multiaddr(address: SocketAddr) -> Result<Multiaddr> {
 }
 
 impl Peer for Libp2p {
-    type Client = ();
+    type Client = Swarm<Behaviour<Plain>>;
     type Link = Node;
 
     async fn serve(&self, stage: Stage) -> Result<()> {
@@ -128,14 +128,12 @@ impl Peer for Libp2p {
         }
     }
 
-    async fn client(&self) -> Result<()> {
-        Ok(())
+    async fn client(&self) -> Result<Self::Client> {
+        swarm(Keypair::generate_ed25519())
     }
 
-    /// Each connection has a node of its own, since a node has one connection to a peer.
-    async fn connect(&self, (): &(), address: SocketAddr) -> Result<Node> {
+    async fn connect(&self, mut swarm: Self::Client, address: SocketAddr) -> Result<Node> {
         let server = PeerId::from(server_keys()?.public());
-        let mut swarm = swarm(Keypair::generate_ed25519())?;
         swarm.dial(DialOpts::peer_id(server).addresses(vec![multiaddr(address)?]).build())?;
         loop {
             match swarm.select_next_some().await {

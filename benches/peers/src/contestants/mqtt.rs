@@ -107,8 +107,8 @@ async fn run(mut events: EventLoop, mut take: impl FnMut(Publish)) -> Result<()>
 }
 
 impl Peer for Mqtt {
-    /// The number of the next client.
-    type Client = AtomicU64;
+    /// Its name.
+    type Client = String;
     type Link = MqttLink;
 
     async fn serve(&self, stage: Stage) -> Result<()> {
@@ -130,12 +130,12 @@ impl Peer for Mqtt {
         .await
     }
 
-    async fn client(&self) -> Result<AtomicU64> {
-        Ok(AtomicU64::new(0))
+    async fn client(&self) -> Result<String> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Ok(format!("{}-{}", process::id(), LAST.fetch_add(1, Ordering::Relaxed)))
     }
 
-    async fn connect(&self, last: &AtomicU64, address: SocketAddr) -> Result<MqttLink> {
-        let name = format!("{}-{}", process::id(), last.fetch_add(1, Ordering::Relaxed));
+    async fn connect(&self, name: String, address: SocketAddr) -> Result<MqttLink> {
         let (client, events) = client(&name, address, &format!("to/client/{name}"), self.0).await?;
         let calls = Arc::<Mutex<Calls>>::default();
         let waiting = calls.clone();

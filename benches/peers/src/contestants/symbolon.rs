@@ -8,7 +8,7 @@ use symbolon::tokio::{Builder, Device, Handle};
 use symbolon::{Identity, Kind, Overflow, PeerId, SecretKey, Seed, Status, SubscribeOptions};
 
 use super::LOOPBACK;
-use crate::credentials::{CLIENT, SERVER};
+use crate::credentials::SERVER;
 use crate::measure::asynchronous::{Link, Peer};
 use crate::stage::Stage;
 
@@ -17,8 +17,9 @@ pub const FLOOD: &str = "flood";
 /// A publisher waits for a subscriber that is behind; nothing is dropped.
 pub const KIND: Kind = Kind::Event { depth: 1_024, overflow: Overflow::Refuse };
 
-pub fn identity(secret: [u8; 32]) -> Result<Identity> {
-    Ok(Identity::new(&SecretKey::from_bytes(secret), Seed::random()?))
+/// That of the server, which clients know.
+pub fn server() -> Result<Identity> {
+    Ok(Identity::new(&SecretKey::from_bytes(SERVER), Seed::random()?))
 }
 
 /// A window that a reader on the same machine does not wait for.
@@ -35,14 +36,14 @@ pub struct Symbolon {
 }
 
 impl Peer for Symbolon {
-    /// With the peer that it dials.
+    /// A device, since it has one connection to a peer, and whom it dials.
     type Client = (Device, PeerId);
     type Link = Handle;
 
     async fn serve(&self, stage: Stage) -> Result<()> {
         let tally = stage.tally.clone();
-        let device = (self.prepare)(Device::builder(identity(SERVER)?))
-            .trust([identity(CLIENT)?.peer_id()])
+        let device = (self.prepare)(Device::builder(server()?))
+            .admit(|_| true)
             .on_raw("echo", |_, body| async move { Ok(body) })
             .on_raw("watch", move |context, _| {
                 let tally = tally.clone();
@@ -66,13 +67,13 @@ impl Peer for Symbolon {
     }
 
     async fn client(&self) -> Result<(Device, PeerId)> {
-        let device = (self.prepare)(Device::builder(identity(CLIENT)?)).topic_raw(FLOOD, KIND).build()?;
-        Ok((device, identity(SERVER)?.peer_id()))
+        let device = (self.prepare)(Device::builder(Identity::generate()?)).topic_raw(FLOOD, KIND).build()?;
+        Ok((device, server()?.peer_id()))
     }
 
-    async fn connect(&self, (device, server): &(Device, PeerId), address: SocketAddr) -> Result<Handle> {
+    async fn connect(&self, (device, server): (Device, PeerId), address: SocketAddr) -> Result<Handle> {
         // The first request leaves with the last message of the handshake.
-        Ok(device.dial(address, *server).await?)
+        Ok(device.dial(address, server).await?)
     }
 }
 

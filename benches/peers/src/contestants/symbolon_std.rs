@@ -6,11 +6,10 @@ use std::thread;
 
 use anyhow::Result;
 use symbolon::blocking::{Builder, Device, Handle};
-use symbolon::{PeerId, Status};
+use symbolon::{Identity, PeerId, Status};
 
 use super::LOOPBACK;
-use super::symbolon::{FLOOD, KIND, identity, options};
-use crate::credentials::{CLIENT, SERVER};
+use super::symbolon::{FLOOD, KIND, options, server};
 use crate::measure::threaded::{Link, Peer};
 use crate::stage::Stage;
 
@@ -24,14 +23,14 @@ pub struct Symbolon {
 }
 
 impl Peer for Symbolon {
-    /// With the peer that it dials.
+    /// A device, since it has one connection to a peer, and whom it dials.
     type Client = (Device, PeerId);
     type Link = Handle;
 
     fn serve(&self, stage: Stage) -> Result<Box<dyn Any + Send>> {
         let tally = stage.tally.clone();
-        let device = (self.prepare)(Device::builder(identity(SERVER)?))
-            .trust([identity(CLIENT)?.peer_id()])
+        let device = (self.prepare)(Device::builder(server()?))
+            .admit(|_| true)
             .on_raw("echo", |_, body| Ok(body))
             .on_raw("watch", move |context, _| {
                 let tally = tally.clone();
@@ -44,18 +43,18 @@ impl Peer for Symbolon {
                 Ok("".into())
             })
             .build()?;
-        let server = device.listen(LOOPBACK)?.with_connections(CONNECTIONS).spawn()?;
-        stage.open(server.local_addr())?;
-        Ok(Box::new(server))
+        let listening = device.listen(LOOPBACK)?.with_connections(CONNECTIONS).spawn()?;
+        stage.open(listening.local_addr())?;
+        Ok(Box::new(listening))
     }
 
     fn client(&self) -> Result<(Device, PeerId)> {
-        let device = (self.prepare)(Device::builder(identity(CLIENT)?)).topic_raw(FLOOD, KIND).build()?;
-        Ok((device, identity(SERVER)?.peer_id()))
+        let device = (self.prepare)(Device::builder(Identity::generate()?)).topic_raw(FLOOD, KIND).build()?;
+        Ok((device, server()?.peer_id()))
     }
 
-    fn connect(&self, (device, server): &(Device, PeerId), address: SocketAddr) -> Result<Handle> {
-        Ok(device.dial(address, *server)?)
+    fn connect(&self, (device, server): (Device, PeerId), address: SocketAddr) -> Result<Handle> {
+        Ok(device.dial(address, server)?)
     }
 }
 

@@ -66,7 +66,7 @@ impl Peer for Tarpc {
         Ok(())
     }
 
-    async fn connect(&self, (): &(), address: SocketAddr) -> Result<Caller> {
+    async fn connect(&self, (): (), address: SocketAddr) -> Result<Caller> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let framed = LengthDelimitedCodec::builder().new_framed(stream);

@@ -76,15 +76,8 @@ pub fn client_config(suite: SupportedCipherSuite) -> Result<ClientConfig> {
     Ok(config)
 }
 
-pub struct Client {
-    connector: TlsConnector,
-    name: ServerName<'static>,
-    /// What a client counts is nothing.
-    stage: Stage,
-}
-
 impl Peer for Tls {
-    type Client = Client;
+    type Client = TlsConnector;
     type Link = Mux;
 
     async fn serve(&self, stage: Stage) -> Result<()> {
@@ -105,15 +98,14 @@ impl Peer for Tls {
         }
     }
 
-    async fn client(&self) -> Result<Client> {
-        let connector = Arc::new(client_config(self.suite)?).into();
-        Ok(Client { connector, name: NAME.try_into()?, stage: Stage::new().0 })
+    async fn client(&self) -> Result<TlsConnector> {
+        Ok(Arc::new(client_config(self.suite)?).into())
     }
 
-    async fn connect(&self, client: &Client, address: SocketAddr) -> Result<Mux> {
+    async fn connect(&self, connector: TlsConnector, address: SocketAddr) -> Result<Mux> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (reader, writer) = split(client.connector.connect(client.name.clone(), stream).await?);
-        Ok(Mux::start(reader, writer, client.stage.tally.clone()))
+        let (reader, writer) = split(connector.connect(ServerName::try_from(NAME)?, stream).await?);
+        Ok(Mux::start(reader, writer, Arc::default()))
     }
 }

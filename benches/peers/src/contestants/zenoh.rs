@@ -63,7 +63,7 @@ impl Peer for Zenoh {
         Ok(())
     }
 
-    async fn connect(&self, (): &(), address: SocketAddr) -> Result<Querier> {
+    async fn connect(&self, (): (), address: SocketAddr) -> Result<Querier> {
         let config = config(r#""client""#, "connect/endpoints", address)?;
         Ok(Querier(zenoh::open(config).await.map_err(error)?))
     }
@@ -79,14 +79,14 @@ pub struct Querier(Session);
 
 impl Link for Querier {
     async fn echo(&self, body: &Bytes) -> Result<Bytes> {
-        let replies = self.0.get(ECHO).payload(&body[..]).await.map_err(error)?;
+        let replies = self.0.get(ECHO).payload(body.clone()).await.map_err(error)?;
         let reply = replies.recv_async().await.map_err(error).context("no answer")?;
         let sample = reply.into_result().map_err(|_| anyhow!("an answer that is an error"))?;
         Ok(Bytes::copy_from_slice(&sample.payload().to_bytes()))
     }
 
     async fn publish(&self, body: &Bytes) -> Result<()> {
-        let putting = self.0.put(FLOOD, &body[..]).congestion_control(CongestionControl::Block);
+        let putting = self.0.put(FLOOD, body.clone()).congestion_control(CongestionControl::Block);
         putting.await.map_err(error)
     }
 }

@@ -14,18 +14,19 @@ use crate::stage::{Bell, Stage};
 
 /// A contestant: both of its sides.
 pub trait Peer: Clone + Send + Sync + 'static {
-    /// What a client keeps between its connections: keys, settings.
-    type Client: Send + Sync + 'static;
+    /// What a device has before it connects: keys, settings, a socket for datagrams.
+    type Client: Send + 'static;
     type Link: Link;
 
     /// Serves until it is dropped: echoes requests, and counts publications.
     fn serve(&self, stage: Stage) -> impl Future<Output = Result<()>> + Send;
 
+    /// Another device, for one connection.
     fn client(&self) -> impl Future<Output = Result<Self::Client>> + Send;
 
     fn connect(
         &self,
-        client: &Self::Client,
+        client: Self::Client,
         address: SocketAddr,
     ) -> impl Future<Output = Result<Self::Link>> + Send;
 
@@ -59,8 +60,7 @@ pub fn body(len: usize) -> Bytes {
 /// All that a slot measures.
 pub async fn figures<P: Peer>(peer: P, address: SocketAddr, plan: Plan, stage: Stage) -> Result<Figures> {
     let mut figures = Figures::new();
-    let client = peer.client().await?;
-    let links = connections(&peer, &client, address, plan, &mut figures).await?;
+    let links = connections(&peer, address, plan, &mut figures).await?;
     let link = links.last().context("at least one connection")?;
 
     echoes(link, &stage, plan.warm_up()).await?;
@@ -82,7 +82,6 @@ pub async fn figures<P: Peer>(peer: P, address: SocketAddr, plan: Plan, stage: S
 /// Connections one after the other, each with one echo; they stay, as where closing takes its time it is not counted.
 async fn connections<P: Peer>(
     peer: &P,
-    client: &P::Client,
     address: SocketAddr,
     plan: Plan,
     figures: &mut Figures,
@@ -91,6 +90,7 @@ async fn connections<P: Peer>(
     let (mut links, mut took) = (Vec::new(), Vec::new());
     // The first two have to load what they run.
     for _ in 0..plan.connections + 2 {
+        let client = peer.client().await?;
         let begun = Instant::now();
         let link = peer.connect(client, address).await?;
         ensure!(link.echo(&body).await? == body, "an echo differs");
@@ -165,16 +165,11 @@ async fn sum(mut tasks: JoinSet<Result<u64>>) -> Result<u64> {
 }
 
 /// Makes so many connections, with one echo each.
-pub async fn hold<P: Peer>(
-    peer: &P,
-    client: &P::Client,
-    address: SocketAddr,
-    connections: usize,
-) -> Result<Vec<P::Link>> {
+pub async fn hold<P: Peer>(peer: &P, address: SocketAddr, connections: usize) -> Result<Vec<P::Link>> {
     let body = body(SMALL);
     let mut links = Vec::with_capacity(connections);
     for _ in 0..connections {
-        let link = peer.connect(client, address).await?;
+        let link = peer.connect(peer.client().await?, address).await?;
         ensure!(link.echo(&body).await? == body, "an echo differs");
         links.push(link);
     }

@@ -12,15 +12,17 @@ use crate::stage::{Bell, Stage};
 
 /// A contestant: both of its sides.
 pub trait Peer: Clone + Send + Sync + 'static {
-    type Client: Send + Sync + 'static;
+    /// What a device has before it connects.
+    type Client;
     type Link: Link;
 
     /// Serves in threads of its own, for as long as what it returns is kept.
     fn serve(&self, stage: Stage) -> Result<Box<dyn Any + Send>>;
 
+    /// Another device, for one connection.
     fn client(&self) -> Result<Self::Client>;
 
-    fn connect(&self, client: &Self::Client, address: SocketAddr) -> Result<Self::Link>;
+    fn connect(&self, client: Self::Client, address: SocketAddr) -> Result<Self::Link>;
 }
 
 /// A connection, as its client holds it.
@@ -37,13 +39,15 @@ pub trait Link: Clone + Send + Sync + 'static {
 /// All that a slot measures.
 pub fn figures<P: Peer>(peer: &P, address: SocketAddr, plan: Plan, stage: &Stage) -> Result<Figures> {
     let mut figures = Figures::new();
-    let client = peer.client()?;
     let (mut links, mut took) = (Vec::new(), Vec::new());
     // The first two have to load what they run.
     for _ in 0..plan.connections + 2 {
+        let client = peer.client()?;
         let begun = Instant::now();
-        links.extend(hold(peer, &client, address, 1)?);
+        let link = peer.connect(client, address)?;
+        ensure!(link.echo(&[0x5a; SMALL])?, "an echo differs");
         took.push(begun.elapsed());
+        links.push(link);
     }
     super::add_connections(&mut figures, took.split_off(2));
     let link = links.last().context("at least one connection")?;
@@ -111,15 +115,10 @@ fn publications<L: Link>(link: &L, stage: &Stage, len: usize, span: Duration) ->
 }
 
 /// Makes so many connections, with one echo each.
-pub fn hold<P: Peer>(
-    peer: &P,
-    client: &P::Client,
-    address: SocketAddr,
-    connections: usize,
-) -> Result<Vec<P::Link>> {
+pub fn hold<P: Peer>(peer: &P, address: SocketAddr, connections: usize) -> Result<Vec<P::Link>> {
     let mut links = Vec::with_capacity(connections);
     for _ in 0..connections {
-        let link = peer.connect(client, address)?;
+        let link = peer.connect(peer.client()?, address)?;
         ensure!(link.echo(&[0x5a; SMALL])?, "an echo differs");
         links.push(link);
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Results, Row};
-use crate::contestants::BASELINE;
+use crate::contestants::{BASELINE, IDLE};
 use crate::measure::Measure;
 
 /// Both tables, and what they are worth.
@@ -17,6 +17,12 @@ pub fn markdown(results: &Results) -> String {
     text.push_str("\nProcessor time, both sides together, in µs for each:\n\n");
     table(&mut text, results, &cpu);
     for row in &results.rows {
+        if row.memory.is_some() && row.idle != IDLE {
+            text.push_str(&format!(
+                "\nMemory of `{}` with {} connections instead of {IDLE}.\n",
+                row.name, row.idle
+            ));
+        }
         for failure in &row.failures {
             text.push_str(&format!("\n`{}` failed: {failure}\n", row.name));
         }
