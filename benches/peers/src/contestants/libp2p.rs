@@ -10,11 +10,11 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use libp2p::identity::Keypair;
+use libp2p::multiaddr::Protocol;
 use libp2p::request_response::{
     Behaviour, Codec, Config, Event, Message, OutboundRequestId, ProtocolSupport,
 };
-use libp2p::swarm::SwarmEvent;
-use libp2p::swarm::dial_opts::DialOpts;
+use libp2p::swarm::{SwarmEvent, dial_opts::DialOpts};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
 use tokio::sync::{mpsc, oneshot};
 
@@ -92,8 +92,8 @@ fn server_keys() -> Result<Keypair> {
     Ok(Keypair::ed25519_from_bytes(SERVER)?)
 }
 
-fn multiaddr(address: SocketAddr) -> Result<Multiaddr> {
-    Ok(format!("/ip4/{}/tcp/{}", address.ip(), address.port()).parse()?)
+fn multiaddr(address: SocketAddr) -> Multiaddr {
+    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
 }
 
 impl Peer for Libp2p {
@@ -102,15 +102,14 @@ impl Peer for Libp2p {
 
     async fn serve(&self, stage: Stage) -> Result<()> {
         let mut swarm = swarm(server_keys()?)?;
-        swarm.listen_on(multiaddr(LOOPBACK)?)?;
+        swarm.listen_on(multiaddr(LOOPBACK))?;
         loop {
             match swarm.select_next_some().await {
                 SwarmEvent::NewListenAddr { address, .. } => {
-                    let port = address.iter().find_map(|part| match part {
-                        libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
-                        _ => None,
-                    });
-                    stage.open((LOOPBACK.ip(), port.context("an address of TCP")?).into())?;
+                    let Some(Protocol::Tcp(port)) = address.iter().nth(1) else {
+                        bail!("no port: {address}")
+                    };
+                    stage.open((LOOPBACK.ip(), port).into())?;
                 }
                 SwarmEvent::Behaviour(Event::Message {
                     message: Message::Request { mut request, channel, .. },
@@ -134,7 +133,7 @@ impl Peer for Libp2p {
 
     async fn connect(&self, mut swarm: Self::Client, address: SocketAddr) -> Result<Node> {
         let server = PeerId::from(server_keys()?.public());
-        swarm.dial(DialOpts::peer_id(server).addresses(vec![multiaddr(address)?]).build())?;
+        swarm.dial(DialOpts::peer_id(server).addresses(vec![multiaddr(address)]).build())?;
         loop {
             match swarm.select_next_some().await {
                 SwarmEvent::ConnectionEstablished { .. } => break,
@@ -155,8 +154,7 @@ async fn drive(mut swarm: Swarm<Behaviour<Plain>>, server: PeerId, mut calls: mp
     let mut waiting: HashMap<OutboundRequestId, oneshot::Sender<Vec<u8>>> = HashMap::new();
     loop {
         tokio::select! {
-            call = calls.recv() => {
-                let Some((body, tell)) = call else { return };
+            Some((body, tell)) = calls.recv() => {
                 waiting.insert(swarm.behaviour_mut().send_request(&server, body), tell);
             }
             event = swarm.select_next_some() => match event {
