@@ -15,6 +15,7 @@ const DOCUMENTS: &[&str] = &[
     "README.md",
     "SECURITY.md",
     "SPEC.md",
+    "benches/peers/README.md",
     "examples/conformance/README.md",
     "tests/vectors/README.md",
     "tests/vectors/python/README.md",

@@ -1,0 +1,94 @@
+//! symbolon on tokio: handlers, handles and subscriptions as its documentation shows them.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use bytes::Bytes;
+use symbolon::tokio::{Builder, Device, Handle};
+use symbolon::{Identity, Kind, Overflow, PeerId, SecretKey, Seed, Status, SubscribeOptions};
+
+use super::LOOPBACK;
+use crate::credentials::SERVER;
+use crate::measure::asynchronous::{Link, Peer};
+use crate::stage::Stage;
+
+/// The topic of all publications.
+pub const FLOOD: &str = "flood";
+/// A publisher waits for a subscriber that is behind; nothing is dropped.
+pub const KIND: Kind = Kind::Event { depth: 1_024, overflow: Overflow::Refuse };
+
+/// That of the server, which clients know.
+pub fn server() -> Result<Identity> {
+    Ok(Identity::new(&SecretKey::from_bytes(SERVER), Seed::random()?))
+}
+
+/// A window that a reader on the same machine does not wait for.
+pub fn options() -> SubscribeOptions {
+    let mut options = SubscribeOptions::default();
+    options.window = 1 << 20;
+    options
+}
+
+#[derive(Clone)]
+pub struct Symbolon {
+    /// What both devices are given beside their work: another suite, another provider, other limits.
+    pub prepare: fn(Builder) -> Builder,
+}
+
+impl Peer for Symbolon {
+    /// A device, since it has one connection to a peer, and whom it dials.
+    type Client = (Device, PeerId);
+    type Link = Handle;
+
+    async fn serve(&self, stage: Stage) -> Result<()> {
+        let tally = stage.tally.clone();
+        let device = (self.prepare)(Device::builder(server()?))
+            .admit(|_| true)
+            .on_raw("echo", |_, body| async move { Ok(body) })
+            .on_raw("watch", move |context, _| {
+                let tally = tally.clone();
+                async move {
+                    let subscribing = context.handle().subscribe_raw(FLOOD, options());
+                    let mut flood = subscribing.await.map_err(|_| Status::FAILED)?;
+                    tokio::spawn(async move {
+                        while let Some(delivery) = flood.next().await {
+                            if delivery.publication.is_some() {
+                                tally.add();
+                            }
+                        }
+                    });
+                    Ok(Bytes::new())
+                }
+            })
+            .build()?;
+        let listener = device.listen(LOOPBACK).await?;
+        stage.open(listener.local_addr()?)?;
+        Ok(listener.serve().await?)
+    }
+
+    async fn client(&self) -> Result<(Device, PeerId)> {
+        let device = (self.prepare)(Device::builder(Identity::generate()?)).topic_raw(FLOOD, KIND).build()?;
+        Ok((device, server()?.peer_id()))
+    }
+
+    async fn connect(&self, (device, server): (Device, PeerId), address: SocketAddr) -> Result<Handle> {
+        // The first request leaves with the last message of the handshake.
+        Ok(device.dial(address, server).await?)
+    }
+}
+
+impl Link for Handle {
+    async fn echo(&self, body: &Bytes) -> Result<Bytes> {
+        Ok(self.call_raw("echo", body, None).await?)
+    }
+
+    async fn watch(&self) -> Result<()> {
+        self.call_raw("watch", b"", None).await?;
+        Ok(())
+    }
+
+    async fn publish(&self, body: &Bytes) -> Result<()> {
+        self.device().publish_raw(FLOOD, body).await?;
+        Ok(())
+    }
+}
