@@ -4,20 +4,18 @@
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
-#[path = "../tests/common/mod.rs"]
-mod common;
+mod paths;
 mod ratio;
 
 use std::env;
 use std::hint::black_box;
 use std::time::{Duration, Instant as Clock};
 
-use common::{Happened, Pair};
 use criterion::{Criterion, criterion_group};
+use paths::{FanOut, Publishers};
 use ratio::ratio;
 use symbolon::{
-    Connection, DeclareError, ExchangeId, Instant, Kind, LinkId, Offer, Overflow, TopicId, TopicLimits,
-    Topics, Verdict, name,
+    DeclareError, ExchangeId, Kind, LinkId, Provider, TopicId, TopicLimits, Topics, Verdict, name,
 };
 
 /// Finding the subscriptions of a topic costs at most this much more among 10,000 than among 10.
@@ -124,39 +122,6 @@ fn take_a_turn(topics: &mut Topics) {
     assert_eq!(asked, 1);
 }
 
-/// A topic that so many links subscribed to, each once.
-struct FanOut {
-    topics: Topics,
-    topic: TopicId,
-}
-
-impl FanOut {
-    fn new(links: u64) -> Self {
-        let mut topics = Topics::new(1, limits());
-        let kind = Kind::Event { depth: 8, overflow: Overflow::DropOldest };
-        let topic = topics.declare(TOPIC, kind).expect("room");
-        for link in 0..links {
-            topics.subscribe(LinkId(link), ExchangeId::from_number(2), TOPIC, None).expect("room");
-        }
-        Self { topics, topic }
-    }
-
-    /// Publishes, and hands it to each link.
-    fn run(&mut self, mut send: impl FnMut(LinkId, Offer<'_>)) {
-        self.topics.publish(self.topic, black_box(&BODY)).expect("room");
-        while let Some(link) = { self.topics.wake().next() } {
-            self.topics.pump(link, |offer| {
-                send(link, offer);
-                Verdict::Sent
-            });
-        }
-    }
-
-    fn run_alone(&mut self) {
-        self.run(|_, offer| _ = black_box(offer));
-    }
-}
-
 fn tables(c: &mut Criterion) {
     for count in [10, 10_000] {
         let mut topics = subscribed(count);
@@ -168,23 +133,9 @@ fn tables(c: &mut Criterion) {
     }
 }
 
-/// The publishing ends of as many connections as there are links, with the subscription that each took.
-fn publishers() -> Vec<(Connection, ExchangeId)> {
-    let connected = |_| {
-        let mut pair = Pair::connected();
-        pair.a.subscribe(TOPIC, u32::MAX, None).expect("room");
-        let Some(Happened::Subscribe { id, .. }) = pair.events_b().pop() else { panic!("nobody subscribed") };
-        pair.b.accept_subscription(id).expect("it waits");
-        pair.settle();
-        (pair.b, id)
-    };
-    (0..LINKS).map(connected).collect()
-}
-
 /// How long each part of a publication takes for each of the links, in nanoseconds: the medians of many.
 fn parts() -> [(&'static str, f64); 4] {
-    let now = Instant::from_millis(1_000);
-    let mut publishers = publishers();
+    let mut publishers = Publishers::new(Provider::default(), LINKS);
     let mut fan_out = FanOut::new(LINKS);
     let mut times = [const { Vec::new() }; 4];
     for _ in 0..101 {
@@ -197,18 +148,10 @@ fn parts() -> [(&'static str, f64); 4] {
         }
         let names = begun.elapsed();
         let begun = Clock::now();
-        fan_out.run(|link, offer| {
-            let (connection, id) = &mut publishers[link.0 as usize];
-            let Offer::Publication { publication, .. } = offer else { panic!("{offer:?}") };
-            connection.publish(*id, &publication).expect("room and credit");
-        });
+        publishers.queue();
         let queued = begun.elapsed();
         let begun = Clock::now();
-        for (connection, _) in &mut publishers {
-            let frame = connection.poll_transmit(now).expect("a frame");
-            let len = black_box(frame).len();
-            connection.advance_transmit(len);
-        }
+        publishers.seal();
         let sealed = begun.elapsed();
         let encoded = queued.saturating_sub(table + names);
         for (times, time) in times.iter_mut().zip([table, names, encoded, sealed]) {

@@ -2,11 +2,10 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::panic::UnwindSafe;
 use std::time::Duration;
 
+use common::meter::{Meter, Usage, metered, reset, reset_peak, usage};
 use common::{device, seed};
 use symbolon::serial::Line;
 use symbolon::{
@@ -14,74 +13,8 @@ use symbolon::{
     Overflow, Point, RequestHead, SendError, Status, SubscribeOptions, TopicLimits, Topics, Verdict,
 };
 
-/// Counts what this thread allocates while [`metered`] runs.
-struct Meter;
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Usage {
-    on: bool,
-    /// Calls that gave or moved memory.
-    count: usize,
-    live: isize,
-    peak: isize,
-}
-
-thread_local! {
-    static USAGE: Cell<Usage> = const { Cell::new(Usage { on: false, count: 0, live: 0, peak: 0 }) };
-}
-
-impl Meter {
-    fn note(given: bool, bytes: isize) {
-        // Where the thread is ending there is nobody left to count for.
-        let _ = USAGE.try_with(|cell| {
-            let mut usage = cell.get();
-            if usage.on {
-                usage.count += usize::from(given);
-                usage.live += bytes;
-                usage.peak = usage.peak.max(usage.live);
-                cell.set(usage);
-            }
-        });
-    }
-}
-
-// SAFETY: every call is handed to the system's allocator unchanged, with the arguments and under the conditions
-// that the caller answers for; counting touches only a thread-local cell that needs no allocation.
-unsafe impl GlobalAlloc for Meter {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Self::note(true, layout.size() as isize);
-        // SAFETY: see above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        Self::note(false, -(layout.size() as isize));
-        // SAFETY: see above.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        Self::note(true, size as isize - layout.size() as isize);
-        // SAFETY: see above.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
 #[global_allocator]
 static METER: Meter = Meter;
-
-/// Runs this with the meter on.
-fn metered<T>(run: impl FnOnce() -> T) -> T {
-    let set = |on| USAGE.with(|cell| cell.set(Usage { on, ..cell.get() }));
-    set(true);
-    let result = run();
-    set(false);
-    result
-}
-
-fn usage() -> Usage {
-    USAGE.with(Cell::get)
-}
 
 const NOW: Instant = Instant::from_millis(1_000);
 
@@ -97,7 +30,7 @@ impl Two {
         let admit_metered = Admission::expect(config.identity().peer_id());
         let admit_other = Admission::expect(other.identity().peer_id());
         let (first, second) = (seed(101), seed(102));
-        USAGE.with(|cell| cell.set(Usage::default()));
+        reset();
         if responder {
             let metered = metered(|| Connection::responder(config, admit_other, first, NOW));
             Self { metered, other: Connection::initiator(&other, admit_metered, second, NOW) }
@@ -439,7 +372,7 @@ fn nothing_is_allocated_per_packet_of_a_line() {
         round(&mut fresh);
     }
     assert!(fresh.is_none(), "the offer was taken");
-    USAGE.with(|cell| cell.set(Usage::default()));
+    reset();
     metered(|| (0..1_000).for_each(|_| round(&mut fresh)));
     assert_eq!(usage().count, 0, "allocations in a thousand rounds");
     let answered = lines[0].running().expect("it runs").is_idle();
@@ -498,7 +431,7 @@ fn where_minimum_equals_maximum_no_buffer_changes_its_size() {
 fn a_strangers_handshake_has_a_fixed_cost() {
     let peak_of = |admission: fn(&Config) -> Admission, input: &[u8]| {
         let config = device(1);
-        USAGE.with(|cell| cell.set(Usage::default()));
+        reset();
         let admission = admission(&config);
         let mut victim = metered(|| Connection::responder(&config, admission, seed(5), NOW));
         metered(|| {
@@ -573,7 +506,7 @@ fn nothing_is_allocated_per_publication() {
     for _ in 0..64 {
         round(&mut topics);
     }
-    USAGE.with(|cell| cell.set(Usage::default()));
+    reset();
     metered(|| (0..1_000).for_each(|_| round(&mut topics)));
     assert_eq!((usage().count, usage().live), (0, 0));
     assert!(sent > 10_000, "{sent}");
@@ -613,7 +546,7 @@ fn nothing_is_allocated_per_part_of_the_table() {
     for _ in 0..64 {
         round(&mut topics);
     }
-    USAGE.with(|cell| cell.set(Usage::default()));
+    reset();
     metered(|| (0..200).for_each(|_| round(&mut topics)));
     assert_eq!((usage().count, usage().live), (0, 0));
     assert!(parts > 5_000 && aborted > 100, "{parts} {aborted}");
@@ -627,7 +560,7 @@ fn subscriptions_cost_little_and_give_it_back() {
     let mut limits = TopicLimits::default();
     (limits.subscriptions, limits.subscriptions_per_link) = (many, many);
     (limits.matches, limits.matches_per_link) = (many, many);
-    USAGE.with(|cell| cell.set(Usage::default()));
+    reset();
     let mut topics = metered(|| Topics::new(1, limits));
     let topic = metered(|| topics.declare("t", Kind::State)).expect("room");
     metered(|| topics.publish(topic, b"!")).expect("room");
@@ -682,7 +615,7 @@ fn worst(limits: Limits, responder: bool, bodies: bool) -> (usize, usize) {
     let mut two = Two::new(&configured(limits), responder);
     two.settle(|_, _, _| {});
     let handshake = usage().peak;
-    USAGE.with(|cell| cell.set(Usage { peak: usage().live, ..usage() }));
+    reset_peak();
     // The longest frame each way.
     let body = vec![7; longest_body(&mut two.other)];
     two.other.request(NOW, "m", &body, None).expect("room");
@@ -792,7 +725,7 @@ fn a_line_takes_no_more_than_its_limits_say() {
     let (config, other) = (configured(limits), device(2));
     let admit = |config: &Config| Admission::expect(config.identity().peer_id());
     let (at_other, at_metered) = (admit(&config), admit(&other));
-    USAGE.with(|cell| cell.set(Usage::default()));
+    reset();
     let mut line = metered(|| Line::new(&limits));
     let mut far = Line::new(other.limits());
     let mut open = Vec::new();

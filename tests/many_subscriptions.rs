@@ -1,10 +1,12 @@
 //! A peer that subscribes ten thousand times, over an adapter.  A program of its own: it counts what all threads allocate.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicIsize, Ordering};
+#[path = "common/meter.rs"]
+mod meter;
+
 use std::thread;
 use std::time::{Duration, Instant};
 
+use meter::Meter;
 use symbolon::blocking::{Device, SubscribeError, SubscribeOptions};
 use symbolon::{Identity, Kind, Limits, SecretKey, Seed, Status, TopicLimits};
 
@@ -12,27 +14,6 @@ use symbolon::{Identity, Kind, Limits, SecretKey, Seed, Status, TopicLimits};
 const PATIENCE: Duration = Duration::from_secs(60);
 const MANY: u16 = 10_000;
 const TOPIC: &str = "tank/level";
-
-/// Counts the bytes that are allocated.
-struct Meter;
-
-static LIVE: AtomicIsize = AtomicIsize::new(0);
-
-// SAFETY: every call is handed to the system's allocator unchanged, with the arguments and under the conditions that
-// the caller answers for; counting touches only an atomic number.
-unsafe impl GlobalAlloc for Meter {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: see above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: see above.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
 
 #[global_allocator]
 static METER: Meter = Meter;
@@ -58,7 +39,7 @@ fn ten_thousand_subscriptions_of_one_peer() {
     let connect = || subscriber.connect(server.local_addr(), publisher.peer_id()).unwrap();
     let link = connect();
     let subscribe = || link.subscribe_raw(TOPIC, SubscribeOptions::default());
-    let before = LIVE.load(Ordering::Relaxed);
+    let before = meter::live();
 
     let mut standing: Vec<_> = (0..MANY).map(|_| subscribe().unwrap()).collect();
     for _ in 0..10 {
@@ -78,15 +59,15 @@ fn ten_thousand_subscriptions_of_one_peer() {
         assert_eq!(refused, SubscribeError::Status(Status::UNAVAILABLE));
         assert!(begun.elapsed() < PATIENCE, "it hangs");
     }
-    let most = LIVE.load(Ordering::Relaxed) - before;
+    let most = meter::live() - before;
     assert!(most > isize::try_from(MANY).unwrap(), "{most}: this has counted nothing");
 
     link.close();
     drop((standing, link));
     let begun = Instant::now();
     // A tenth: what a new connection costs, and tables that are kept for the next.
-    while LIVE.load(Ordering::Relaxed) - before > most / 10 {
-        let left = LIVE.load(Ordering::Relaxed) - before;
+    while meter::live() - before > most / 10 {
+        let left = meter::live() - before;
         assert!(begun.elapsed() < PATIENCE, "{left} of {most} bytes are left");
         thread::sleep(Duration::from_millis(10));
     }

@@ -2,53 +2,20 @@
 
 mod common;
 
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
-use std::alloc::System;
-
 use common::attacker::{Attacker, Knobs, VICTIM, Victim};
 use common::cbor::message;
+use common::meter::{Meter, metered, reset, usage};
 use common::{Happened, device};
 use symbolon::{Admission, CloseReason, HandshakeError, Role};
 
-thread_local! {
-    /// Bytes that live on this thread's heap now, and the most that ever did.
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-/// The system's allocator, counting.
-struct Counting;
-
-fn count(change: isize) {
-    let _ = LIVE.try_with(|live| {
-        live.set(live.get() + change);
-        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(live.get())));
-    });
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static METER: Meter = Meter;
 
 /// How much more heap than before `run` needed at its worst.
 fn peak_of<T>(run: impl FnOnce() -> T) -> (T, usize) {
-    let before = LIVE.get();
-    PEAK.set(before);
-    let outcome = run();
-    (outcome, (PEAK.get() - before) as usize)
+    reset();
+    let outcome = metered(run);
+    (outcome, usage().peak as usize)
 }
 
 fn nobody() -> Admission {

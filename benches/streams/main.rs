@@ -4,8 +4,11 @@
 //! `cargo bench --features tokio --bench streams`; `benches/shaped` runs it on an interface of 100 Mbit/s.
 
 mod bare;
-mod memory;
+#[path = "../../tests/common/meter.rs"]
+mod meter;
 mod pair;
+#[path = "../primitives/mod.rs"]
+mod primitives;
 
 use std::env;
 use std::io::Write;
@@ -20,7 +23,7 @@ const BARE_BOUND: f64 = 0.85;
 const FAIR_BOUND: f64 = 0.8;
 
 #[global_allocator]
-static ALLOCATOR: memory::Counting = memory::Counting;
+static METER: meter::Meter = meter::Meter;
 
 /// How much is moved, and how often.
 struct Size {
@@ -88,9 +91,9 @@ fn memory_of_one(size: &Size) {
     let bound = 2 * (limits.window as usize + limits.body_buffer) + (1 << 20);
     let blocking = Blocking::new();
     blocking.upload(1 << 20);
-    let before = memory::mark();
+    let before = meter::mark();
     let took = blocking.upload(size.whole);
-    let peak = memory::peak_since(before);
+    let peak = meter::peak_since(before);
     let rate = size.whole as f64 / took.as_secs_f64() / 1e6;
     println!(
         "memory of both ends during {} MiB at {rate:.0} MB/s: at most {} KiB more than before (bound {} KiB)",

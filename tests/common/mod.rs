@@ -6,6 +6,7 @@
 pub mod attacker;
 pub mod cbor;
 pub mod hostile;
+pub mod meter;
 pub mod signatures;
 pub mod topics;
 
