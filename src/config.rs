@@ -90,7 +90,8 @@ impl Config {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The longest frame taken, in bytes of ciphertext; 256 to 65,535, by default 16,384.  SPEC §5.2
+    /// The longest frame taken, in bytes of ciphertext; 256 to 65,535, by default 16,640: a body of 16 KiB and its name fit
+    /// into one.  SPEC §5.2
     pub max_frame: u16,
     /// How many requests the peer may have open here; by default 64.  SPEC §10.3
     pub requests_in: u16,
@@ -205,7 +206,7 @@ const QUEUE_SLACK: usize = 32;
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_frame: 16_384,
+            max_frame: 16_640,
             requests_in: 64,
             requests_out: 64,
             subscriptions_in: 256,

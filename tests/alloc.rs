@@ -406,7 +406,7 @@ fn buffers_come_back_when_idle() {
 #[test]
 fn where_minimum_equals_maximum_no_buffer_changes_its_size() {
     let mut limits = Limits::small();
-    limits.buffer_at_rest = 16_384 + 2;
+    limits.buffer_at_rest = 16_640 + 2;
     let mut two = Two::new(&configured(limits), false);
     two.settle(|_, _, _| {});
     let before = two.metered.buffered();

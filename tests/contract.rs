@@ -280,7 +280,7 @@ fn inputs_never_fail_the_connection_does() {
 /// Sentence 4, F2, C12, R9: a length is checked before a byte is stored for it, in frames and inside of them.
 #[test]
 fn no_size_that_the_peer_chooses_is_allocated_before_it_was_checked() {
-    for (max_frame, len) in [(256, 257), (256, 65_535), (16_384, 16_385), (16_384, 16), (16_384, 0)] {
+    for (max_frame, len) in [(256, 257), (256, 65_535), (16_640, 16_641), (16_640, 16), (16_640, 0)] {
         let config = device_with(1, |limits, _| limits.max_frame = max_frame);
         let mut peer = Hostile::of(symbolon::Role::Initiator, &config, Default::default());
         peer.heard();

@@ -17,7 +17,7 @@ use symbolon::{
 const MORE: u64 = 1;
 const ABORT: u64 = 2;
 /// What fits into a frame of a device with defaults.
-const FRAME: usize = 16_384 - 16;
+const FRAME: usize = 16_640 - 16;
 
 fn outgoing(body: &[u8]) -> Outgoing<'_> {
     let point = Point { epoch: 1, sequence: 0 };

@@ -220,7 +220,7 @@ impl Example {
             "All bytes of one short conversation, in hexadecimal. Its keys are bytes that count upwards: for this \
              example, and for nothing else. Both sides declare the default limits of the reference implementation \
              (`Limits::default()` and `Timeouts::default()`) but for `window`, which is 64 in the place of 524288, so \
-             that each chunk taken is followed by credit: `max_frame` 16384, `max_requests` 64, \
+             that each chunk taken is followed by credit: `max_frame` 16640, `max_requests` 64, \
              `max_subscriptions` 256, `window` 64, `silence` 30000, `features` 0. Each lets exactly the other in. \
              Ed25519 signatures are deterministic, so every byte below comes out again.",
         );

@@ -15,7 +15,7 @@ pub struct Chunks {
 
 impl Chunks {
     /// The longest chunk that fills one frame of 16 KiB.
-    pub const OF_A_FRAME: usize = 16_384 - 16 - 8;
+    pub const OF_A_FRAME: usize = 16_640 - 16 - 8;
 
     /// That many bytes are written each time.
     pub fn new(provider: Provider, block: usize) -> Self {

@@ -12,6 +12,8 @@ mod zenoh;
 
 use std::net::SocketAddr;
 
+use ::symbolon::{Builder, Provider};
+
 use crate::entrant::{Entrant, Futures, Threads};
 
 /// What the ratios are to.
@@ -53,7 +55,10 @@ impl Contestant {
 pub fn all() -> Vec<Contestant> {
     vec![
         Contestant::plain(BASELINE, Futures(raw::Raw)),
+        // With AES-256-GCM where the processor has it, as rustls.
         Contestant::sealed("symbolon", Futures(symbolon::Symbolon { prepare: |device| device })),
+        Contestant::sealed("symbolon-chacha", Futures(symbolon::Symbolon { prepare: without_aes })),
+        Contestant::sealed("symbolon-rust", Futures(symbolon::Symbolon { prepare: all_rust })),
         Contestant::sealed("symbolon-std", Threads(symbolon_std::Symbolon { prepare: |device| device })),
         Contestant::sealed("rustls", Futures(tls::Tls::aes())),
         Contestant::sealed("rustls-chacha", Futures(tls::Tls::chacha())),
@@ -66,4 +71,12 @@ pub fn all() -> Vec<Contestant> {
         Contestant::brokered("mqtt-qos0", Futures(mqtt::Mqtt::AT_MOST_ONCE)),
         Contestant::brokered("mqtt-qos1", Futures(mqtt::Mqtt::AT_LEAST_ONCE)),
     ]
+}
+
+fn without_aes<H>(device: Builder<H>) -> Builder<H> {
+    device.provider(Provider::aws_lc().without_aes())
+}
+
+fn all_rust<H>(device: Builder<H>) -> Builder<H> {
+    device.provider(Provider::rust_crypto())
 }
