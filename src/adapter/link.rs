@@ -325,7 +325,10 @@ impl<H: Serve> Link<H> {
     /// Moves what is owed and what topics hold into the connection, as far as there is room and credit.
     pub(crate) fn settle(&mut self, shared: &Shared<H>) {
         self.crowded = !self.owed.pay(&mut self.connection);
-        self.crowded |= offers::pump(&mut lock(&shared.topics), self.id, &mut self.connection);
+        // Else topics hold nothing for it, and their lock is left to others.
+        if !self.served.is_empty() {
+            self.crowded |= offers::pump(&mut lock(&shared.topics), self.id, &mut self.connection);
+        }
     }
 
     /// Answers a request of the peer's; never waits.

@@ -15,7 +15,7 @@ from symbolon.preamble import SUITES
 from symbolon.statuses import CANCELLED, NOT_FOUND, OK
 
 LISTENER, DIALLER = bytes([0x4C]) * 32, bytes([0x44]) * 32
-LIMITS = Limits(max_frame=16384, max_requests=64, max_subscriptions=16, window=65536, silence=30000)
+LIMITS = Limits(max_frame=16640, max_requests=64, max_subscriptions=16, window=65536, silence=30000)
 GIVE_UP = 60  # seconds
 BURST = 1000  # at most so many sends, or recvs, before anything else is looked at
 LONG = bytes(i % 251 for i in range(100000))

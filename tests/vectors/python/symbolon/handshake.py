@@ -27,7 +27,7 @@ class OwnIdentity(HandshakeFailed):
 @dataclass
 class Limits:
     """What one side declares (SPEC §5.2)."""
-    max_frame: int = 16384
+    max_frame: int = 16640
     max_requests: int = 64
     max_subscriptions: int = 256
     window: int = 524288
