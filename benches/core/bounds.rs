@@ -1,4 +1,5 @@
-//! How much of what is done bare the library may cost.  README.md shows each.
+//! How much of what is done bare the library may cost, whoever provides the primitives: the faster they are, the harder
+//! that is to keep.  README.md shows each.
 
 /// A handshake, of its seven operations on curves at each side.
 pub const HANDSHAKE: f64 = 1.1;

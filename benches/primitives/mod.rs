@@ -4,11 +4,13 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
 mod rust_crypto;
 
 use std::hint::black_box;
 
-pub use rust_crypto::ChaChaPoly;
+use rust_crypto::ChaChaPoly;
 use symbolon::Provider;
 
 pub const TAG: usize = 16;
@@ -26,12 +28,29 @@ pub struct Primitives {
     pub handshake: fn() -> Box<dyn FnMut()>,
 }
 
-pub const ALL: &[Primitives] = &[Primitives {
-    name: "rust_crypto",
-    provider: Provider::rust_crypto,
-    cipher: |key| Box::new(ChaChaPoly::new(&key)),
-    handshake: rust_crypto::handshake,
-}];
+pub const ALL: &[Primitives] = &[
+    Primitives {
+        name: "rust_crypto",
+        provider: Provider::rust_crypto,
+        cipher: |key| Box::new(ChaChaPoly::new(&key)),
+        handshake: rust_crypto::handshake,
+    },
+    // AES-256-GCM where the processor has it.
+    #[cfg(feature = "aws-lc")]
+    Primitives {
+        name: "aws_lc",
+        provider: Provider::aws_lc,
+        cipher: |key| aws_lc::cipher(Provider::aws_lc(), key),
+        handshake: aws_lc::handshake,
+    },
+    #[cfg(feature = "aws-lc")]
+    Primitives {
+        name: "aws_lc_chacha",
+        provider: || Provider::aws_lc().without_aes(),
+        cipher: |key| aws_lc::cipher(Provider::aws_lc().without_aes(), key),
+        handshake: aws_lc::handshake,
+    },
+];
 
 /// An authenticated cipher that works where the bytes lie.
 pub trait Cipher {

@@ -39,7 +39,7 @@ fn noise_nonce(counter: u64) -> Nonce {
 pub fn handshake() -> Box<dyn FnMut()> {
     let statics = [1, 2].map(|n| StaticSecret::from(key(n)));
     let static_keys = [0, 1].map(|side: usize| PublicKey::from(&statics[side]));
-    let signing = [1, 2].map(|n| SigningKey::from_bytes(&key(n)));
+    let signatures = Signatures::new();
     Box::new(move || {
         let ephemerals = [3, 4].map(|n| StaticSecret::from(black_box(key(n))));
         let ephemeral_keys = [0, 1].map(|side: usize| PublicKey::from(&ephemerals[side]));
@@ -48,12 +48,26 @@ pub fn handshake() -> Box<dyn FnMut()> {
             black_box(ephemerals[side].diffie_hellman(&static_keys[other]));
             black_box(statics[side].diffie_hellman(&ephemeral_keys[other]));
         }
-        for signer in &signing {
+        signatures.run();
+    })
+}
+
+/// The proofs of both sides.
+pub struct Signatures([SigningKey; 2]);
+
+impl Signatures {
+    pub fn new() -> Self {
+        Self([1, 2].map(|n| SigningKey::from_bytes(&key(n))))
+    }
+
+    /// Each is made, and verified by the other side.
+    pub fn run(&self) {
+        for signer in &self.0 {
             let message = black_box([7; 85]);
             let key = signer.verifying_key().to_bytes();
             let proof = signer.sign(&message).to_bytes();
             let key = VerifyingKey::from_bytes(black_box(&key)).expect("a key");
             key.verify_strict(&message, &Signature::from_bytes(&proof)).expect("a good proof");
         }
-    })
+    }
 }
