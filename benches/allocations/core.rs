@@ -1,16 +1,16 @@
 //! Two connections in memory.
 
-use symbolon::{Connection, Provider};
+use symbolon::Connection;
 
 use crate::meter::{metered, reset, usage};
 use crate::paths::{Chunks, Conversation, Devices, FanOut, NOW, Publications, Publishers, Subscribing};
-use crate::{row, rows_of};
+use crate::{provider, row, rows_of};
 
 const TIMES: usize = 1_000;
 const LINKS: u64 = 1_000;
 
 pub fn rows() {
-    let provider = Provider::default();
+    let provider = provider();
     for side in [Side::Initiator, Side::Responder] {
         handshake(&Devices::new(provider), side);
     }

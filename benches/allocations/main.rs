@@ -11,6 +11,7 @@ mod paths;
 mod tokio;
 
 use meter::{Meter, metered, reset, usage};
+use symbolon::Provider;
 
 #[global_allocator]
 static METER: Meter = Meter;
@@ -21,6 +22,11 @@ fn main() {
     core::rows();
     #[cfg(feature = "tokio")]
     tokio::rows();
+}
+
+/// All that it allocates is seen; what AWS-LC does, is not.
+fn provider() -> Provider {
+    Provider::rust_crypto()
 }
 
 /// Prints what this thread has used, as that of so many.

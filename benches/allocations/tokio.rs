@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::runtime::{self, Runtime};
 
 use crate::meter::{metered, reset};
-use crate::row;
+use crate::{provider, row};
 
 const TIMES: usize = 1_000;
 const CONNECTIONS: usize = 200;
@@ -151,6 +151,7 @@ impl Here {
 fn device() -> Device {
     let kind = Kind::Event { depth: 64, overflow: Overflow::DropOldest };
     Device::builder(Identity::generate().expect("entropy"))
+        .provider(provider())
         .admit(|_| true)
         .topic_raw(TOPIC, kind)
         .on_raw("echo", |_, body| async move { Ok(body) })

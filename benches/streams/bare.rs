@@ -5,33 +5,29 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::primitives::{ALL, Cipher, LENGTH, TAG};
+use crate::primitives::{Cipher, LENGTH, Primitives, TAG};
 
 const FRAME: usize = 16 * 1024;
+const KEY: [u8; 32] = [7; 32];
 
-/// How long it takes to move so many bytes from one thread to another.
-pub fn transfer(len: u64) -> Duration {
+/// How long it takes to move so many bytes from one thread to another, sealed by the cipher of these.
+pub fn transfer(primitives: &Primitives, len: u64) -> Duration {
+    let cipher = primitives.cipher;
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("its address");
     let begun = Instant::now();
     let sender = thread::spawn(move || {
         let socket = TcpStream::connect(address).expect("a connection");
         socket.set_nodelay(true).expect("a socket");
-        send(socket, len);
+        send(socket, &*cipher(KEY), len);
     });
     let (socket, _) = listener.accept().expect("a connection");
-    receive(socket, len);
+    receive(socket, &*cipher(KEY), len);
     sender.join().expect("it sends");
     begun.elapsed()
 }
 
-/// That of the provider which devices have by default.
-fn cipher() -> Box<dyn Cipher> {
-    (ALL[0].cipher)([7; 32])
-}
-
-fn send(mut socket: TcpStream, len: u64) {
-    let cipher = cipher();
+fn send(mut socket: TcpStream, cipher: &dyn Cipher, len: u64) {
     let mut frame = vec![0x5a; LENGTH + FRAME];
     for n in 0..len.div_ceil((FRAME - TAG) as u64) {
         let (head, body) = frame.split_at_mut(LENGTH);
@@ -42,8 +38,7 @@ fn send(mut socket: TcpStream, len: u64) {
     }
 }
 
-fn receive(mut socket: TcpStream, len: u64) {
-    let cipher = cipher();
+fn receive(mut socket: TcpStream, cipher: &dyn Cipher, len: u64) {
     let mut buffer = vec![0; 4 * FRAME];
     let (mut start, mut end, mut n) = (0, 0, 0);
     let mut left = len.div_ceil((FRAME - TAG) as u64);

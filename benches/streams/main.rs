@@ -15,7 +15,8 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use pair::{Blocking, Tokio};
-use symbolon::Limits;
+use primitives::{ALL, Primitives};
+use symbolon::{Limits, Provider};
 
 /// A transfer reaches at least this much of what the bare cipher does over the same kind of socket.
 const BARE_BOUND: f64 = 0.85;
@@ -55,19 +56,20 @@ impl Size {
 
 fn main() {
     let size = Size::chosen();
-    throughput(&size);
+    ALL.iter().for_each(|primitives| throughput(primitives, &size));
     memory_of_one(&size);
     calls_beside(&size);
     ten_at_once(&size);
 }
 
 /// Rounds that take turns, so that a machine that slows down for a while slows all.
-fn throughput(size: &Size) {
-    let (tokio, blocking) = (Tokio::new(), Blocking::new());
+fn throughput(primitives: &Primitives, size: &Size) {
+    let Primitives { name, provider, .. } = primitives;
+    let (tokio, blocking) = (Tokio::new(provider()), Blocking::new(provider()));
     let mut ratios = [const { Vec::new() }; 2];
     let mut rates = [const { Vec::new() }; 3];
     for _ in 0..size.rounds {
-        let bare = bare::transfer(size.round);
+        let bare = bare::transfer(primitives, size.round);
         let ours = [tokio.upload(size.round), blocking.upload(size.round)];
         rates[0].push(size.round as f64 / bare.as_secs_f64());
         for (at, took) in ours.into_iter().enumerate() {
@@ -77,11 +79,11 @@ fn throughput(size: &Size) {
     }
     let [bare, on_tokio, on_threads] = rates.map(|rates| median(rates) / 1e6);
     println!(
-        "bare cipher over a socket pair {bare:.0} MB/s, tokio {on_tokio:.0} MB/s, blocking {on_threads:.0} MB/s"
+        "{name}: bare cipher over a socket pair {bare:.0} MB/s, tokio {on_tokio:.0} MB/s, blocking {on_threads:.0} MB/s"
     );
     let [on_tokio, on_threads] = ratios.map(median);
-    println!("ratio stream tokio {on_tokio:.2} (bound {BARE_BOUND})");
-    println!("ratio stream blocking {on_threads:.2} (bound {BARE_BOUND})");
+    println!("ratio stream tokio/{name} {on_tokio:.2} (bound {BARE_BOUND})");
+    println!("ratio stream blocking/{name} {on_threads:.2} (bound {BARE_BOUND})");
 }
 
 /// One long transfer: what both ends together hold at most, beyond what they held before.
@@ -89,7 +91,7 @@ fn memory_of_one(size: &Size) {
     let limits = Limits::default();
     // Both windows' worth of unread and unsent bytes, frames and queues included.
     let bound = 2 * (limits.window as usize + limits.body_buffer) + (1 << 20);
-    let blocking = Blocking::new();
+    let blocking = Blocking::new(Provider::default());
     blocking.upload(1 << 20);
     let before = meter::mark();
     let took = blocking.upload(size.whole);
@@ -106,7 +108,7 @@ fn memory_of_one(size: &Size) {
 
 /// A call of 64 bytes alone, and while a body takes all that the link has.
 fn calls_beside(size: &Size) {
-    let tokio = Tokio::new();
+    let tokio = Tokio::new(Provider::default());
     let idle = tokio.calls(size.calls);
     let begun = Instant::now();
     let (busy, moved) = tokio.calls_beside_a_stream(size.calls);
@@ -124,7 +126,8 @@ fn calls_beside(size: &Size) {
 
 /// Ten bodies on one link, each with all that it can write.
 fn ten_at_once(size: &Size) {
-    let moved = Tokio::new().many(10, Duration::from_millis(if size.calls < 1_000 { 100 } else { 3_000 }));
+    let moved = Tokio::new(Provider::default())
+        .many(10, Duration::from_millis(if size.calls < 1_000 { 100 } else { 3_000 }));
     let mean = moved.iter().sum::<u64>() as f64 / moved.len() as f64;
     let slowest = moved.iter().copied().min().unwrap_or_default() as f64;
     println!("ratio slowest of ten streams to their mean {:.2} (at least {FAIR_BOUND})", slowest / mean);

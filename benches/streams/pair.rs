@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use symbolon::{Identity, blocking, tokio as on_tokio};
+use symbolon::{Identity, Provider, blocking, tokio as on_tokio};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::{self, Runtime};
 
@@ -26,8 +26,9 @@ pub struct Tokio {
 }
 
 impl Tokio {
-    pub fn new() -> Self {
+    pub fn new(provider: Provider) -> Self {
         let device = on_tokio::Device::builder(identity())
+            .provider(provider)
             .admit(|_| true)
             .on_raw("echo", |_, body| async move { Ok(body) })
             .on_stream_raw("sink", |_, _, mut exchange| async move {
@@ -52,7 +53,7 @@ impl Tokio {
         let address = told.recv().expect("it listens");
         let runtime =
             runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let other = on_tokio::Device::builder(identity()).build().expect("a device");
+        let other = on_tokio::Device::builder(identity()).provider(provider).build().expect("a device");
         let link = runtime.block_on(async { other.connect(address, peer).await.expect("a connection") });
         Self { runtime, link }
     }
@@ -150,8 +151,9 @@ pub struct Blocking {
 }
 
 impl Blocking {
-    pub fn new() -> Self {
+    pub fn new(provider: Provider) -> Self {
         let device = blocking::Device::builder(identity())
+            .provider(provider)
             .admit(|_| true)
             .on_stream_raw("sink", |_, _, mut exchange| {
                 let mut bytes = 0_u64;
@@ -164,7 +166,7 @@ impl Blocking {
             .build()
             .expect("a device");
         let server = device.listen("127.0.0.1:0").and_then(blocking::Listener::spawn).expect("a port");
-        let other = blocking::Device::builder(identity()).build().expect("a device");
+        let other = blocking::Device::builder(identity()).provider(provider).build().expect("a device");
         let link = other.connect(server.local_addr(), device.peer_id()).expect("a connection");
         Self { link, _server: server }
     }
