@@ -126,6 +126,6 @@ const _: () = assert!(FILTER_AT_REST <= NAME_MAX);
 #[cfg(target_pointer_width = "32")]
 const _: () = {
     let Memory { handshake, session, bodies } = Limits::small().memory();
-    assert!(handshake == 3_749 && session == 2_840 && bodies == 2_112);
+    assert!(handshake == 3_761 && session == 2_840 && bodies == 2_112);
     assert!(size_of::<super::Connection>() == 344);
 };
