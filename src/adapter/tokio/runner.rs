@@ -28,7 +28,7 @@ use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
 /// How long a socket is kept to let the last bytes arrive.  SPEC §16.3
 const LINGER: Duration = Duration::from_millis(500);
 
-/// What drives a connection until it ends; made by [`Device::attach`].
+/// What drives a connection until it ends; made by [`Device::attach`](super::Device::attach).
 #[must_use = "a connection does nothing unless its runner runs"]
 pub struct Runner {
     core: Arc<Core>,
