@@ -719,3 +719,36 @@ impl Got {
         }
     }
 }
+
+/// Sentence 3, LAN-2: what is long goes behind what waits, though it takes no place in the queue; and where the queue has no
+/// room, the refusal has sealed nothing.
+#[test]
+fn a_long_one_overtakes_nothing_and_is_refused_like_a_short_one() {
+    let mut pair = Pair::connected();
+    let (_, id) = subscribed(&mut pair, options(1 << 20, 0));
+    let small = |n: u8| [n; 8];
+    for n in 0..3 {
+        pair.b.publish(id, &outgoing(&small(n))).unwrap();
+        pair.b.publish(id, &outgoing(&body(5_000 + usize::from(n)))).unwrap();
+    }
+    let bodies = |events: Vec<Happened>| -> Vec<Vec<u8>> {
+        let body = |event| match event {
+            Happened::Publication { body, .. } => Some(body),
+            _ => None,
+        };
+        events.into_iter().filter_map(body).collect()
+    };
+    let expected: Vec<_> = (0..3).flat_map(|n| [small(n).to_vec(), body(5_000 + usize::from(n))]).collect();
+    assert_eq!(bodies(pair.events_a()), expected);
+
+    let mut queued = 0;
+    while pair.b.publish(id, &outgoing(&[7; 1_000])).is_ok() {
+        queued += 1;
+    }
+    let buffered = pair.b.buffered();
+    assert_eq!(pair.b.publish(id, &outgoing(&body(5_000))), Err(SendError::Full));
+    assert_eq!(pair.b.buffered(), buffered, "no frame was made");
+    assert_eq!(bodies(pair.events_a()), vec![vec![7; 1_000]; queued]);
+    pair.b.publish(id, &outgoing(&body(5_000))).unwrap();
+    assert_eq!(bodies(pair.events_a()), [body(5_000)]);
+}

@@ -186,10 +186,11 @@ impl Session {
         left: usize,
         through: Through<'_>,
     ) -> Result<(), SendError> {
+        // First, so that a refusal has sealed nothing; an empty queue has room for any message that may be.
+        if !self.publications.has_room(len) {
+            return Err(SendError::Full);
+        }
         if len < LONG || !self.seal_through(message, through) {
-            if !self.publications.has_room(len) {
-                return Err(SendError::Full);
-            }
             self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
         }
         let (budget, unsent) = self.publishing(id)?;
