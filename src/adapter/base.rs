@@ -112,7 +112,8 @@ impl<H, C> Base<H, C> {
         will_settle: impl Fn(&C) -> bool,
         settle: impl Fn(&C),
     ) -> Result<Point, PublishError> {
-        let mut now = Vec::new();
+        // Those that wait are kept as well, so that no connection is dropped under a lock.
+        let mut woken = Vec::new();
         let point = {
             let mut topics = lock(&self.shared.topics);
             let topic: TopicId = topics.find(topic).ok_or(PublishError::UnknownTopic)?;
@@ -120,23 +121,23 @@ impl<H, C> Base<H, C> {
             loop {
                 let next = topics.wake().next();
                 let Some(link) = next else { break };
-                let core = lock(&self.links).all.get(&link).and_then(Weak::upgrade);
-                now.extend(core.filter(|core| {
-                    // Asked under the lock that settling takes: what it says now cannot be out of date.
-                    let later = will_settle(core);
-                    if later {
-                        topics.hand_over(link);
-                    }
-                    !later
-                }));
+                let Some(core) = self.link(link) else { continue };
+                // Asked under the lock that settling takes: what it says now cannot be out of date.
+                let later = will_settle(&core);
+                if later {
+                    topics.hand_over(link);
+                }
+                woken.push((core, later));
             }
-            for link in topics.crowded(topic) {
-                now.extend(lock(&self.links).all.get(&link).and_then(Weak::upgrade));
-            }
+            woken.extend(topics.crowded(topic).filter_map(|link| Some((self.link(link)?, false))));
             point
         };
-        now.iter().for_each(|core| settle(core));
+        woken.iter().filter(|(_, later)| !later).for_each(|(core, _)| settle(core));
         Ok(point)
+    }
+
+    fn link(&self, link: LinkId) -> Option<Arc<C>> {
+        lock(&self.links).all.get(&link).and_then(Weak::upgrade)
     }
 }
 

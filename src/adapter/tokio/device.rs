@@ -301,18 +301,19 @@ impl Device {
     ///
     /// As [`publish`](Self::publish).
     pub async fn publish_raw(&self, topic: &str, body: &[u8]) -> Result<Point, PublishError> {
-        let mut outcome = self.try_publish_raw(topic, body);
-        while outcome == Err(PublishError::QueueFull) {
+        loop {
+            match self.try_publish_raw(topic, body) {
+                Err(PublishError::QueueFull) => {}
+                outcome => return outcome,
+            }
             let mut drained = std::pin::pin!(self.0.drained.notified());
-            // Before trying again, so that what drains in between is not overlooked.
             drained.as_mut().enable();
-            outcome = self.try_publish_raw(topic, body);
-            if outcome == Err(PublishError::QueueFull) {
-                drained.await;
-                outcome = self.try_publish_raw(topic, body);
+            // Again, so that what has drained in between is not overlooked.
+            match self.try_publish_raw(topic, body) {
+                Err(PublishError::QueueFull) => drained.await,
+                outcome => return outcome,
             }
         }
-        outcome
     }
 
     /// As [`try_publish`](Self::try_publish), with bare bytes.
