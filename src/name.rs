@@ -83,6 +83,15 @@ pub fn matches(filter: &str, topic: &str) -> bool {
     levels.next().is_none()
 }
 
+/// Whether `topic` is a name that `filter` covers; only the filter has been checked.
+pub(crate) fn covers(filter: &str, topic: &str) -> bool {
+    // What equals a filter is a name, but for wildcards, and needs no look at its levels.
+    if filter == topic {
+        return !topic.bytes().fold(false, |any, byte| any | matches!(byte, b'+' | b'#'));
+    }
+    check_name(topic).is_ok() && matches(filter, topic)
+}
+
 /// Whether `name`, or a filter, has a level that begins with `$`: those belong to the protocol.  SPEC §13
 pub fn is_reserved(name: &str) -> bool {
     name.split('/').any(is_reserved_level)
@@ -104,10 +113,14 @@ fn check(text: &str, wildcards: bool) -> Result<(), NameError> {
     if text.len() > NAME_MAX {
         return Err(NameError::TooLong); // SPEC §13
     }
-    // In one pass: each publication that comes in is checked.
+    // In one pass, and most bytes with one look: each publication is checked.
     let bytes = text.as_bytes();
     let mut begins = true;
     for (at, byte) in bytes.iter().enumerate() {
+        if *byte >= b'0' && *byte != 0x7f {
+            begins = false;
+            continue;
+        }
         match byte {
             b'/' if begins => return Err(NameError::EmptyLevel), // SPEC §13
             b'+' | b'#' => {

@@ -1,6 +1,8 @@
 //! What subscriptions give.
 
+use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::mem;
 use std::string::String;
 
 use bytes::Bytes;
@@ -48,6 +50,54 @@ impl From<crate::Publication<'_>> for Delivery {
                 cost: publication.cost.into(),
             }),
         }
+    }
+}
+
+impl Delivery {
+    /// The credit that it holds until it is read.
+    pub(super) fn cost(&self) -> u64 {
+        self.publication.as_ref().map_or(0, |publication| publication.cost)
+    }
+}
+
+/// Deliveries that their subscriber has taken together, so that one look under the lock does for many.
+///
+/// What was read frees its credit at the next look: that is due with the last of them, and where so much was read that a
+/// publisher might wait for it.
+#[derive(Debug)]
+pub(super) struct Batch {
+    items: VecDeque<Delivery>,
+    freed: u64,
+    /// How much may be freed before the next look.
+    enough: u64,
+}
+
+impl Batch {
+    /// An empty one, of a subscription with such a window.
+    pub(super) fn new(window: u32) -> Self {
+        Self { items: VecDeque::new(), freed: 0, enough: u64::from(window / 8) }
+    }
+
+    /// The next delivery, where no look is due with it.
+    pub(super) fn next_unlooked(&mut self) -> Option<Delivery> {
+        if self.items.len() < 2 || self.freed >= self.enough { None } else { self.next() }
+    }
+
+    /// The next delivery.
+    pub(super) fn next(&mut self) -> Option<Delivery> {
+        let delivery = self.items.pop_front()?;
+        self.freed += delivery.cost();
+        Some(delivery)
+    }
+
+    /// Where to put more, once there are none.
+    pub(super) fn refill(&mut self) -> Option<&mut VecDeque<Delivery>> {
+        self.items.is_empty().then_some(&mut self.items)
+    }
+
+    /// What was freed since the last look.
+    pub(super) fn take_freed(&mut self) -> u64 {
+        mem::take(&mut self.freed)
     }
 }
 

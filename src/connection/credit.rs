@@ -114,13 +114,18 @@ impl Allowance {
     /// Whether new credit is to be announced that is not on its way yet: half the window is free again, or all was
     /// taken and what is left might not do for one message.  Says so once, until it is announced.  CRD-4
     pub(crate) fn falls_due(&mut self, one_message: u64) -> bool {
+        let falls_due = self.would_fall_due(one_message);
+        self.due |= falls_due;
+        falls_due
+    }
+
+    /// The same, without saying so.
+    pub(crate) fn would_fall_due(&self, one_message: u64) -> bool {
         let owed = (self.window.saturating_add(self.taken())).saturating_sub(self.limit);
         let left = self.limit - self.spent;
         let starved = owed > 0 && self.taken() == self.spent && left < one_message;
         let half = (self.window / 2).max(1);
-        let falls_due = !self.due && (owed >= half || starved);
-        self.due |= falls_due;
-        falls_due
+        !self.due && (owed >= half || starved)
     }
 
     /// Whether new credit waits to be announced.

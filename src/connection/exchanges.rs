@@ -394,8 +394,11 @@ impl Exchanges {
 }
 
 /// Where a table has an exchange.  Ids of one opener differ by two, and most exchanges are opened and ended one behind the
-/// other: mostly it is where it would be if there were no gaps behind it.
+/// other: mostly it is where it would be if there were no gaps behind it, or it was the oldest and has ended.
 fn place_of<R: Record>(table: &VecDeque<R>, id: u64) -> Option<usize> {
+    if id < table.front()?.id() {
+        return None;
+    }
     let newer = table.back()?.id().checked_sub(id)? / 2;
     let guess = usize::try_from(newer).ok().and_then(|newer| (table.len() - 1).checked_sub(newer));
     guess

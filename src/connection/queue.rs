@@ -90,11 +90,11 @@ impl Queue {
         self.compact();
         make_room(&mut self.bytes, HEADER + len, self.most);
         let start = self.bytes.len();
-        self.bytes.push(role as u8);
-        self.bytes.extend_from_slice(&[0; 4]);
-        self.bytes.extend_from_slice(&id.to_le_bytes());
         let deadline = deadline.map_or(NO_DEADLINE, Instant::as_micros);
-        self.bytes.extend_from_slice(&deadline.to_le_bytes());
+        let mut header = [role as u8; HEADER];
+        header[5..13].copy_from_slice(&id.to_le_bytes());
+        header[13..].copy_from_slice(&deadline.to_le_bytes());
+        self.bytes.extend_from_slice(&header);
         write(&mut self.bytes);
         let len = self.bytes.len() - start - HEADER;
         let len = u32::try_from(len).unwrap_or(u32::MAX);

@@ -78,6 +78,17 @@ pub(crate) fn item_len(bytes: &[u8]) -> Result<usize, EncodingError> {
     Ok(bytes.len() - skip(bytes, LEVELS_MAX)?.len())
 }
 
+/// As [`read`], where the first item is an unsigned integer, which most are; `None` leaves it to `read` to say what it
+/// is, or what is wrong.
+#[inline]
+pub(crate) fn read_unsigned(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match bytes.split_first()? {
+        (&value @ 0..=23, rest) => Some((value.into(), rest)),
+        (&initial @ ..0x20, rest) => argument(0, initial, rest).ok(),
+        _ => None,
+    }
+}
+
 /// Reads the first item of `bytes` as far as it is no array or map, and returns what is behind.
 pub(crate) fn read(bytes: &[u8]) -> Result<(Item<'_>, &[u8]), EncodingError> {
     let (&initial, rest) = bytes.split_first().ok_or(EncodingError::Truncated)?;
@@ -133,22 +144,36 @@ pub(crate) trait Sink {
     }
 
     fn head(&mut self, major: u8, value: u64) {
-        let bytes = value.to_be_bytes();
-        let (info, from) = match value {
-            0..=23 => return self.put(&[major << 5 | bytes[7]]),
-            24..=0xff => (24, 7),
-            0x100..=0xffff => (25, 6),
+        let (info, digits) = match value {
+            0..=23 => (value as u8, 0),
+            24..=0xff => (24, 1),
+            0x100..=0xffff => (25, 2),
             0x1_0000..=0xffff_ffff => (26, 4),
-            _ => (27, 0),
+            _ => (27, 8),
         };
-        self.put(&[major << 5 | info]);
-        self.put(&bytes[from..]);
+        // Its digits come first in these eight; what is behind them is to be cut off.
+        self.put_head(major << 5 | info, value.rotate_right(8 * digits).to_be_bytes(), digits as usize);
     }
+
+    /// Puts an initial byte, and so many of these digits.
+    fn put_head(&mut self, initial: u8, digits: [u8; 8], count: usize);
 }
 
 impl Sink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    fn put_head(&mut self, initial: u8, digits: [u8; 8], count: usize) {
+        let end = self.len() + 1 + count;
+        self.push(initial);
+        if self.capacity() - self.len() >= digits.len() {
+            // All of them, since a copy whose length is known is one instruction and no call.
+            self.extend_from_slice(&digits);
+            self.truncate(end);
+        } else {
+            digits.iter().take(count).for_each(|digit| self.push(*digit));
+        }
     }
 }
 
@@ -159,6 +184,10 @@ pub(crate) struct Counter(pub(crate) usize);
 impl Sink for Counter {
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
+    }
+
+    fn put_head(&mut self, _: u8, _: [u8; 8], count: usize) {
+        self.0 += 1 + count;
     }
 }
 
@@ -199,19 +228,24 @@ fn skip_pairs(mut rest: &[u8], count: u64, levels: usize) -> Result<&[u8], Encod
 
 /// The number behind an initial byte: a value, a length or a count.
 fn argument(major: u8, info: u8, rest: &[u8]) -> Result<(u64, &[u8]), EncodingError> {
-    let width = match info {
-        0..=23 => return Ok((u64::from(info), rest)),
-        24..=27 => 1 << (info - 24),
+    let (value, smallest, rest) = match info {
+        0..=23 => return Ok((info.into(), rest)),
+        24 => digits(rest).map(|(digits, rest)| (u8::from_be_bytes(digits).into(), 24, rest))?,
+        25 => digits(rest).map(|(digits, rest)| (u16::from_be_bytes(digits).into(), 0x100, rest))?,
+        26 => digits(rest).map(|(digits, rest)| (u32::from_be_bytes(digits).into(), 0x1_0000, rest))?,
+        27 => digits(rest).map(|(digits, rest)| (u64::from_be_bytes(digits), 0x1_0000_0000, rest))?,
         31 if major >= 2 => return Err(EncodingError::Indefinite), // SPEC §8.1
         _ => return Err(EncodingError::Reserved),                  // SPEC §8.1
     };
-    let (digits, rest) = rest.split_at_checked(width).ok_or(EncodingError::Truncated)?;
-    let value = digits.iter().fold(0, |value, &digit| value << 8 | u64::from(digit));
-    let smallest = if width == 1 { 24 } else { 1 << (4 * width) };
     if value < smallest {
         return Err(EncodingError::NotShortest); // SPEC §8.1
     }
     Ok((value, rest))
+}
+
+fn digits<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), EncodingError> {
+    let (digits, rest) = bytes.split_first_chunk().ok_or(EncodingError::Truncated)?;
+    Ok((*digits, rest))
 }
 
 /// Takes `len` bytes, or refuses a length that exceeds what is left.  SPEC §8.1

@@ -312,6 +312,12 @@ impl<'a> Fields<'a> {
     }
 
     fn u64(&mut self) -> Result<u64, WireError> {
+        if !self.is_empty()
+            && let Some((value, rest)) = cbor::read_unsigned(self.rest)
+        {
+            self.pass(rest);
+            return Ok(value);
+        }
         self.field(|item| match item {
             Item::Unsigned(value) => Some(value),
             _ => None,
@@ -365,9 +371,13 @@ impl<'a> Fields<'a> {
         }
         let (item, rest) = cbor::read(self.rest)?;
         let value = convert(item).ok_or(WireError::WrongType { message, field })?; // SPEC §8.2 (ENC-4)
+        self.pass(rest);
+        Ok(value)
+    }
+
+    fn pass(&mut self, rest: &'a [u8]) {
         self.rest = rest;
         self.field += 1;
-        Ok(value)
     }
 
     /// About the field that was read last.

@@ -111,7 +111,9 @@ impl Handle {
         let until = timeout.map(|timeout| self.device().now() + timeout);
         let left = |now| until.map(|until| until.saturating_since(now));
         let opened = self
-            .open_exchange(Opening::Request, until, |link, now| link.request(now, method, body, left(now)))
+            .open_exchange(Opening::Request, until, |link, now| {
+                link.request(now, method, body, left(now), None)
+            })
             .ok_or(CallError::DeadlinePassed)??;
         let mut call = Call::new(&*self.core, opened);
         let answer =
@@ -228,7 +230,7 @@ impl Handle {
         let id = self
             .open_exchange(Opening::Subscription, until, |link, _| link.subscribe(filter, &options))
             .ok_or(SubscribeError::TimedOut)??;
-        let subscription = RawSubscription::new(self.core.clone(), id);
+        let subscription = RawSubscription::new(self.core.clone(), id, options.window);
         let accepted = self.core.wait(until, |state, _, waker| state.link.poll_accepted(id, waker));
         accepted.ok_or(SubscribeError::TimedOut)??;
         Ok(subscription)

@@ -6,7 +6,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use super::core::Core;
-use crate::adapter::delivery::{Delivery, Values};
+use crate::adapter::delivery::{Batch, Delivery, Values};
 use crate::adapter::error::Gap;
 use crate::adapter::error::SubscribeError;
 use crate::{ExchangeId, Instant, Point, Topic};
@@ -19,12 +19,13 @@ use crate::{ExchangeId, Instant, Point, Topic};
 pub struct RawSubscription {
     core: Arc<Core>,
     id: ExchangeId,
+    batch: Batch,
     ended: Option<SubscribeError>,
 }
 
 impl RawSubscription {
-    pub(super) fn new(core: Arc<Core>, id: ExchangeId) -> Self {
-        Self { core, id, ended: None }
+    pub(super) fn new(core: Arc<Core>, id: ExchangeId, window: u32) -> Self {
+        Self { core, id, batch: Batch::new(window), ended: None }
     }
 
     /// The next delivery, if it comes in time.
@@ -43,12 +44,16 @@ impl RawSubscription {
     }
 
     fn recv(&mut self, until: Option<Instant>) -> Option<Result<Delivery, RecvTimeoutError>> {
-        if self.ended.is_some() {
+        let Self { core, id, batch, ended } = self;
+        if ended.is_some() {
             return Some(Err(RecvTimeoutError::Disconnected));
         }
-        let next = self.core.wait(until, |state, _, waker| state.link.poll_delivery(self.id, waker))?;
-        Some(next.map_err(|ended| {
-            self.ended = Some(ended.into());
+        if let Some(delivery) = batch.next_unlooked() {
+            return Some(Ok(delivery));
+        }
+        let next = core.wait(until, |state, _, waker| state.link.poll_delivery(*id, batch, waker))?;
+        Some(next.map_err(|reason| {
+            *ended = Some(reason.into());
             RecvTimeoutError::Disconnected
         }))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::waiters::Waiters;
 use super::{Answer, Call, Ended, Inbox, Link, NoAnswer, Serve};
-use crate::adapter::delivery::Delivery;
+use crate::adapter::delivery::{Batch, Delivery};
 use crate::{CloseReason, ExchangeId, Failure, Instant, SendError, SubscribeOptions};
 
 /// What is opened; each kind has slots of its own, and a line of those who wait for one.
@@ -18,16 +18,17 @@ pub(crate) enum Opening {
 }
 
 impl<H: Serve> Link<H> {
-    /// Opens a request whose answer [`Link::poll_answer`] gives.
+    /// Opens a request whose answer [`Link::poll_answer`] gives; `waker`, if there is one, is kept until it is there.
     pub(crate) fn request(
         &mut self,
         now: Instant,
         method: &str,
         body: &[u8],
         deadline: Option<Duration>,
+        waker: Option<&Waker>,
     ) -> Result<ExchangeId, SendError> {
         let id = self.connection.request(now, method, body, deadline)?;
-        self.calls.insert(id, Call::Waiting(None));
+        self.calls.insert(id, Call::Waiting(waker.cloned()));
         Ok(id)
     }
 
@@ -80,21 +81,32 @@ impl<H: Serve> Link<H> {
         }
     }
 
-    /// The next delivery, which frees its credit; `Some(Err)` at the end; until then `waker` is kept.
-    pub(crate) fn poll_delivery(&mut self, id: ExchangeId, waker: &Waker) -> Option<Result<Delivery, Ended>> {
-        let Some(inbox) = self.inboxes.get_mut(&id) else {
-            return Some(Err(Ended::Failed(Failure::Disconnected)));
-        };
-        if let Some(delivery) = inbox.next() {
-            let cost = delivery.publication.as_ref().map_or(0, |publication| publication.cost);
-            self.release(id, cost);
+    /// The next delivery of `batch`, which takes all that came where it has none, and frees the credit of what was read;
+    /// `Some(Err)` at the end; until then `waker` is kept.
+    pub(crate) fn poll_delivery(
+        &mut self,
+        id: ExchangeId,
+        batch: &mut Batch,
+        waker: &Waker,
+    ) -> Option<Result<Delivery, Ended>> {
+        let mut delivery = batch.next();
+        let inbox = self.inboxes.get_mut(&id);
+        if let (Some(items), Some(inbox)) = (batch.refill(), inbox) {
+            inbox.hand_over(items);
+            delivery = delivery.or_else(|| batch.next());
+        }
+        self.release(id, batch.take_freed());
+        if let Some(delivery) = delivery {
             return Some(Ok(delivery));
         }
-        if let Some(ended) = inbox.ended {
-            return Some(Err(ended));
+        match self.inboxes.get_mut(&id) {
+            None => Some(Err(Ended::Failed(Failure::Disconnected))),
+            Some(Inbox { ended: Some(ended), .. }) => Some(Err(*ended)),
+            Some(inbox) => {
+                keep(&mut inbox.waker, waker);
+                None
+            }
         }
-        keep(&mut inbox.waker, waker);
-        None
     }
 
     /// Frees the credit of what was taken, or superseded.

@@ -1,6 +1,7 @@
 //! What came of a subscription and waits for its subscriber: whole publications, in their order, and gaps.
 
 use std::collections::{HashMap, VecDeque};
+use std::mem;
 use std::string::String;
 use std::task::Waker;
 use std::vec::Vec;
@@ -19,7 +20,7 @@ pub(super) struct Inbox {
     coming: Option<Coming>,
     /// Where only the newest of each topic waits: the number of its place.
     latest: Option<HashMap<String, u64>>,
-    /// How many have been given, so the number of the first place.
+    /// How many have been given of those, so the number of the first place.
     given: u64,
     pub(super) accepted: bool,
     pub(super) ended: Option<Ended>,
@@ -67,14 +68,18 @@ impl Inbox {
         self.queue(whole)
     }
 
-    /// The next delivery.
-    pub(super) fn next(&mut self) -> Option<Delivery> {
-        let delivery = self.items.pop_front()?;
-        if let (Some(latest), Some(publication)) = (&mut self.latest, &delivery.publication) {
+    /// Hands over what waits: all of it, or the next one where a newer one may still take its place.
+    pub(super) fn hand_over(&mut self, to: &mut VecDeque<Delivery>) {
+        let Some(latest) = &mut self.latest else {
+            mem::swap(&mut self.items, to);
+            return;
+        };
+        let Some(delivery) = self.items.pop_front() else { return };
+        if let Some(publication) = &delivery.publication {
             latest.remove(&publication.topic);
         }
         self.given += 1;
-        Some(delivery)
+        to.push_back(delivery);
     }
 
     /// Appends a publication; where only the newest of each topic waits, in the place of an older one.
@@ -96,7 +101,7 @@ impl Inbox {
         };
         delivery.missed.add(u64::from(older.missed.count) + 1);
         delivery.missed.unknown |= older.missed.unknown;
-        std::mem::replace(older, delivery).publication.map(|superseded| superseded.cost)
+        mem::replace(older, delivery).publication.map(|superseded| superseded.cost)
     }
 
     /// The one that goes on will never be whole, and nobody but its receiver counts it.  SPEC §14.5
@@ -203,7 +208,9 @@ mod tests {
         assert_eq!((got[2].0, body(2)), (5, None));
         assert_eq!(body(3), Some(&b"long"[..]));
         // What was given leaves its topic's place, and the others' places are found behind it.
-        assert_eq!(inbox.next().map(|given| given.missed.count), Some(4));
+        let mut given = VecDeque::new();
+        inbox.hand_over(&mut given);
+        assert_eq!(given.iter().map(|given| given.missed.count).collect::<Vec<_>>(), [4], "one at a time");
         assert_eq!(inbox.take(value("b", b"2", 0)), Some(10));
         assert_eq!(inbox.take(value("a", b"3", 0)), None, "none of its topic waits any more");
         assert_eq!(inbox.take(value("a", b"4", 0)), Some(10));

@@ -98,7 +98,10 @@ impl Core {
         let one = state.link.woken.pop();
         let others = if state.link.woken.is_empty() { Vec::new() } else { mem::take(&mut state.link.woken) };
         drop(state);
-        others.into_iter().chain(one).for_each(Waker::wake);
+        if let Some(waker) = one {
+            waker.wake();
+        }
+        others.into_iter().for_each(Waker::wake);
         result
     }
 

@@ -144,7 +144,7 @@ impl Handle {
         let begun = self.device().now();
         let left = |now: Instant| total.map(|total| total.saturating_sub(now.saturating_since(begun)));
         let within = self.device().base().call_timeout.min(total.unwrap_or(Duration::MAX));
-        let opening = self.open_exchange(Opening::Request, |link, now| {
+        let opening = self.open_exchange(Opening::Request, |link, now, _| {
             link.open(now, &RequestHead { method, body, more, deadline: left(now) })
         });
         Ok(time::timeout(within, opening).await.map_err(|_| CallError::DeadlinePassed)??)

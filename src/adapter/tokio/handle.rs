@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::mem;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use ::tokio::time;
@@ -141,8 +142,9 @@ impl Handle {
     ) -> Result<Bytes, CallError> {
         let until = timeout.map(|timeout| self.device().now() + timeout);
         let left = |now: Instant| until.map(|until| until.saturating_since(now));
-        let opening =
-            self.open_exchange(Opening::Request, |link, now| link.request(now, method, body, left(now)));
+        let opening = self.open_exchange(Opening::Request, |link, now, waker| {
+            link.request(now, method, body, left(now), Some(waker))
+        });
         let id = match timeout {
             Some(timeout) => {
                 time::timeout(timeout, opening).await.map_err(|_| CallError::DeadlinePassed)??
@@ -150,7 +152,12 @@ impl Handle {
             None => opening.await?,
         };
         let mut call = Call::new(&*self.core, id);
+        // The same task as has just opened it: it is woken.
+        let mut opened = true;
         let answer = poll_fn(|task| {
+            if mem::take(&mut opened) {
+                return Poll::Pending;
+            }
             let answer = call.answered(|id| self.core.look(|state| state.link.poll_answer(id, task.waker())));
             answer.map_or(Poll::Pending, Poll::Ready)
         });
@@ -269,9 +276,9 @@ impl Handle {
     ) -> Result<RawSubscription, SubscribeError> {
         let standing = async {
             let opening =
-                self.open_exchange(Opening::Subscription, |link, _| link.subscribe(filter, &options));
+                self.open_exchange(Opening::Subscription, |link, _, _| link.subscribe(filter, &options));
             let id = opening.await?;
-            let subscription = RawSubscription::new(self.core.clone(), id);
+            let subscription = RawSubscription::new(self.core.clone(), id, options.window);
             poll_fn(|task| subscription.poll_accepted(task)).await?;
             Ok(subscription)
         };
@@ -340,13 +347,14 @@ impl Handle {
     pub(super) async fn open_exchange(
         &self,
         kind: Opening,
-        mut command: impl FnMut(&mut Link<Handler>, Instant) -> Result<ExchangeId, SendError>,
+        mut command: impl FnMut(&mut Link<Handler>, Instant, &Waker) -> Result<ExchangeId, SendError>,
     ) -> Result<ExchangeId, SendError> {
         let mut place = Place::in_line(&*self.core, kind);
         poll_fn(|task| {
             self.core.with(|state, now| {
+                let waker = task.waker();
                 let opened =
-                    state.link.poll_open(kind, &mut place.number, task.waker(), |link| command(link, now));
+                    state.link.poll_open(kind, &mut place.number, waker, |link| command(link, now, waker));
                 opened.map_or(Poll::Pending, Poll::Ready)
             })
         })

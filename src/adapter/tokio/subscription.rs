@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use super::core::Core;
-use crate::adapter::delivery::{Delivery, Values};
+use crate::adapter::delivery::{Batch, Delivery, Values};
 use crate::adapter::error::Gap;
 use crate::adapter::error::SubscribeError;
 use crate::{ExchangeId, Point, Topic};
@@ -21,12 +21,13 @@ use crate::{ExchangeId, Point, Topic};
 pub struct RawSubscription {
     core: Arc<Core>,
     id: ExchangeId,
+    batch: Batch,
     ended: Option<SubscribeError>,
 }
 
 impl RawSubscription {
-    pub(super) fn new(core: Arc<Core>, id: ExchangeId) -> Self {
-        Self { core, id, ended: None }
+    pub(super) fn new(core: Arc<Core>, id: ExchangeId, window: u32) -> Self {
+        Self { core, id, batch: Batch::new(window), ended: None }
     }
 
     pub(super) fn poll_accepted(&self, task: &mut Context<'_>) -> Poll<Result<(), SubscribeError>> {
@@ -53,15 +54,19 @@ impl Stream for RawSubscription {
     type Item = Delivery;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        if self.ended.is_some() {
+        let Self { core, id, batch, ended } = &mut *self;
+        if ended.is_some() {
             return Poll::Ready(None);
         }
-        // Sends the credit that taking an item may have freed.
-        match self.core.with_credit(|state| state.link.poll_delivery(self.id, task.waker())) {
+        if let Some(delivery) = batch.next_unlooked() {
+            return Poll::Ready(Some(delivery));
+        }
+        // Sends the credit that what was read may have freed.
+        match core.with_credit(|state| state.link.poll_delivery(*id, batch, task.waker())) {
             None => Poll::Pending,
             Some(Ok(delivery)) => Poll::Ready(Some(delivery)),
-            Some(Err(ended)) => {
-                self.ended = Some(ended.into());
+            Some(Err(reason)) => {
+                *ended = Some(reason.into());
                 Poll::Ready(None)
             }
         }

@@ -80,8 +80,12 @@ impl Session {
     /// Notes that the application has taken publications or data of this cost.  SPEC §11
     pub(crate) fn release(&mut self, id: u64, cost: u32) -> Result<(), SendError> {
         self.check_open()?;
-        self.exchanges.allowance(id).ok_or(SendError::UnknownExchange)?.release(cost);
-        self.grant(id);
+        let one_message = u64::from(self.limits.max_frame);
+        let allowance = self.exchanges.allowance(id).ok_or(SendError::UnknownExchange)?;
+        allowance.release(cost);
+        if allowance.would_fall_due(one_message) {
+            self.grant(id);
+        }
         Ok(())
     }
 

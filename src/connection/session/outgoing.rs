@@ -192,8 +192,9 @@ impl Session {
                 Appended::Yes | Appended::Obsolete => {}
             }
             queue.pop(entry);
-            // LAN-3: what was not opened after all has no body.
-            if lane == Lane::Calls && matches!(appended, Appended::Yes) {
+            // LAN-3: what was not opened after all has no body, and a last message has none behind it.
+            let may_go_on = lane == Lane::Calls && entry.role != Role::Last;
+            if may_go_on && matches!(appended, Appended::Yes) {
                 self.begin_outbound(entry.id, now);
             }
         }
