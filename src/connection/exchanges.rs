@@ -248,12 +248,9 @@ impl Exchanges {
         }
     }
 
-    /// Notes that the opening of an exchange of ours has left.
-    pub(crate) fn sealed(&mut self, id: u64) {
+    /// The exchange of ours whose opening leaves now: from now on the peer may speak of it.
+    pub(crate) fn seal(&mut self, id: u64) {
         self.highest_sealed = id;
-        if let Some(opened) = self.ours(id) {
-            opened.sealed = true;
-        }
     }
 
     /// Frees the slot of an exchange of ours, and says whether the application still waits for its end.
@@ -396,12 +393,12 @@ impl Exchanges {
 /// Where a table has an exchange.  Ids of one opener differ by two, and most exchanges are opened and ended one behind the
 /// other: mostly it is where it would be if there were no gaps behind it, or it was the oldest and has ended.
 fn place_of<R: Record>(table: &VecDeque<R>, id: u64) -> Option<usize> {
-    if id < table.front()?.id() {
-        return None;
-    }
     let newer = table.back()?.id().checked_sub(id)? / 2;
     let guess = usize::try_from(newer).ok().and_then(|newer| (table.len() - 1).checked_sub(newer));
-    guess
-        .filter(|at| table.get(*at).is_some_and(|record| record.id() == id))
-        .or_else(|| table.binary_search_by_key(&id, Record::id).ok())
+    if let Some(at) = guess
+        && table.get(at).is_some_and(|record| record.id() == id)
+    {
+        return Some(at);
+    }
+    if table.front()?.id() > id { None } else { table.binary_search_by_key(&id, Record::id).ok() }
 }

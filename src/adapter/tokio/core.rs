@@ -43,6 +43,7 @@ impl Core {
             stream: Some(stream),
             runner: None,
             wakes_at: None,
+            commanded_at: device.now(),
             sender: Sender::Caller,
             running: HashMap::new(),
             unflushed: false,
@@ -53,8 +54,12 @@ impl Core {
 
     /// Runs `command` under the lock, and has sent what it has made: at once, or with what others say at the same time.
     pub(super) fn with<R>(&self, command: impl FnOnce(&mut State, Instant) -> R) -> R {
-        let now = self.device.now();
         self.look(|state| {
+            if state.sender != (Sender::Runner { woken: true }) {
+                state.commanded_at = self.device.now();
+            }
+            // Where the runner is on its way already, this is no later than the command that has woken it.
+            let now = state.commanded_at;
             let result = command(state, now);
             self.flush(state, now);
             result
@@ -140,6 +145,8 @@ pub(super) struct State {
     pub(super) runner: Option<Waker>,
     /// When the runner wakes by itself.
     pub(super) wakes_at: Option<Instant>,
+    /// When the clock was last looked at for a command.
+    commanded_at: Instant,
     pub(super) sender: Sender,
     pub(super) running: HashMap<ExchangeId, Running>,
     /// The stream has taken bytes that it has not passed on yet.
@@ -183,16 +190,20 @@ impl State {
 
     /// Writes from whichever task this is, or leaves it to the runner; the stream wakes the runner when it can take more.
     fn flush(&mut self, shared: &Shared<Handler>, now: Instant) {
+        let left = self.sender != Sender::Caller && self.link.connection.waiting() < WORTH_SENDING;
+        if left && self.sender == (Sender::Runner { woken: true }) {
+            // It does all that is done below.
+            return;
+        }
         // Before the runner has run, nobody would be woken; it begins by writing.
         let Some(runner) = self.runner.clone() else { return };
-        let left = self.sender != Sender::Caller && self.link.connection.waiting() < WORTH_SENDING;
         let wrote = !left && self.write(now, &mut TaskContext::from_waker(&runner));
         if wrote && self.sender == Sender::Caller {
             self.sender = Sender::Runner { woken: false };
         }
         // Those of this side's own making: nothing but this may have a reason to look for them.
         self.link.take_events(shared, now);
-        if self.needs_runner(wrote) || left && self.sender != (Sender::Runner { woken: true }) {
+        if left || self.needs_runner(wrote) {
             self.link.woken.push(runner);
             if left {
                 self.sender = Sender::Runner { woken: true };

@@ -263,6 +263,7 @@ fn append(
     let id = entry.id;
     match entry.role {
         Role::Request | Role::Subscribe => {
+            let stopped = exchanges.is_stopped();
             let Some(opened) = exchanges.ours(id) else { return Appended::Obsolete };
             if opened.given_up {
                 exchanges.close_ours(id);
@@ -273,7 +274,7 @@ fn append(
                 opened.unsent = true;
                 return Appended::Obsolete;
             }
-            if exchanges.is_stopped() {
+            if stopped {
                 return Appended::Obsolete;
             }
             let head = if entry.role == Role::Request { encode::REQUEST_HEAD_MAX } else { 0 };
@@ -286,7 +287,8 @@ fn append(
                 encode::request_head(id, left, frame.bytes);
             }
             frame.bytes.extend_from_slice(bytes);
-            exchanges.sealed(id);
+            opened.sealed = true;
+            exchanges.seal(id);
         }
         Role::Last | Role::Ongoing => {
             if exchanges.theirs(id).is_none() {
