@@ -268,7 +268,7 @@ impl<H: Serve> Link<H> {
     }
 
     fn answer(&mut self, id: ExchangeId, answer: Answer) {
-        if let Some(call) = self.calls.get_mut(&id)
+        if let Some(call) = self.calls.get_mut(id)
             && let Call::Waiting(waker) = call
         {
             self.woken.extend(waker.take());
@@ -278,7 +278,7 @@ impl<H: Serve> Link<H> {
     }
 
     fn fail(&mut self, id: ExchangeId, failure: Failure) {
-        if self.inboxes.contains_key(&id) {
+        if self.inboxes.contains(id) {
             self.end_inbox(id, Ended::Failed(failure));
         } else {
             self.answer(id, Err(NoAnswer::Failed(failure)));
@@ -316,7 +316,7 @@ impl<H: Serve> Link<H> {
 
     /// How many exchanges somebody here holds an end of, or waits for: none, where all is done.
     pub(crate) fn held(&self) -> usize {
-        let streams = self.streams.ids().filter(|id| !self.calls.contains_key(id));
+        let streams = self.streams.ids().filter(|id| !self.calls.contains(**id));
         self.calls.len() + self.inboxes.len() + streams.count()
     }
 
@@ -349,7 +349,7 @@ impl<H: Serve> Link<H> {
 
 /// Has something done to what waits for a subscriber, and wakes him.
 fn change(inboxes: &mut Own<Inbox>, woken: &mut Vec<Waker>, id: ExchangeId, change: impl FnOnce(&mut Inbox)) {
-    if let Some(inbox) = inboxes.get_mut(&id) {
+    if let Some(inbox) = inboxes.get_mut(id) {
         change(inbox);
         woken.extend(inbox.waker.take());
     }

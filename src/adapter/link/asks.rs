@@ -34,12 +34,12 @@ impl<H: Serve> Link<H> {
 
     /// The answer, once; until then `waker` is kept.
     pub(crate) fn poll_answer(&mut self, id: ExchangeId, waker: &Waker) -> Option<Answer> {
-        match self.calls.get_mut(&id) {
+        match self.calls.get_mut(id) {
             Some(Call::Waiting(slot)) => {
                 keep(slot, waker);
                 None
             }
-            Some(Call::Answered(_)) => match self.calls.remove(&id) {
+            Some(Call::Answered(_)) => match self.calls.remove(id) {
                 Some(Call::Answered(answer)) => Some(answer),
                 _ => None,
             },
@@ -49,7 +49,7 @@ impl<H: Serve> Link<H> {
 
     /// Forgets a call; one that is still open is cancelled on the wire.
     pub(crate) fn drop_call(&mut self, id: ExchangeId) {
-        if let Some(Call::Waiting(_)) = self.calls.remove(&id) {
+        if let Some(Call::Waiting(_)) = self.calls.remove(id) {
             // Refused where it has just ended: then there is nothing to cancel.
             let _ended = self.connection.cancel(id);
         }
@@ -68,7 +68,7 @@ impl<H: Serve> Link<H> {
 
     /// Whether the peer has accepted the subscription; until then `waker` is kept.
     pub(crate) fn poll_accepted(&mut self, id: ExchangeId, waker: &Waker) -> Option<Result<(), Ended>> {
-        let Some(inbox) = self.inboxes.get_mut(&id) else {
+        let Some(inbox) = self.inboxes.get_mut(id) else {
             return Some(Err(Ended::Failed(Failure::Disconnected)));
         };
         match inbox.ended {
@@ -90,7 +90,7 @@ impl<H: Serve> Link<H> {
         waker: &Waker,
     ) -> Option<Result<Delivery, Ended>> {
         let mut delivery = batch.next();
-        let inbox = self.inboxes.get_mut(&id);
+        let inbox = self.inboxes.get_mut(id);
         if let (Some(items), Some(inbox)) = (batch.refill(), inbox) {
             inbox.hand_over(items);
             delivery = delivery.or_else(|| batch.next());
@@ -99,7 +99,7 @@ impl<H: Serve> Link<H> {
         if let Some(delivery) = delivery {
             return Some(Ok(delivery));
         }
-        match self.inboxes.get_mut(&id) {
+        match self.inboxes.get_mut(id) {
             None => Some(Err(Ended::Failed(Failure::Disconnected))),
             Some(Inbox { ended: Some(ended), .. }) => Some(Err(*ended)),
             Some(inbox) => {
@@ -121,7 +121,7 @@ impl<H: Serve> Link<H> {
 
     /// Forgets a subscription; one that is still open is cancelled on the wire.
     pub(crate) fn drop_inbox(&mut self, id: ExchangeId) {
-        if self.inboxes.remove(&id).is_some_and(|inbox| inbox.ended.is_none()) {
+        if self.inboxes.remove(id).is_some_and(|inbox| inbox.ended.is_none()) {
             let _ended = self.connection.cancel(id);
         }
     }

@@ -29,9 +29,9 @@ impl<H: Serve> Link<H> {
         for id in std::mem::take(&mut self.served) {
             self.end_served(shared, id, Status::SHUTTING_DOWN);
         }
-        for (id, inbox) in &self.inboxes {
+        for (id, inbox) in self.inboxes.iter() {
             if inbox.ended.is_none() {
-                let _ended = self.connection.cancel(*id);
+                let _ended = self.connection.cancel(id);
             }
         }
         self.settle(shared);

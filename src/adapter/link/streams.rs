@@ -306,7 +306,7 @@ impl<H: Serve> Link<H> {
             // Refused where it has just ended.
             let _ended = self.connection.cancel_with(id, no_success(status));
         }
-        self.calls.remove(&id);
+        self.calls.remove(id);
         self.forget_stream(id);
     }
 
