@@ -9,12 +9,16 @@ use crate::{ExchangeId, Status};
 
 /// An answer that is owed: given when the handler is done, or when it is dropped or panics.
 pub(super) struct Owed {
-    pub(super) core: Arc<Core>,
+    core: Arc<Core>,
     pub(super) id: ExchangeId,
-    pub(super) answered: bool,
+    answered: bool,
 }
 
 impl Owed {
+    pub(super) fn new(core: Arc<Core>, id: ExchangeId) -> Self {
+        Self { core, id, answered: false }
+    }
+
     pub(super) fn pay(&mut self, reply: Reply) {
         self.answered = true;
         let id = self.id;
@@ -22,12 +26,6 @@ impl Owed {
             state.running.remove(&id);
             state.link.respond(id, reply);
         });
-    }
-
-    /// Leaves the sending to the runner, whose turn it is.
-    pub(super) fn pay_quietly(&mut self, reply: Reply) {
-        self.answered = true;
-        self.core.look(|state| state.link.respond(self.id, reply));
     }
 }
 

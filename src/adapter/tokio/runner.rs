@@ -21,7 +21,7 @@ use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::owed::Owed;
 use crate::adapter::base::Accepted;
-use crate::adapter::link::{Incoming, lock};
+use crate::adapter::link::{Incoming, Reply, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
 
@@ -35,6 +35,8 @@ pub struct Runner {
     /// Filled under the lock, used outside of it.
     requests: VecDeque<Incoming<Handler>>,
     stops: VecDeque<(ExchangeId, StopCause)>,
+    /// Of handlers that did not wait; for the next turn to send.
+    replies: Vec<(ExchangeId, Reply)>,
     woken: Vec<Waker>,
     peer: Option<PeerId>,
     connected: bool,
@@ -47,6 +49,7 @@ impl Runner {
             core,
             requests: VecDeque::new(),
             stops: VecDeque::new(),
+            replies: Vec::new(),
             woken: Vec::new(),
             peer: None,
             connected: false,
@@ -164,7 +167,6 @@ impl Runner {
         let Some(peer) = self.peer.filter(|_| any) else { return any };
         while let Some(Incoming { id, handler, body, deadline }) = self.requests.pop_front() {
             let context = Context { handle: Handle::new(self.core.clone()), peer, deadline };
-            let mut owed = Owed { core: self.core.clone(), id, answered: false };
             let first = catch_unwind(AssertUnwindSafe(|| {
                 let mut handling: Handling = match &handler.0 {
                     HandlerFn::Call(handler) => handler(context, body),
@@ -178,12 +180,14 @@ impl Runner {
                 }
             }));
             match first {
-                Ok(Ok(reply)) => owed.pay_quietly(reply),
-                Ok(Err(handling)) => self.spawn(owed, handling),
-                // A panic: `owed` answers as it is dropped.
-                Err(_) => drop(owed),
+                Ok(Ok(reply)) => self.replies.push((id, reply)),
+                Ok(Err(handling)) => self.spawn(Owed::new(self.core.clone(), id), handling),
+                // A panic: what is owed is answered as it is dropped.
+                Err(_) => drop(Owed::new(self.core.clone(), id)),
             }
         }
+        let replies = &mut self.replies;
+        self.core.look(|state| replies.drain(..).for_each(|(id, reply)| state.link.respond(id, reply)));
         any
     }
 
