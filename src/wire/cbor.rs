@@ -143,20 +143,31 @@ pub(crate) trait Sink {
         self.head(5, pairs);
     }
 
+    #[inline]
     fn head(&mut self, major: u8, value: u64) {
+        match value {
+            // Most are: one byte, and no call for it.
+            0..=23 => self.put_byte(major << 5 | value as u8),
+            _ => self.long_head(major, value),
+        }
+    }
+
+    fn long_head(&mut self, major: u8, value: u64) {
         let (info, digits) = match value {
-            0..=23 => (value as u8, 0),
-            24..=0xff => (24, 1),
+            0..=0xff => (24, 1),
             0x100..=0xffff => (25, 2),
             0x1_0000..=0xffff_ffff => (26, 4),
             _ => (27, 8),
         };
-        // Its digits come first in these eight; what is behind them is to be cut off.
-        self.put_head(major << 5 | info, value.rotate_right(8 * digits).to_be_bytes(), digits as usize);
+        self.put_byte(major << 5 | info);
+        // Its digits come first in these eight.
+        self.put_digits(value.rotate_right(8 * digits).to_be_bytes(), digits as usize);
     }
 
-    /// Puts an initial byte, and so many of these digits.
-    fn put_head(&mut self, initial: u8, digits: [u8; 8], count: usize);
+    fn put_byte(&mut self, byte: u8);
+
+    /// Puts the first `count` of these.
+    fn put_digits(&mut self, digits: [u8; 8], count: usize);
 }
 
 impl Sink for Vec<u8> {
@@ -164,16 +175,19 @@ impl Sink for Vec<u8> {
         self.extend_from_slice(bytes);
     }
 
-    fn put_head(&mut self, initial: u8, digits: [u8; 8], count: usize) {
-        let end = self.len() + 1 + count;
-        self.push(initial);
-        if self.capacity() - self.len() >= digits.len() {
-            // All of them, since a copy whose length is known is one instruction and no call.
-            self.extend_from_slice(&digits);
-            self.truncate(end);
-        } else {
-            digits.iter().take(count).for_each(|digit| self.push(*digit));
+    #[inline]
+    fn put_byte(&mut self, byte: u8) {
+        self.push(byte);
+    }
+
+    fn put_digits(&mut self, digits: [u8; 8], count: usize) {
+        if self.capacity() - self.len() < digits.len() {
+            return digits.iter().take(count).for_each(|digit| self.push(*digit));
         }
+        // All of them, since a copy whose length is known is one instruction and no call.
+        let end = self.len() + count;
+        self.extend_from_slice(&digits);
+        self.truncate(end);
     }
 }
 
@@ -186,8 +200,12 @@ impl Sink for Counter {
         self.0 += bytes.len();
     }
 
-    fn put_head(&mut self, _: u8, _: [u8; 8], count: usize) {
-        self.0 += 1 + count;
+    fn put_byte(&mut self, _: u8) {
+        self.0 += 1;
+    }
+
+    fn put_digits(&mut self, _: [u8; 8], count: usize) {
+        self.0 += count;
     }
 }
 

@@ -213,7 +213,8 @@ impl<'a> Message<'a> {
         let (Item::Array(elements @ 1..), rest) = cbor::read(bytes)? else {
             return Err(WireError::NotAMessage); // SPEC §8.2
         };
-        let (Item::Unsigned(number), rest) = cbor::read(rest)? else {
+        let Some((number, rest)) = cbor::read_unsigned(rest) else {
+            cbor::read(rest)?;
             return Err(WireError::NotAMessage); // SPEC §8.2
         };
         let message = u8::try_from(number).map_err(|_| WireError::UnknownType(number))?;
