@@ -109,6 +109,10 @@ pub struct Connection {
     slept: bool,
     /// The stream has ended behind the frame in the reader.
     eof: bool,
+    /// All the memory is there that the session may need, or it comes as it is needed.
+    reserved: bool,
+    /// On a serial line, which has the buffer that frames are sealed into.
+    on_line: bool,
 }
 
 enum State {
@@ -135,7 +139,7 @@ impl Connection {
 
     fn new(role: Role, config: &Config, admission: Admission, seed: &Seed, now: Instant) -> Self {
         let (limits, timeouts) = (config.limits, config.timeouts);
-        let mut wire = WireOut::new(limits.buffer_at_rest.min(limits.longest_sent()));
+        let mut wire = WireOut::new(limits.wire_at_first());
         let declared = PeerLimits {
             max_frame: limits.max_frame,
             max_requests: limits.requests_in,
@@ -154,7 +158,7 @@ impl Connection {
         };
         Self {
             state,
-            reader: Reader::new(PREAMBLE_LEN, limits.reader_at_rest(), limits.longest_unit()),
+            reader: Reader::new(PREAMBLE_LEN, limits.reader_at_first(), limits.longest_unit()),
             wire,
             timers,
             clock: now,
@@ -165,6 +169,8 @@ impl Connection {
             reported: false,
             slept: false,
             eof: false,
+            reserved: !limits.is_fixed(),
+            on_line: false,
         }
     }
 
@@ -419,6 +425,9 @@ impl Connection {
         self.advance();
         let pending = self.pending.take().or_else(|| self.poll_local());
         if let Some(pending) = pending {
+            if matches!(pending, Pending::Connected(_)) {
+                self.reserve();
+            }
             return Some(pending.lend(&self.reader));
         }
         let reason = self.ending.filter(|_| !self.reported)?;

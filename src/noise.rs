@@ -11,6 +11,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::panic::UnwindSafe;
 
+use snow::params::{
+    BaseChoice, CipherChoice, DHChoice, HandshakeChoice, HandshakeModifierList, HandshakePattern, HashChoice,
+    NoiseParams,
+};
 use snow::{Builder, HandshakeState};
 use zeroize::Zeroizing;
 
@@ -34,9 +38,8 @@ pub(crate) const MAX_OVERHEAD: usize = 96;
 /// Bytes of heap of a [`CipherState`].
 pub(crate) const CIPHER: usize = crypto::AEAD;
 
-/// Bytes of heap that a [`Handshake`] takes at most, the two ciphers that come of it included.
-pub(crate) const HEAP_MAX: usize =
-    size_of::<HandshakeState>() + resolver::HEAP_MAX + NAME_LEN + PATTERN + 2 * CIPHER;
+/// Bytes of heap that a [`Handshake`] takes at most; the two ciphers that come of it take less.
+pub(crate) const HEAP_MAX: usize = size_of::<HandshakeState>() + resolver::HEAP_MAX + NAME_LEN + PATTERN;
 
 /// The tokens of its three messages, which snow keeps: one, four and two.
 const PATTERN: usize = 3 * size_of::<Vec<u8>>() + 4 * 7;
@@ -85,7 +88,7 @@ impl Handshake {
             return Err(NoiseError::RepeatedSeed);
         }
         let resolver = resolver::Resolver::new(provider, suite, static_key, ephemeral);
-        let builder = Builder::with_resolver(suite.noise_name().parse()?, Box::new(resolver))
+        let builder = Builder::with_resolver(params(suite), Box::new(resolver))
             .local_private_key(static_key.private())?
             .prologue(prologue)?;
         let state = match role {
@@ -149,11 +152,13 @@ impl Handshake {
 
     /// Ends the handshake and makes the transport ciphers.
     pub(crate) fn split(mut self) -> Result<Ciphers, NoiseError> {
-        let state = self.state.as_mut().ok_or(NoiseError::Failed)?;
+        let mut state = self.state.take().ok_or(NoiseError::Failed)?;
         if !state.is_handshake_finished() {
             return Err(NoiseError::OutOfTurn);
         }
         let (initiator, responder) = state.dangerously_get_raw_split();
+        // Its memory is there again before the ciphers take theirs.
+        drop(state);
         let initiator = Zeroizing::new(initiator);
         let responder = Zeroizing::new(responder);
         let (send, receive) = match self.role {
@@ -193,6 +198,20 @@ impl core::fmt::Debug for Handshake {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Handshake").field("role", &self.role).finish_non_exhaustive()
     }
+}
+
+/// What snow would read out of the protocol's name, told without the code that reads names.
+fn params(suite: Suite) -> NoiseParams {
+    let cipher = match suite {
+        Suite::ChaChaPoly => CipherChoice::ChaChaPoly,
+        Suite::AesGcm => CipherChoice::AESGCM,
+    };
+    let xx = HandshakeChoice {
+        pattern: HandshakePattern::XX,
+        modifiers: HandshakeModifierList { list: Vec::new() },
+    };
+    let name = suite.noise_name().into();
+    NoiseParams::new(name, BaseChoice::Noise, xx, DHChoice::Curve25519, cipher, HashChoice::SHA256)
 }
 
 /// Why a handshake failed. Every one of these is final.

@@ -28,11 +28,11 @@
 //!     let mut fresh = || Some(Connection::responder(&config, Admission::Ask, seeds.next()?, now));
 //!     let taken = line.handle_input(now, bytes, &mut fresh);
 //!     bytes = &bytes[taken..];
-//!     while let Some(event) = line.running().and_then(Connection::poll_event) { /* … */ }
-//!     if let Some(Event::Admission { peer }) = line.candidate().and_then(Connection::poll_event) { /* … */ }
 //!     while let Some(mut gone) = line.poll_ended() {
 //!         while let Some(event) = gone.poll_event() { /* … */ }
 //!     }
+//!     while let Some(event) = line.running().and_then(Connection::poll_event) { /* … */ }
+//!     if let Some(Event::Admission { peer }) = line.candidate().and_then(Connection::poll_event) { /* … */ }
 //! }
 //! // 3. Bytes out.
 //! while let Some(bytes) = line.poll_transmit(now) {
@@ -438,15 +438,16 @@ impl<S: Session> Line<S> {
         };
         let introduced = &mut slot.introduced;
         slot.session.with(|connection| {
-            let Some(mut bytes) = connection.poll_packets(now) else { return false };
-            let len = bytes.len();
+            let Some(mut bytes) = connection.handshake_packets() else {
+                return outgoing.push_with(|line| connection.seal_packet(now, line));
+            };
             while !bytes.is_empty() {
                 let unit = if *introduced { frame_len(bytes) } else { PREAMBLE_LEN };
                 let (packet, rest) = bytes.split_at(unit.min(bytes.len()));
                 outgoing.push(packet);
                 (*introduced, bytes) = (true, rest);
             }
-            connection.advance_transmit(len);
+            connection.handshake_packets_sent();
             true
         })
     }

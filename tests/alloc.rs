@@ -738,14 +738,17 @@ fn a_line_takes_no_more_than_its_limits_say() {
                 let taken = metered(|| line.handle_input(NOW, bytes, &mut fresh));
                 far.advance_transmit(taken);
                 moved = true;
-                while let Some(said) = line.running().and_then(|running| running.poll_event().map(Said::of)) {
+                metered(|| drop(line.poll_ended()));
+                let said = |line: &mut Line<Connection>| {
+                    metered(|| line.running().and_then(|running| running.poll_event().map(Said::of)))
+                };
+                while let Some(said) = said(&mut line) {
                     if let Said::Request(id) = said {
                         metered(|| line.running().expect("it asked").respond_more(NOW, id, b""))
                             .expect("room");
                         open.push(id);
                     }
                 }
-                metered(|| drop(line.poll_ended()));
             }
             while let Some(bytes) = metered(|| line.poll_transmit(NOW)) {
                 let taken = far.handle_input(NOW, bytes, || None);

@@ -10,6 +10,7 @@ use super::session::{Received, Session};
 use super::timer::{Timer, Wait};
 use super::{Connection, State};
 use crate::error::{CloseReason, HandshakeError, SendError, TimedOut};
+use crate::noise::Exhausted;
 use crate::role::Role;
 use crate::status::Status;
 use crate::time::Instant;
@@ -26,6 +27,7 @@ impl Connection {
         if self.ending.is_some() {
             return Err(SendError::Closed);
         }
+        self.reserve();
         match &mut self.state {
             State::Session(session) => Ok(session),
             State::Handshake(_) => Err(SendError::NotConnected),
@@ -167,7 +169,6 @@ impl Connection {
                 if self.limits.is_fixed() {
                     // A payload may be longer than a frame.
                     self.reader.shrink(self.limits.reader_at_rest());
-                    self.wire.reserve(self.limits.longest_sent());
                 }
                 self.state = State::Session(Box::new(session));
                 match (self.role(), admitted) {
@@ -370,11 +371,19 @@ impl Connection {
 
     pub(super) fn seal(&mut self) {
         let State::Session(session) = &mut self.state else { return self.stop_if_flushed() };
-        if session.seal_frame(self.clock, self.wire.buffer()).is_err() {
-            session.abort(None);
+        let sealed = session.seal_frame(self.clock, self.wire.buffer());
+        self.on_sealed(sealed, !self.wire.is_empty());
+    }
+
+    /// What sealing has led to; whether there was anything to seal.
+    pub(super) fn on_sealed(&mut self, sealed: Result<(), Exhausted>, any: bool) {
+        if sealed.is_err() {
+            if let State::Session(session) = &mut self.state {
+                session.abort(None);
+            }
             self.end(CloseReason::Exhausted);
         }
-        if self.wire.is_empty() {
+        if !any {
             self.stop_if_flushed();
         } else if self.ending.is_none() {
             self.arm_keepalive();

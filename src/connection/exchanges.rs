@@ -54,17 +54,13 @@ const STRAYS_PER_END: u16 = 4;
 const STRAYS_AT_MOST: u16 = 256;
 
 impl Exchanges {
-    /// Empty tables for the side with this role; as large as they may ever be where the limits are fixed.
-    pub(crate) fn new(role: Role, limits: &Limits) -> Self {
-        let reserved = |entries: usize| if limits.is_fixed() { entries } else { 0 };
-        let subscriptions = reserved(limits.subscriptions_out.into());
-        let mut spare = Vec::with_capacity(subscriptions);
-        spare.extend((0..subscriptions).map(|_| Subscription::spare(FILTER_AT_REST)));
+    /// Empty tables for the side with this role.
+    pub(crate) const fn new(role: Role) -> Self {
         Self {
-            ours: VecDeque::with_capacity(reserved(limits.exchanges_out())),
-            theirs: VecDeque::with_capacity(reserved(limits.exchanges_in())),
-            credited: VecDeque::with_capacity(reserved(limits.subscriptions_in.into())),
-            spare,
+            ours: VecDeque::new(),
+            theirs: VecDeque::new(),
+            credited: VecDeque::new(),
+            spare: Vec::new(),
             our_requests: 0,
             our_subscriptions: 0,
             their_requests: 0,
@@ -75,6 +71,16 @@ impl Exchanges {
             stray_budget: STRAYS_AT_FIRST,
             stopped: false,
         }
+    }
+
+    /// Makes the tables, which are empty, as large as they may ever be.
+    pub(crate) fn reserve(&mut self, limits: &Limits) {
+        self.ours.reserve_exact(limits.exchanges_out());
+        self.theirs.reserve_exact(limits.exchanges_in());
+        self.credited.reserve_exact(limits.subscriptions_in.into());
+        let subscriptions = limits.subscriptions_out.into();
+        self.spare.reserve_exact(subscriptions);
+        self.spare.extend((0..subscriptions).map(|_| Subscription::spare(FILTER_AT_REST)));
     }
 
     /// Opens nothing more, also not what waits in the queue.  SPEC §16.1

@@ -319,7 +319,7 @@ impl Handshake {
         self.noise = Some(noise);
         if self.step == Step::Message3 {
             // It was sent already.
-            self.write(&mut Vec::new())?;
+            self.write(&mut Vec::with_capacity(frame::MIN_FRAME.into()))?;
         }
         Ok(())
     }
@@ -408,11 +408,13 @@ impl Handshake {
             ),
             limits: self.limits,
         };
-        let mut payload = Vec::with_capacity(payload::PAYLOAD_MAX);
-        own.encode(&mut payload);
+        // Where the message will be: no other memory is needed.
+        let start = out.len();
+        own.encode(out);
         let mut message = [0; frame::HANDSHAKE_MAX];
-        let len = noise.write(&payload, &mut message)?;
-        push_frame(out, message.get(..len).unwrap_or_default());
+        let written = noise.write(out.get(start..).unwrap_or_default(), &mut message);
+        out.truncate(start);
+        push_frame(out, message.get(..written?).unwrap_or_default());
         Ok(())
     }
 

@@ -1,10 +1,11 @@
-//! How much of the heap a connection takes at most, counted from what it keeps.
+//! How much of the heap a connection takes at most, counted from what it keeps; and when it takes it.
 
 use super::bodies::Bodies;
 use super::exchanges::{FILTER_AT_REST, Opened, Subscription, Taken};
 use super::handshake::Handshake;
 use super::queue::Queue;
 use super::session::{LOCAL, Session};
+use super::{Connection, State};
 use crate::config::Limits;
 use crate::name::NAME_MAX;
 use crate::noise;
@@ -54,25 +55,32 @@ impl Limits {
     /// ```
     #[must_use]
     pub const fn memory(&self) -> Memory {
+        let unit = frame::LENGTH_PREFIX + frame::HANDSHAKE_MAX;
+        let (reader, wire) = (larger(unit, self.reader_at_first()), self.wire_of_handshake());
         Memory {
-            handshake: self.handshake_memory(),
-            session: self.session_memory(),
+            handshake: wire + reader + self.handshake_memory(),
+            session: larger(self.longest_sent(), wire) + self.session_memory(),
             bodies: self.body_memory(),
         }
     }
 
-    const fn handshake_memory(&self) -> usize {
-        let unit = frame::LENGTH_PREFIX + frame::HANDSHAKE_MAX;
-        let reader = larger(unit, self.reader_at_rest());
-        // Besides what is kept: one payload, which is being written or was just read.
-        self.wire_of_handshake() + reader + size_of::<Handshake>() + frame::HANDSHAKE_MAX + noise::HEAP_MAX
+    /// The same for two sessions on a serial line, one that stands and one in its handshake.  Packets go past the reader of
+    /// a handshake, and frames are sealed into the line's own buffer.
+    pub(crate) const fn memory_on_a_line(&self) -> usize {
+        self.session_memory() + self.body_memory() + self.wire_of_handshake() + self.handshake_memory()
     }
 
+    /// Without its buffers.
+    const fn handshake_memory(&self) -> usize {
+        // Besides what is kept: a message that was sent is made again where a packet of a line has failed.
+        size_of::<Handshake>() + frame::MIN_FRAME as usize + noise::HEAP_MAX
+    }
+
+    /// Without the frames to send.
     const fn session_memory(&self) -> usize {
         let (out, coming) = (self.exchanges_out(), self.exchanges_in());
         let fixed = self.is_fixed();
         let reader = if fixed { self.reader_at_rest() } else { self.longest_unit() };
-        let wire = larger(self.longest_sent(), self.wire_of_handshake());
         let queues = Queue::most(self.call_queue, fixed) + Queue::most(self.publication_queue, fixed);
         let tables = self.table(out, size_of::<Opened>())
             + self.table(coming, size_of::<Taken>())
@@ -81,7 +89,7 @@ impl Limits {
             + self.table(out + coming, LOCAL);
         let spare = if fixed { size_of::<usize>() } else { 0 };
         let filters = self.subscriptions_out as usize * (size_of::<Subscription>() + NAME_MAX + spare);
-        size_of::<Session>() + 2 * noise::CIPHER + reader + wire + queues + tables + filters
+        size_of::<Session>() + 2 * noise::CIPHER + reader + queues + tables + filters
     }
 
     const fn body_memory(&self) -> usize {
@@ -96,14 +104,43 @@ impl Limits {
 
     /// What the buffer of frames to send may have from the handshake, which writes less than the least `max_frame`.
     const fn wire_of_handshake(&self) -> usize {
-        let (at_rest, written) =
-            (smaller(self.buffer_at_rest, self.longest_sent()), frame::MIN_FRAME as usize);
-        if at_rest < written { 2 * written } else { at_rest }
+        let (at_first, written) = (self.wire_at_first(), frame::MIN_FRAME as usize);
+        if at_first < written { 2 * written } else { at_first }
     }
 
-    /// What the buffer of frames received begins with, and keeps.
+    /// What the buffer of frames to send begins with; where everything is reserved for a session, as much as a handshake
+    /// writes, since there may be many of those that lead to none.
+    pub(super) const fn wire_at_first(&self) -> usize {
+        let at_rest = smaller(self.buffer_at_rest, self.longest_sent());
+        if self.is_fixed() { frame::MIN_FRAME as usize } else { at_rest }
+    }
+
+    /// The same for the buffer of frames received.
+    pub(super) const fn reader_at_first(&self) -> usize {
+        if self.is_fixed() { 0 } else { self.reader_at_rest() }
+    }
+
+    /// What the buffer of frames received keeps.
     pub(super) const fn reader_at_rest(&self) -> usize {
         smaller(self.buffer_at_rest, frame::LENGTH_PREFIX + self.max_frame as usize)
+    }
+}
+
+impl Connection {
+    /// Takes all the memory that a session may need, where its limits say so: once it has been let in, or is commanded
+    /// before.  So whoever is not let in costs no more than his handshake, and on a line the session before has given
+    /// back what it had.
+    pub(super) fn reserve(&mut self) {
+        if self.reserved {
+            return;
+        }
+        let State::Session(session) = &mut self.state else { return };
+        session.reserve();
+        self.reader.reserve(self.limits.reader_at_rest());
+        if !self.on_line {
+            self.wire.reserve(self.limits.longest_sent());
+        }
+        self.reserved = true;
     }
 }
 
@@ -126,6 +163,6 @@ const _: () = assert!(FILTER_AT_REST <= NAME_MAX);
 #[cfg(target_pointer_width = "32")]
 const _: () = {
     let Memory { handshake, session, bodies } = Limits::small().memory();
-    assert!(handshake == 3_761 && session == 2_840 && bodies == 2_112);
+    assert!(handshake == 3_055 && session == 2_840 && bodies == 2_112);
     assert!(size_of::<super::Connection>() == 344);
 };

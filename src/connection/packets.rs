@@ -4,6 +4,8 @@
 //! [`Connection::handle_frame`] and [`Connection::poll_packets`] are to [`serial`](crate::serial), and to
 //! nobody else: whoever drives a line needs its rules as a whole.
 
+use alloc::vec::Vec;
+
 use super::handshake::Failed;
 use super::{Connection, State};
 use crate::error::{CloseReason, HandshakeError};
@@ -67,28 +69,52 @@ impl Connection {
         self.wire.clear();
     }
 
-    /// Bytes for the line, if any: a preamble, frames, or both, each whole.
+    /// What the handshake has for the line, if anything: a preamble, a frame, or both, each whole.
+    pub(crate) fn handshake_packets(&self) -> Option<&[u8]> {
+        self.wire.unsent()
+    }
+
+    /// Forgets them: the line has them.
+    pub(crate) fn handshake_packets_sent(&mut self) {
+        self.wire.clear();
+        if !matches!(self.state, State::Handshake(_)) {
+            // From now on frames are sealed into the line's own buffer.
+            self.wire.shrink(0);
+        }
+    }
+
+    /// Appends a sealed frame for the line, if anything waits.
     ///
     /// As [`poll_transmit`](Self::poll_transmit), but that an initiator seals nothing before `accept`: a
     /// responder that still decides drops what comes, lest it hold up the session that runs.  SER-12
-    pub(crate) fn poll_packets(&mut self, now: Instant) -> Option<&[u8]> {
-        let waits = matches!(&self.state, State::Session(session) if session.is_awaiting_accept());
-        if waits && self.ending.is_none() {
-            return self.wire.unsent();
+    pub(crate) fn seal_packet(&mut self, now: Instant, line: &mut Vec<u8>) {
+        self.clock = self.clock.max(now);
+        let State::Session(session) = &mut self.state else { return self.stop_if_flushed() };
+        if session.is_awaiting_accept() && self.ending.is_none() {
+            return;
         }
-        self.poll_transmit(now)
+        let before = line.len();
+        let sealed = session.seal_frame(self.clock, line);
+        self.on_sealed(sealed, line.len() > before);
     }
 
     /// Seals one frame at a time, and none while the application writes: lines are slow, and what is sealed cannot be
     /// overtaken any more; and SER-12 is kept where packets are polled, so that nothing may be sealed elsewhere.
     pub(crate) fn seal_singly(&mut self) {
         self.limits = self.limits.on_a_line();
+        self.reserved = !self.limits.is_fixed();
+        self.on_line = true;
     }
 
     /// Ends it at once and in silence: another one took its place on the line.  SER-13
     pub(crate) fn replace(&mut self) {
         self.end(CloseReason::Local(Status::REPLACED));
         self.fall_silent();
+        // The next one takes as much, before what this one has left to tell is told.
+        self.wire.shrink(0);
+        if let State::Session(session) = &mut self.state {
+            session.shrink(0);
+        }
     }
 
     /// Whether it has ended, with nothing left to send.

@@ -48,10 +48,14 @@ const HEADER: usize = 1 + 4 + 8 + 8;
 const NO_DEADLINE: u64 = Instant::from_micros(u64::MAX).as_micros();
 
 impl Queue {
-    /// An empty queue that never holds more than `max` bytes; where it is `fixed`, its buffer is there from the start.
-    pub(crate) fn new(max: usize, fixed: bool) -> Self {
-        let bytes = if fixed { Vec::with_capacity(max) } else { Vec::new() };
-        Self { bytes, head: 0, max, most: Self::most(max, fixed) }
+    /// An empty queue that never holds more than `max` bytes; where it is `fixed`, its buffer is to be reserved.
+    pub(crate) const fn new(max: usize, fixed: bool) -> Self {
+        Self { bytes: Vec::new(), head: 0, max, most: Self::most(max, fixed) }
+    }
+
+    /// Has all the room from now on that it may ever need.
+    pub(crate) fn reserve(&mut self) {
+        self.bytes.reserve_exact(self.max.saturating_sub(self.bytes.len()));
     }
 
     /// How much the buffer of such a queue may have.

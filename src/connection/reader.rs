@@ -28,6 +28,11 @@ impl Reader {
         reader
     }
 
+    /// Has room for this much from now on.
+    pub(crate) fn reserve(&mut self, at_rest: usize) {
+        self.bytes.reserve_exact(at_rest.saturating_sub(self.bytes.len()));
+    }
+
     /// Forgets the unit and waits for the next, of which `target` bytes are wanted first.
     pub(crate) fn restart(&mut self, target: usize) {
         self.filled = 0;

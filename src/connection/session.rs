@@ -128,7 +128,6 @@ impl Session {
             (Role::Initiator, _) => Admission::AwaitingAccept,
             (Role::Responder, _) => Admission::Deciding,
         };
-        let reserved = if limits.is_fixed() { limits.exchanges_out() + limits.exchanges_in() } else { 0 };
         Self {
             role,
             peer: established.peer,
@@ -140,20 +139,30 @@ impl Session {
             send: established.ciphers.send,
             receive: established.ciphers.receive,
             admission,
-            exchanges: Exchanges::new(role, &limits),
-            control: Control { due: VecDeque::with_capacity(reserved), ..Control::default() },
+            exchanges: Exchanges::new(role),
+            control: Control::default(),
             calls: Queue::new(limits.call_queue, limits.is_fixed()),
             publications: Queue::new(limits.publication_queue, limits.is_fixed()),
             bulk: Bulk::default(),
             passed_over: PassedOver::default(),
             plaintext: Plaintext::default(),
-            local: VecDeque::with_capacity(reserved),
+            local: VecDeque::new(),
             holds: false,
             goaway_sent: None,
             goaway_received: None,
             refused: false,
             earliest_deadline: None,
         }
+    }
+
+    /// Takes all the memory that its limits allow, where they say so; once.
+    pub(crate) fn reserve(&mut self) {
+        let exchanges = self.limits.exchanges_out() + self.limits.exchanges_in();
+        self.exchanges.reserve(&self.limits);
+        self.control.due.reserve_exact(exchanges);
+        self.local.reserve_exact(exchanges);
+        self.calls.reserve();
+        self.publications.reserve();
     }
 
     /// How long the peer may be silent, if it says so.

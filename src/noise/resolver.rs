@@ -1,6 +1,7 @@
 //! What snow asks for, made of a provider's primitives.
 
 use alloc::boxed::Box;
+use core::cell::Cell;
 
 use snow::Error;
 use snow::params::{CipherChoice, DHChoice, HashChoice};
@@ -26,6 +27,8 @@ pub(super) struct Resolver {
     suite: Suite,
     static_key: KeyPair,
     ephemeral: KeyPair,
+    /// Whether the place of the static key was given out.
+    static_given: Cell<bool>,
 }
 
 impl Resolver {
@@ -35,6 +38,7 @@ impl Resolver {
             suite,
             static_key: static_key.clone(),
             ephemeral: ephemeral.clone(),
+            static_given: Cell::new(false),
         }
     }
 }
@@ -46,12 +50,13 @@ impl CryptoResolver for Resolver {
 
     fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
         match choice {
-            DHChoice::Curve25519 => Some(Box::new(X25519 {
-                primitives: self.primitives,
-                known: [self.static_key.clone(), self.ephemeral.clone()],
-                // snow sets a key before it uses one.
-                own: self.static_key.clone(),
-            })),
+            DHChoice::Curve25519 => {
+                // snow asks for the static key's place first, and sets a key before it uses one.  In another order all
+                // would be the same, and two scalar multiplications slower.
+                let is_static = !self.static_given.replace(true);
+                let own = if is_static { &self.static_key } else { &self.ephemeral };
+                Some(Box::new(X25519 { primitives: self.primitives, own: own.clone() }))
+            }
             _ => None,
         }
     }
@@ -92,8 +97,8 @@ impl Random for OneShot {
 
 struct X25519 {
     primitives: &'static dyn Primitives,
-    /// Pairs whose public part is known already, which spares two of the handshake's scalar multiplications.
-    known: [KeyPair; 2],
+    /// Until snow has set it the one that it will set, whose public part is known already: that spares a scalar
+    /// multiplication.
     own: KeyPair,
 }
 
@@ -114,10 +119,9 @@ impl Dh for X25519 {
         let mut private = Zeroizing::new([0; KEY_LEN]);
         private.copy_from_slice(privkey);
         // Compared with our own key, never with a peer's: the time it takes tells nobody anything.
-        self.own = match self.known.iter().find(|pair| pair.private() == &*private) {
-            Some(pair) => pair.clone(),
-            None => self.primitives.key_pair(&private),
-        };
+        if self.own.private() != &*private {
+            self.own = self.primitives.key_pair(&private);
+        }
     }
 
     fn generate(&mut self, rng: &mut dyn Random) -> Result<(), Error> {

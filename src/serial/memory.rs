@@ -9,20 +9,21 @@ impl Limits {
     /// session that runs, and the candidate for its place.
     ///
     /// As with [`memory`](Self::memory), neither the allocator's own is in it nor the line's `size_of`.  A session that
-    /// has ended keeps its own memory until [`poll_ended`](crate::serial::Line::poll_ended) has given it away and it was dropped: so
-    /// poll it before the next bytes are handed in, or count one session more.
+    /// has ended keeps its own memory until [`poll_ended`](crate::serial::Line::poll_ended) has given it away and it was dropped, and
+    /// the next one takes its own with [`Event::Connected`](crate::Event::Connected): so poll the ended ones first, and before
+    /// the next bytes are handed in, or count one session more.
     ///
     /// ```
     /// use symbolon::Limits;
     ///
     /// const HEAP: usize = Limits::small().line_memory();
-    /// assert!(HEAP > 2 * Limits::small().memory().session);
+    /// assert!(HEAP < 3 * Limits::small().memory().session);
     /// ```
     #[must_use]
     pub const fn line_memory(&self) -> usize {
         let each = self.on_a_line();
         let packets = Incoming::most(longest_packet(self.max_frame)) + Outgoing::most(each.longest_sent());
         // The list of those that have ended is made for four.
-        packets + 2 * each.memory().most() + 4 * size_of::<Connection>()
+        packets + each.memory_on_a_line() + 4 * size_of::<Connection>()
     }
 }

@@ -104,6 +104,8 @@ impl Incoming {
 pub(super) struct Outgoing {
     bytes: Vec<u8>,
     sent: usize,
+    /// How far in front of its place a packet is written: what its encoding adds at most.
+    ahead: usize,
     /// How much the buffer may have.
     most: usize,
 }
@@ -112,7 +114,7 @@ impl Outgoing {
     /// With room for one packet of this length; none is longer than `longest`.
     pub(super) fn new(at_rest: usize, longest: usize) -> Self {
         let bytes = Vec::with_capacity(encoded_len_max(at_rest.min(longest)));
-        Self { bytes, sent: 0, most: Self::most(longest) }
+        Self { bytes, sent: 0, ahead: encoded_len_max(longest) - longest, most: Self::most(longest) }
     }
 
     /// How much the buffer may have where packets have at most this length; the handshake's come in pairs.
@@ -134,17 +136,31 @@ impl Outgoing {
         }
     }
 
-    /// Appends a packet, in zero bytes: the one before it ends what noise has left at the receiver.  SER-6
+    /// Appends this packet.
     pub(super) fn push(&mut self, packet: &[u8]) {
+        make_room(&mut self.bytes, self.ahead + packet.len(), self.most);
+        self.push_with(|bytes| bytes.extend_from_slice(packet));
+    }
+
+    /// Appends a packet that `write` appends, in zero bytes: the one before it ends what noise has left at the receiver.
+    /// Nothing where it appends nothing; whether it did.  SER-6
+    ///
+    /// The packet is encoded where it lies, so that a frame is sealed into the very memory that it leaves from: `write`
+    /// finds room for the longest ahead of it.
+    pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let start = self.bytes.len();
-        let most = encoded_len_max(packet.len());
-        make_room(&mut self.bytes, most, self.most);
-        self.bytes.resize(start + most, DELIMITER);
-        let Some(room) = self.bytes.get_mut(start + 1..) else { return };
-        // There is always room; a packet that were not encoded would be a lost one.
-        let len = cobs::try_encode(packet, room).unwrap_or_default();
-        self.bytes.truncate(start + 1 + len);
+        let packet = start + self.ahead;
+        make_room(&mut self.bytes, self.ahead, self.most);
+        self.bytes.resize(packet, DELIMITER);
+        write(&mut self.bytes);
+        if self.bytes.len() == packet {
+            self.bytes.truncate(start);
+            return false;
+        }
+        let end = encode(&mut self.bytes, start + 1, packet);
+        self.bytes.truncate(end);
         self.bytes.push(DELIMITER);
+        true
     }
 
     pub(super) fn shrink(&mut self, at_rest: usize) {
@@ -162,6 +178,29 @@ impl Outgoing {
 pub(super) const fn longest_packet(max_frame: u16) -> usize {
     let longest = max_frame as usize;
     frame::LENGTH_PREFIX + if longest > frame::HANDSHAKE_MAX { longest } else { frame::HANDSHAKE_MAX }
+}
+
+/// Encodes the packet at the end of these bytes, in them, from `start` on; where its encoding ends.  SER-7
+///
+/// What is written never reaches what is still to be read, as long as the two are so far apart as the encoding adds.
+fn encode(bytes: &mut [u8], start: usize, packet: usize) -> usize {
+    let (mut block, mut to) = (start, start + 1);
+    for from in packet..bytes.len() {
+        let byte = bytes[from];
+        // Not before something follows: a full block that ends the packet is its last.
+        if to - block == usize::from(u8::MAX) {
+            bytes[block] = u8::MAX;
+            (block, to) = (to, to + 1);
+        }
+        if byte == DELIMITER {
+            bytes[block] = (to - block) as u8;
+            block = to;
+        }
+        bytes[to] = byte;
+        to += 1;
+    }
+    bytes[block] = (to - block) as u8;
+    to
 }
 
 /// What a packet takes on the line, with its zero bytes.

@@ -6,6 +6,7 @@ use super::cbor::{self, EncodingError, Item, Sink};
 use super::frame::MIN_FRAME;
 
 /// The longest payload that [`Payload::encode`] writes.
+#[cfg(test)]
 pub(crate) const PAYLOAD_MAX: usize = 137;
 /// The shortest payload that there is: `max_frame` takes three bytes, each other number one.
 pub(crate) const PAYLOAD_MIN: usize = 117;
