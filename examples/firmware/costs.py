@@ -46,6 +46,11 @@ RUN = [
     ("connection-heap", "bytes of heap for it afterwards"),
     ("stack", "bytes of stack, both ends and the measuring included"),
 ]
+# The lines of firmware-host's `memory`: what the firmware says of itself.
+MEMORY = [
+    ("static-ram", "`examples/firmware` on the UART: bytes of static RAM"),
+    ("heap-peak", "the same: most bytes of heap, a session replaced by the next included"),
+]
 
 
 def cargo(*arguments):
@@ -76,7 +81,21 @@ def run(elf):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         sys.exit(f"measure has failed:\n{done.stdout}{done.stderr}")
-    return {name: int(value) for name, value in re.findall(r"^([\w-]+) (\d+)$", done.stdout, re.M)}
+    return lines(done.stdout)
+
+
+def lines(text):
+    return {name: int(value) for name, value in re.findall(r"^([\w-]+) (\d+)$", text, re.M)}
+
+
+def memory(elf):
+    """What the whole firmware takes while a program of this machine talks to it over its UART."""
+    command = ["cargo", "run", "--quiet", "--", "memory", str(elf)]
+    done = subprocess.run(command, cwd=HERE.parent / "firmware-host", capture_output=True, text=True, timeout=600,
+                          env={**os.environ, "CARGO_TARGET_DIR": str(TARGET)})
+    if done.returncode != 0:
+        sys.exit(f"the firmware has failed:\n{done.stdout}{done.stderr}")
+    return lines(done.stdout)
 
 
 def number(value):
@@ -85,19 +104,20 @@ def number(value):
 
 def table():
     compiler = subprocess.run(["rustc", "-V"], check=True, capture_output=True, text=True).stdout.strip()
-    lines = [BEGIN, "", f"With `{compiler}`, for {TRIPLE}, LTO, compact SHA-2:", ""]
-    lines += ["| flash, each with those before | opt `s` | opt `z` |", "|---|---|---|"]
+    rows = [BEGIN, "", f"With `{compiler}`, for {TRIPLE}, LTO, compact SHA-2:", ""]
+    rows += ["| flash, each with those before | opt `s` | opt `z` |", "|---|---|---|"]
     for features, what in PARTS:
         sizes = [flash(build("measure", features, opt)) for opt in ("s", "z")]
-        lines.append(f"| {what} | {number(sizes[0])} | {number(sizes[1])} |")
+        rows.append(f"| {what} | {number(sizes[0])} | {number(sizes[1])} |")
     sizes = [flash(build("symbolon-firmware", "uart", opt)) for opt in ("s", "z")]
-    lines.append(f"| `examples/firmware` on the UART, all of it | {number(sizes[0])} | {number(sizes[1])} |")
-    lines += ["", "| what it takes, with `Limits::small()` | opt `s` | opt `z` |", "|---|---|---|"]
-    runs = [run(build("measure", "part-streams", opt)) for opt in ("s", "z")]
-    for name, what in RUN:
-        lines.append(f"| {what} | {number(runs[0][name])} | {number(runs[1][name])} |")
-    lines += ["", END]
-    return "\n".join(lines)
+    rows.append(f"| `examples/firmware` on the UART, all of it | {number(sizes[0])} | {number(sizes[1])} |")
+    rows += ["", "| what it takes, with `Limits::small()` | opt `s` | opt `z` |", "|---|---|---|"]
+    runs = [run(build("measure", "part-streams", opt)) | memory(build("symbolon-firmware", "uart", opt))
+            for opt in ("s", "z")]
+    for name, what in RUN + MEMORY:
+        rows.append(f"| {what} | {number(runs[0][name])} | {number(runs[1][name])} |")
+    rows += ["", END]
+    return "\n".join(rows)
 
 
 def write():
@@ -118,7 +138,10 @@ def check():
     now = {dict(PARTS)["part-streams"]: flash(elf)}
     figures = run(elf)
     now.update({what: figures[name] for name, what in RUN})
-    now["`examples/firmware` on the UART, all of it"] = flash(build("symbolon-firmware", "uart", "s"))
+    whole = build("symbolon-firmware", "uart", "s")
+    now["`examples/firmware` on the UART, all of it"] = flash(whole)
+    taken = memory(whole)
+    now.update({what: taken[name] for name, what in MEMORY})
     grown = []
     for what, value in now.items():
         print(f"{what}: {number(value)}, was {number(kept[what])}")

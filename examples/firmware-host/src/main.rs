@@ -4,6 +4,7 @@
 //! ```text
 //! symbolon-firmware-host uart FIRMWARE           the serial line
 //! symbolon-firmware-host tcp FIRMWARE            sockets, both ways
+//! symbolon-firmware-host memory FIRMWARE         what the serial line takes of its memory
 //! symbolon-firmware-host dies FIRMWARE TEXT      the firmware ends with status 1, and says this
 //! ```
 //!
@@ -50,8 +51,9 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["uart", firmware] => Board::start(Path::new(firmware)).and_then(|board| uart::run(&board)),
         ["tcp", firmware] => Board::start(Path::new(firmware)).and_then(|board| tcp::run(&board)),
+        ["memory", firmware] => Board::start(Path::new(firmware)).and_then(|board| uart::memory_used(&board)),
         ["dies", firmware, text] => board::dies(Path::new(firmware), text),
-        _ => Err("usage: uart FIRMWARE | tcp FIRMWARE | dies FIRMWARE TEXT".into()),
+        _ => Err("usage: uart FIRMWARE | tcp FIRMWARE | memory FIRMWARE | dies FIRMWARE TEXT".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

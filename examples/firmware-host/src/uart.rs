@@ -16,6 +16,8 @@ use crate::messages::{ReadStats, ReadWeather, Stats};
 use crate::{BOARD, FRIEND, Result, STRANGER, check, identity, image, order, scenario};
 
 const SECOND: Duration = Duration::from_secs(1);
+/// How much static RAM and heap the firmware may take together, at any time.
+const RAM: u32 = 16 * 1024;
 
 /// The wire to the board, on which something can go wrong.
 #[derive(Clone)]
@@ -76,6 +78,11 @@ impl End {
         self.line.session(20 * SECOND).ok_or_else(|| "no session in 20 s".into())
     }
 
+    fn stats(&self) -> Result<Stats> {
+        self.is_well()?;
+        Ok(self.session()?.call(&ReadStats {})?)
+    }
+
     /// All is well: a session answers, perhaps the next one.
     fn is_well(&self) -> Result<()> {
         let until = Instant::now() + 30 * SECOND;
@@ -118,15 +125,7 @@ pub fn run(board: &Board) -> Result<()> {
         let stranger = End::open(board, STRANGER)?;
         check(stranger.line.session(3 * SECOND).is_none(), || "a stranger is let in".into())
     })?;
-    scenario("uart: a host that vanishes and returns", || {
-        for _ in 0..3 {
-            let end = End::open(board, FRIEND)?;
-            end.is_well()?;
-            // Without a word.
-            end.wire.stream.shutdown(std::net::Shutdown::Both)?;
-        }
-        End::open(board, FRIEND)?.is_well()
-    })?;
+    scenario("uart: a host that vanishes and returns", || vanishing(board))?;
     scenario("uart: a flood of noise", || {
         let mut wire = board.uart()?;
         let (noise, until) = (image(64 * 1024), Instant::now() + SECOND);
@@ -134,6 +133,12 @@ pub fn run(board: &Board) -> Result<()> {
         while Instant::now() < until && wire.write_all(&noise).is_ok() {}
         drop(wire);
         End::open(board, FRIEND)?.is_well()
+    })?;
+    scenario("uart: memory, with sessions that were replaced", || {
+        let stats = End::open(board, FRIEND)?.stats()?;
+        println!("           {stats:?}");
+        let taken = stats.static_ram + stats.heap_peak;
+        check(taken <= RAM, || format!("{taken} bytes of static RAM and heap"))
     })?;
     scenario("uart: a reboot of the board", || {
         let end = End::open(board, FRIEND)?;
@@ -143,6 +148,30 @@ pub fn run(board: &Board) -> Result<()> {
         end.is_well()
     })?;
     board.check()
+}
+
+/// Does all that a device does with its memory, and says how much it took of it.
+pub fn memory_used(board: &Board) -> Result<()> {
+    let end = End::open(board, FRIEND)?;
+    calls(&end)?;
+    publications(&end)?;
+    streams(&end)?;
+    drop(end);
+    vanishing(board)?;
+    let Stats { static_ram, heap_peak, .. } = End::open(board, FRIEND)?.stats()?;
+    println!("static-ram {static_ram}\nheap-peak {heap_peak}");
+    Ok(())
+}
+
+/// Each session takes the place of one that still stands at the board.
+fn vanishing(board: &Board) -> Result<()> {
+    for _ in 0..3 {
+        let end = End::open(board, FRIEND)?;
+        end.is_well()?;
+        // Without a word.
+        end.wire.stream.shutdown(std::net::Shutdown::Both)?;
+    }
+    End::open(board, FRIEND)?.is_well()
 }
 
 fn calls(end: &End) -> Result<()> {

@@ -84,16 +84,13 @@ pub fn seed() -> Option<Seed> {
 /// The longest frame.  With the network there are three connections, and 64 KiB of RAM hold no longer ones.
 pub const FRAME: u16 = if cfg!(feature = "net") { 768 } else { 1_024 };
 
-/// A queue holds one answer as long as a frame, or several short ones: where that does not do, a peer is told to come again.
+/// As many exchanges as [`Limits::small`] has.  A queue holds one answer as long as a frame, or several short ones: where that does not do, a peer is told to come again.
 fn limits() -> Limits {
     let mut limits = Limits::small();
     limits.max_frame = FRAME;
-    limits.call_queue = usize::from(FRAME) + 128;
-    limits.publication_queue = 320;
+    limits.call_queue = usize::from(FRAME) + 32;
     limits.window = 1_024;
     limits.body_buffer = 512;
-    (limits.requests_in, limits.requests_out) = (4, 4);
-    (limits.subscriptions_in, limits.subscriptions_out) = (4, 4);
     // A frame and its length, and as much at rest as the longest buffer: none grows later.
     limits.transmit_buffer = usize::from(FRAME) + 2;
     limits.buffer_at_rest = limits.call_queue;
@@ -105,8 +102,8 @@ fn declare() -> Result<(Topics, TopicIds), DeclareError> {
     let [a, b, c, d, ..] = entropy::bytes();
     let mut limits = TopicLimits::default();
     limits.topics = 3;
-    limits.subscriptions = 8;
-    limits.subscriptions_per_link = 4;
+    limits.subscriptions = 6;
+    limits.subscriptions_per_link = 2;
     limits.matches = 16;
     limits.matches_per_link = 8;
     limits.depth = 8;

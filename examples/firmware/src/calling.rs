@@ -15,8 +15,8 @@ use crate::app::App;
 
 /// How many exchanges are open at once: a call, a subscription, and the answer to a request.
 pub const EXCHANGES: usize = 3;
-/// Memory for them.  The longest is a call with a method's name and its body.
-pub const MEMORY: usize = EXCHANGES * 256;
+/// Memory for them.  The longest is a call with a method's name and its body, and the reply.
+pub const MEMORY: usize = EXCHANGES * (Order::MAX_NAME + 2 * BODY.len() + 32);
 const BODY: [u8; 64] = [b'?'; 64];
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -31,7 +31,7 @@ pub struct Order {
 }
 
 impl Order {
-    const MAX_NAME: usize = 64;
+    const MAX_NAME: usize = 32;
 
     /// The order in these bytes: four for the number, and the method's name.
     pub fn new(bytes: &[u8]) -> Option<Self> {

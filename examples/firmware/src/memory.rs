@@ -7,10 +7,13 @@ use symbolon::embassy::Link;
 use crate::calling;
 use crate::server::ANSWER_LEN;
 
+/// How many bytes pass between a transport and a connection at once.  A UART has a ring of its own for those that wait.
+const TRANSPORT: usize = if cfg!(feature = "net") { 256 } else { 64 };
+
 /// Memory for the connections of one task.
 pub struct Memory {
     /// Where bytes arrive, and from where they leave.
-    pub transport: [[u8; 256]; 2],
+    pub transport: [[u8; TRANSPORT]; 2],
     /// The answer that is put together.
     pub answer: [u8; ANSWER_LEN],
     /// What TCP keeps of each direction.
@@ -22,7 +25,7 @@ impl Memory {
     /// Empty.
     pub const fn new() -> Self {
         Self {
-            transport: [[0; 256]; 2],
+            transport: [[0; TRANSPORT]; 2],
             answer: [0; ANSWER_LEN],
             #[cfg(feature = "net")]
             socket: [[0; 512]; 2],

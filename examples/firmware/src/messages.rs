@@ -51,7 +51,7 @@ pub struct Stats {
     /// How many connections have come to stand since reset.
     #[n(4)]
     pub accepted: u32,
-    /// Static memory, the heap included, the stack not.
+    /// Static memory, neither the heap's nor the stack's.
     #[n(5)]
     pub static_ram: u32,
 }

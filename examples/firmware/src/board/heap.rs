@@ -11,8 +11,12 @@ use critical_section::Mutex;
 use embedded_alloc::LlffHeap;
 
 /// How many bytes there are to allocate: 6 KiB for each connection, 2 KiB for the topics, and some for the gaps between.
-/// A serial line has two sessions for the time of a handshake, when the other side has started anew.
-pub const SIZE: usize = if cfg!(feature = "tiny-heap") { 3 * 1024 } else { 21 * 1024 };
+/// A serial line has besides the session that stands a handshake, when the other side has started anew.
+pub const SIZE: usize = match (cfg!(feature = "tiny-heap"), cfg!(feature = "net")) {
+    (true, _) => 3 * 1024,
+    (_, true) => 21 * 1024,
+    (_, false) => 12 * 1024,
+};
 
 /// How the heap has been used since reset.
 #[derive(Clone, Copy, Default)]

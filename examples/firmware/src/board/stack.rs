@@ -7,6 +7,8 @@ use core::ptr;
 
 use cortex_m_rt::STACK_PAINT_VALUE;
 
+use super::heap;
+
 // Their addresses are what they say; there is nothing in them.
 unsafe extern "C" {
     static _stack_start: u32;
@@ -26,7 +28,7 @@ pub fn peak() -> u32 {
     (top as usize - lowest as usize) as u32
 }
 
-/// Bytes of all static memory: variables, tasks, and the heap.
+/// Bytes of all static memory but the heap: variables and tasks.
 pub fn static_ram() -> u32 {
-    (&raw const __euninit as usize - &raw const __sdata as usize) as u32
+    (&raw const __euninit as usize - &raw const __sdata as usize - heap::SIZE) as u32
 }

@@ -1,6 +1,6 @@
 //! UART1, a PL011, as two halves of `embedded-io-async`: one task reads, another may write.
 //!
-//! Bytes that nobody has read wait in a ring of 512.  When that is full, reading stops, and they wait in the FIFO of the
+//! Bytes that nobody has read wait in a ring of 256.  When that is full, reading stops, and they wait in the FIFO of the
 //! UART; what comes when that is full as well is lost, unless the wires have flow control.  symbolon bears it: a
 //! packet with a gap is no packet, and the serial binding says what happens then.
 
@@ -18,7 +18,7 @@ use embedded_io_async::{ErrorType, Read, Write};
 use super::Register;
 use super::irq::{self, Irq};
 
-const RING: usize = 512;
+const RING: usize = 256;
 static RECEIVED: Pipe<CriticalSectionRawMutex, RING> = Pipe::new();
 static WRITER: AtomicWaker = AtomicWaker::new();
 static OPEN: AtomicBool = AtomicBool::new(false);
