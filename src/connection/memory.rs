@@ -164,5 +164,5 @@ const _: () = assert!(FILTER_AT_REST <= NAME_MAX);
 const _: () = {
     let Memory { handshake, session, bodies } = Limits::small().memory();
     assert!(handshake == 3_055 && session == 2_840 && bodies == 2_112);
-    assert!(size_of::<super::Connection>() == 344);
+    assert!(size_of::<Connection>() == 344);
 };
