@@ -48,8 +48,8 @@ RUN = [
 ]
 # The lines of firmware-host's `memory`: what the firmware says of itself.
 MEMORY = [
-    ("static-ram", "`examples/firmware` on the UART: bytes of static RAM"),
-    ("heap-peak", "the same: most bytes of heap, a session replaced by the next included"),
+    ("static-ram", "bytes of static RAM of `examples/firmware` on the UART, frames of 1 KiB"),
+    ("heap-peak", "bytes of heap of the same at most, a session replaced by the next included"),
 ]
 
 
@@ -104,7 +104,7 @@ def number(value):
 
 def table():
     compiler = subprocess.run(["rustc", "-V"], check=True, capture_output=True, text=True).stdout.strip()
-    rows = [BEGIN, "", f"With `{compiler}`, for {TRIPLE}, LTO, compact SHA-2:", ""]
+    rows = [BEGIN, "", f"With `{compiler}`, for {TRIPLE}, LTO, compact SHA-2, outlined:", ""]
     rows += ["| flash, each with those before | opt `s` | opt `z` |", "|---|---|---|"]
     for features, what in PARTS:
         sizes = [flash(build("measure", features, opt)) for opt in ("s", "z")]

@@ -17,7 +17,7 @@ impl Limits {
     /// use symbolon::Limits;
     ///
     /// const HEAP: usize = Limits::small().line_memory();
-    /// assert!(HEAP < 3 * Limits::small().memory().session);
+    /// assert!(HEAP > Limits::small().memory().most());
     /// ```
     #[must_use]
     pub const fn line_memory(&self) -> usize {
