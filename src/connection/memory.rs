@@ -135,9 +135,14 @@ impl Connection {
             return;
         }
         let State::Session(session) = &mut self.state else { return };
-        session.reserve();
-        self.reader.reserve(self.limits.reader_at_rest());
-        if !self.on_line {
+        if self.limits.is_fixed() {
+            session.reserve();
+            self.reader.reserve(self.limits.reader_at_rest());
+        }
+        if self.on_line {
+            // From now on frames are sealed into the line's own buffer.
+            self.wire.shrink(0);
+        } else {
             self.wire.reserve(self.limits.longest_sent());
         }
         self.reserved = true;

@@ -77,10 +77,6 @@ impl Connection {
     /// Forgets them: the line has them.
     pub(crate) fn handshake_packets_sent(&mut self) {
         self.wire.clear();
-        if !matches!(self.state, State::Handshake(_)) {
-            // From now on frames are sealed into the line's own buffer.
-            self.wire.shrink(0);
-        }
     }
 
     /// Appends a sealed frame for the line, if anything waits.
@@ -102,8 +98,8 @@ impl Connection {
     /// overtaken any more; and SER-12 is kept where packets are polled, so that nothing may be sealed elsewhere.
     pub(crate) fn seal_singly(&mut self) {
         self.limits = self.limits.on_a_line();
-        self.reserved = !self.limits.is_fixed();
         self.on_line = true;
+        self.reserved = false;
     }
 
     /// Ends it at once and in silence: another one took its place on the line.  SER-13
