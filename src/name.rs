@@ -248,6 +248,16 @@ mod tests {
             prop_assert_eq!(matches(&filter, &topic), reference(&patterns, &levels));
         }
 
+        /// NAM-3: the short way for a topic that equals its filter lets nothing else pass.
+        #[test]
+        fn covers_is_to_be_a_name_and_to_match(filter in "[ab/+#$]{1,6}", topic in "[ab/+#$\\x00]{0,6}") {
+            prop_assume!(check_filter(&filter).is_ok());
+            for topic in [&topic, &filter] {
+                let expected = check_name(topic).is_ok() && matches(&filter, topic);
+                prop_assert_eq!(covers(&filter, topic), expected);
+            }
+        }
+
         /// A name is a filter that covers itself; nothing panics on any text.
         #[test]
         fn any_text(text in "[a/+#$\\x00é]{0,140}", other: String) {

@@ -90,6 +90,13 @@ impl Missed {
         self.count > 0 || self.unknown
     }
 
+    /// Adds what was missed behind that.
+    #[cfg(feature = "std")]
+    pub(crate) fn merge(&mut self, more: Self) {
+        self.add(more.count.into());
+        self.unknown |= more.unknown;
+    }
+
     pub(crate) fn add(&mut self, more: u64) {
         match u32::try_from(u64::from(self.count).saturating_add(more)) {
             Ok(count) => self.count = count,

@@ -62,13 +62,14 @@ impl Delivery {
 
 /// Deliveries that their subscriber has taken together, so that one look under the lock does for many.
 ///
-/// What was read frees its credit at the next look: that is due with the last of them, and where so much was read that a
-/// publisher might wait for it.
+/// What was read frees its credit at the next look, which is due with the last of them, so that nobody who has read all
+/// holds any back; and before that once an eighth of the window was read, so that a publisher need not wait for the last.
+/// SPEC §11 CRD-4
 #[derive(Debug)]
 pub(super) struct Batch {
     items: VecDeque<Delivery>,
     freed: u64,
-    /// How much may be freed before the next look.
+    /// With how much freed a look is due.
     enough: u64,
 }
 
@@ -80,7 +81,8 @@ impl Batch {
 
     /// The next delivery, where no look is due with it.
     pub(super) fn next_unlooked(&mut self) -> Option<Delivery> {
-        if self.items.len() < 2 || self.freed >= self.enough { None } else { self.next() }
+        let freed = self.freed + self.items.front()?.cost();
+        if self.items.len() < 2 || freed >= self.enough { None } else { self.next() }
     }
 
     /// The next delivery.
@@ -141,5 +143,39 @@ impl<T: Topic> Values<T> {
     fn give(&mut self, publication: &Publication) -> Result<T, Gap> {
         self.last = Some(publication.point);
         crate::from_bytes(&publication.body).map_err(|_| Gap::BadBody)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    fn delivery(cost: u64) -> Delivery {
+        let point = Point { epoch: 1, sequence: 0 };
+        let publication =
+            Publication { topic: String::new(), point, retained: false, body: Bytes::new(), cost };
+        Delivery { missed: Missed::default(), publication: Some(publication) }
+    }
+
+    /// CRD-4: a look is due before more than an eighth of the window is held back, and with the last one.
+    #[test]
+    fn credit_is_freed_before_a_publisher_waits_for_it() {
+        let mut batch = Batch::new(800);
+        batch.refill().unwrap().extend((0..5).map(|_| delivery(40)));
+        assert!(batch.refill().is_none(), "not before it is empty");
+        let mut freed = Vec::new();
+        for _ in 0..5 {
+            if batch.next_unlooked().is_none() {
+                assert!(batch.next().is_some());
+                freed.push(batch.take_freed());
+            }
+        }
+        assert_eq!(freed, [120, 80]);
+        assert!(batch.next().is_none() && batch.refill().is_some());
+        // Where little is an eighth, each is looked at.
+        let mut batch = Batch::new(7);
+        batch.refill().unwrap().extend([delivery(0), delivery(0)]);
+        assert!(batch.next_unlooked().is_none());
     }
 }

@@ -235,17 +235,7 @@ impl<H: Serve> Link<H> {
                     self.streams.on_end(id, Status::OK, &mut self.woken);
                 }
             }
-            Event::Stop { id, cause } => {
-                self.streams.on_stop(id, cause, &mut self.woken);
-                match cause {
-                    // Nobody reads what it has answered, so the end waits for no credit.  EXC-13, EXC-18
-                    StopCause::Cancel(_) => self.reset_body(id, Status::CANCELLED),
-                    StopCause::Deadline | StopCause::Stalled => self.owed.void(id),
-                }
-                // One of those who wait to answer may be its handler.
-                self.replying.wake_all(&mut self.woken);
-                self.stops.push_back((id, cause));
-            }
+            Event::Stop { id, cause } => self.stop(id, cause),
             Event::Stopped { id, status } => self.streams.on_stopped(id, status, &mut self.woken),
             Event::Subscribe { id, filter, from } => {
                 let subscribed = subscribe(shared, peer, (self.id, id), filter, from);
@@ -286,6 +276,18 @@ impl<H: Serve> Link<H> {
         }
         // One that had not left yet gives its slot back with this.
         self.wake_lines();
+    }
+
+    fn stop(&mut self, id: ExchangeId, cause: StopCause) {
+        self.streams.on_stop(id, cause, &mut self.woken);
+        match cause {
+            // Nobody reads what it has answered, so the end waits for no credit.  EXC-13, EXC-18
+            StopCause::Cancel(_) => self.reset_body(id, Status::CANCELLED),
+            StopCause::Deadline | StopCause::Stalled => self.owed.void(id),
+        }
+        // One of those who wait to answer may be its handler.
+        self.replying.wake_all(&mut self.woken);
+        self.stops.push_back((id, cause));
     }
 
     fn end_inbox(&mut self, id: ExchangeId, ended: Ended) {

@@ -74,7 +74,8 @@ impl<'d> RawSubscription<'d> {
         slot.took_publication(&head);
         table.wake_runner();
         let Some((topic, body)) = place.map(|place| place.split_at(head.topic_len)) else {
-            let missed = Missed { count: head.missed.count.saturating_add(1), ..head.missed };
+            let mut missed = head.missed;
+            missed.add(1);
             return Some(Delivery { missed, publication: None });
         };
         let topic = core::str::from_utf8(topic).unwrap_or_default();

@@ -99,8 +99,8 @@ impl Inbox {
             self.items.push_back(delivery);
             return None;
         };
-        delivery.missed.add(u64::from(older.missed.count) + 1);
-        delivery.missed.unknown |= older.missed.unknown;
+        delivery.missed.add(1);
+        delivery.missed.merge(older.missed);
         mem::replace(older, delivery).publication.map(|superseded| superseded.cost)
     }
 
@@ -115,8 +115,7 @@ impl Inbox {
     /// Appends a gap; gaps with no publication between are added up, so that they cannot pile up.
     pub(super) fn miss(&mut self, missed: Missed) {
         if let Some(last) = self.items.back_mut().filter(|last| last.publication.is_none()) {
-            last.missed.add(missed.count.into());
-            last.missed.unknown |= missed.unknown;
+            last.missed.merge(missed);
             return;
         }
         self.items.push_back(Delivery { missed, publication: None });

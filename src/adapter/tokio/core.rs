@@ -43,7 +43,6 @@ impl Core {
             stream: Some(stream),
             runner: None,
             wakes_at: None,
-            commanded_at: device.now(),
             sender: Sender::Caller,
             running: HashMap::new(),
             unflushed: false,
@@ -54,12 +53,8 @@ impl Core {
 
     /// Runs `command` under the lock, and has sent what it has made: at once, or with what others say at the same time.
     pub(super) fn with<R>(&self, command: impl FnOnce(&mut State, Instant) -> R) -> R {
+        let now = self.device.now();
         self.look(|state| {
-            if state.sender != (Sender::Runner { woken: true }) {
-                state.commanded_at = self.device.now();
-            }
-            // Where the runner is on its way already, this is no later than the command that has woken it.
-            let now = state.commanded_at;
             let result = command(state, now);
             self.flush(state, now);
             result
@@ -145,8 +140,6 @@ pub(super) struct State {
     pub(super) runner: Option<Waker>,
     /// When the runner wakes by itself.
     pub(super) wakes_at: Option<Instant>,
-    /// When the clock was last looked at for a command.
-    commanded_at: Instant,
     pub(super) sender: Sender,
     pub(super) running: HashMap<ExchangeId, Running>,
     /// The stream has taken bytes that it has not passed on yet.

@@ -35,8 +35,6 @@ pub struct Runner {
     /// Filled under the lock, used outside of it.
     requests: VecDeque<Incoming<Handler>>,
     stops: VecDeque<(ExchangeId, StopCause)>,
-    /// Of handlers that did not wait; for the next turn to send.
-    replies: Vec<(ExchangeId, Reply)>,
     woken: Vec<Waker>,
     peer: Option<PeerId>,
     connected: bool,
@@ -49,7 +47,6 @@ impl Runner {
             core,
             requests: VecDeque::new(),
             stops: VecDeque::new(),
-            replies: Vec::new(),
             woken: Vec::new(),
             peer: None,
             connected: false,
@@ -164,7 +161,9 @@ impl Runner {
     fn start_handlers(&mut self, task: &mut TaskContext<'_>) -> bool {
         let any = !self.requests.is_empty();
         // Whoever requests has proven who it is.
-        let Some(peer) = self.peer.filter(|_| any) else { return any };
+        let Some(peer) = self.peer.filter(|_| any) else { return false };
+        // What does not wait is answered together, for the next turn to send.
+        let mut replies: Vec<(ExchangeId, Reply)> = Vec::new();
         while let Some(Incoming { id, handler, body, deadline }) = self.requests.pop_front() {
             let context = Context { handle: Handle::new(self.core.clone()), peer, deadline };
             let first = catch_unwind(AssertUnwindSafe(|| {
@@ -180,14 +179,13 @@ impl Runner {
                 }
             }));
             match first {
-                Ok(Ok(reply)) => self.replies.push((id, reply)),
+                Ok(Ok(reply)) => replies.push((id, reply)),
                 Ok(Err(handling)) => self.spawn(Owed::new(self.core.clone(), id), handling),
                 // A panic: what is owed is answered as it is dropped.
                 Err(_) => drop(Owed::new(self.core.clone(), id)),
             }
         }
-        let replies = &mut self.replies;
-        self.core.look(|state| replies.drain(..).for_each(|(id, reply)| state.link.respond(id, reply)));
+        self.core.look(|state| replies.into_iter().for_each(|(id, reply)| state.link.respond(id, reply)));
         any
     }
 

@@ -83,6 +83,7 @@ impl Session {
         let one_message = u64::from(self.limits.max_frame);
         let allowance = self.exchanges.allowance(id).ok_or(SendError::UnknownExchange)?;
         allowance.release(cost);
+        // Mostly nothing is: then nobody looks whether it is wanted.
         if allowance.would_fall_due(one_message) {
             self.grant(id);
         }
