@@ -11,7 +11,7 @@ use crate::name::NAME_MAX;
 use crate::noise;
 use crate::wire::frame;
 
-/// Bytes of heap that one [`Connection`](crate::Connection) takes at most, whatever the peer does: see [`Limits::memory`].
+/// Bytes of heap that one [`Connection`] takes at most, whatever the peer does: see [`Limits::memory`].
 ///
 /// What an allocator adds, a few bytes for each of about a dozen pieces, is not in it; nor are the connection's own
 /// `size_of`, the [`Admission`](crate::Admission) that is handed in, and what an adapter keeps.

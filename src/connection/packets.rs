@@ -1,7 +1,7 @@
 //! A connection on a serial line, where packets come whole, twice, damaged or not at all.  SPEC §19
 //!
 //! What `handle_input` and `poll_transmit` are to a stream, [`Connection::handle_preamble`],
-//! [`Connection::handle_frame`] and [`Connection::poll_packets`] are to [`serial`](crate::serial), and to
+//! [`Connection::handle_frame`] and [`Connection::seal_packet`] are to [`serial`](crate::serial), and to
 //! nobody else: whoever drives a line needs its rules as a whole.
 
 use alloc::vec::Vec;

@@ -25,6 +25,9 @@ use crate::adapter::link::{Incoming, Reply, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
 
+/// How many handlers are started before what they answered is sent: the peer acts on that while the next are started,
+/// where both sides would wait for each other's last one.
+const HANDLED_AT_ONCE: usize = 16;
 /// How long a socket is kept to let the last bytes arrive.  SPEC §16.3
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -123,7 +126,7 @@ impl Runner {
         let accepted = self.accepted(state);
         state.write_all(device, now, task);
         self.peer = state.link.connection.peer();
-        mem::swap(&mut self.requests, &mut state.link.requests);
+        self.requests.append(&mut state.link.requests);
         mem::swap(&mut self.stops, &mut state.link.stops);
         mem::swap(&mut self.woken, &mut state.link.woken);
         if self.woken.len() > 1 {
@@ -164,7 +167,10 @@ impl Runner {
         let Some(peer) = self.peer.filter(|_| any) else { return false };
         // What does not wait is answered together, for the next turn to send.
         let mut replies: Vec<(ExchangeId, Reply)> = Vec::new();
-        while let Some(Incoming { id, handler, body, deadline }) = self.requests.pop_front() {
+        // A handler is stopped once it has been started, so those that are to be stopped do not wait.
+        let most = if self.stops.is_empty() { HANDLED_AT_ONCE } else { usize::MAX };
+        for _ in 0..most {
+            let Some(Incoming { id, handler, body, deadline }) = self.requests.pop_front() else { break };
             let context = Context { handle: Handle::new(self.core.clone()), peer, deadline };
             let first = catch_unwind(AssertUnwindSafe(|| {
                 let mut handling: Handling = match &handler.0 {
