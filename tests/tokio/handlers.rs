@@ -69,6 +69,29 @@ async fn a_caller_that_gives_up_drops_the_handler() {
     assert_eq!(soon(a.call(&Double(1))).await, Ok(Doubled(2)));
 }
 
+/// More at once than a runner starts in one turn, given up at any moment: also those whose turn had not come.
+#[tokio::test(start_paused = true)]
+async fn many_callers_that_give_up_drop_all_handlers() {
+    let room = Room::new();
+    let served = room.serve(builder(2)).limits(limits(|limits| limits.requests_in = 50)).build().unwrap();
+    let (a, _b) = in_memory(&device(1), &served, 1 << 20).await;
+    for turns in 0..20 {
+        let call = |_| {
+            let asker = a.clone();
+            tokio::spawn(async move { asker.call_raw("stay", b"", None).await })
+        };
+        let calls: Vec<_> = (0..50).map(call).collect();
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        calls.iter().for_each(|call| call.abort());
+        settle().await;
+        assert_eq!(room.inside(), 0, "after {turns} turns");
+        assert_eq!(a.call(&Double(1)).await, Ok(Doubled(2)));
+    }
+    assert!(room.most() > 16, "{}", room.most());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deadline_drops_the_handler() {
     let room = Room::new();

@@ -126,7 +126,11 @@ impl Runner {
         let accepted = self.accepted(state);
         state.write_all(device, now, task);
         self.peer = state.link.connection.peer();
-        self.requests.append(&mut state.link.requests);
+        if self.requests.is_empty() {
+            mem::swap(&mut self.requests, &mut state.link.requests);
+        } else {
+            self.requests.append(&mut state.link.requests);
+        }
         mem::swap(&mut self.stops, &mut state.link.stops);
         mem::swap(&mut self.woken, &mut state.link.woken);
         if self.woken.len() > 1 {
