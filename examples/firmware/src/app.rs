@@ -84,7 +84,8 @@ pub fn seed() -> Option<Seed> {
 /// The longest frame.  With the network there are three connections, and 64 KiB of RAM hold no longer ones.
 pub const FRAME: u16 = if cfg!(feature = "net") { 768 } else { 1_024 };
 
-/// As many exchanges as [`Limits::small`] has.  A queue holds one answer as long as a frame, or several short ones: where that does not do, a peer is told to come again.
+/// As many exchanges as [`Limits::small`] has.  A queue holds one answer as long as a frame, or several short ones: where
+/// that does not do, a peer is told to come again.
 fn limits() -> Limits {
     let mut limits = Limits::small();
     limits.max_frame = FRAME;

@@ -17,6 +17,8 @@ use crate::messages::{Measurement, ReadSensor, ReadStats, ReadWeather, Stats};
 
 /// The longest answer: no request is longer, and `echo` gives back what it got.
 pub const ANSWER_LEN: usize = app::FRAME as usize;
+/// The type of a map, in the first three bits of its first byte.  RFC 8949, section 3.1
+const CBOR_MAP: u8 = 5;
 /// How soon an answer is tried again that found no room.
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -163,9 +165,9 @@ impl<'a> Server<'a> {
         match method {
             "echo" => Some(self.bytes(body)),
             "lamp/set" => Some(self.set_lamp(body)),
-            ReadSensor::METHOD => Some(self.typed::<ReadSensor>(measurement())),
-            ReadStats::METHOD => Some(self.typed::<ReadStats>(self.stats())),
-            ReadWeather::METHOD => Some(self.typed::<ReadWeather>(self.app.weather.get())),
+            ReadSensor::METHOD => Some(self.typed::<ReadSensor>(body, measurement())),
+            ReadStats::METHOD => Some(self.typed::<ReadStats>(body, self.stats())),
+            ReadWeather::METHOD => Some(self.typed::<ReadWeather>(body, self.app.weather.get())),
             "board/ticks" => Some(self.with_number(body, |app, count| app.ticks.signal(count))),
             "board/sleep" => {
                 Some(self.with_number(body, |_, ms| board::stall(Duration::from_millis(ms.into()))))
@@ -258,9 +260,12 @@ impl<'a> Server<'a> {
     }
 
     /// Answers a request whose bodies have types.  The reply is encoded where it is sent from; `symbolon::to_bytes`
-    /// would allocate.  None of these requests says anything but that it is one, so none is decoded: `symbolon::from_bytes`
-    /// does that, and brings 5 KB of minicbor's decoder.
-    fn typed<R: Request>(&mut self, reply: R::Reply) -> Answer {
+    /// would allocate.  None of these requests has a field that is read, so it is enough that it is a map:
+    /// `symbolon::from_bytes` would bring 5 KB of minicbor's decoder.
+    fn typed<R: Request>(&mut self, request: &[u8], reply: R::Reply) -> Answer {
+        if request.first().is_none_or(|initial| initial >> 5 != CBOR_MAP) {
+            return Status::BAD_REQUEST.into();
+        }
         let mut rest = &mut self.bytes[..];
         let encoded = minicbor::encode(reply, &mut rest);
         let len = ANSWER_LEN - rest.len();
