@@ -167,8 +167,7 @@ impl Topics {
     ///
     /// See [`PublishError`]; nothing changed then, and no number was used.
     pub fn publish(&mut self, topic: TopicId, body: &[u8]) -> Result<Point, PublishError> {
-        self.check_publish(topic, body)?;
-        let kind = self.topics[topic.index()].kind;
+        let kind = self.check_publish(topic, body)?;
         let depth = kind.depth();
         if kind == Kind::State {
             self.subscriptions.outdate(topic, &mut self.bodies);
@@ -176,25 +175,23 @@ impl Topics {
         if kind.drops_oldest() {
             self.subscriptions.drop_oldest(topic, depth, &mut self.bodies);
         }
-        if let Some(oldest) = self.topics[topic.index()].leaving() {
-            self.topics[topic.index()].kept.pop_front();
+        let declared = &mut self.topics[topic.index()];
+        if let Some(oldest) = declared.leaving() {
+            declared.kept.pop_front();
             self.bodies.unkeep(oldest.body);
         }
         self.make_room(topic, body.len());
 
-        let entry = Entry {
-            sequence: self.topics[topic.index()].sequence,
-            body: self.bodies.keep(body),
-            retained: false,
-        };
         let declared = &mut self.topics[topic.index()];
+        let entry = Entry { sequence: declared.sequence, body: self.bodies.keep(body), retained: false };
         declared.sequence += 1;
         declared.kept.push_back(entry);
         self.subscriptions.queue_for_all(topic, entry, depth, &mut self.bodies);
         Ok(Point { epoch: self.epoch, sequence: entry.sequence })
     }
 
-    fn check_publish(&self, topic: TopicId, body: &[u8]) -> Result<(), PublishError> {
+    /// Whether it may be published; nothing changes.
+    fn check_publish(&self, topic: TopicId, body: &[u8]) -> Result<Kind, PublishError> {
         let declared = self.topics.get(topic.index()).ok_or(PublishError::UnknownTopic)?;
         if body.len() > self.limits.body {
             return Err(PublishError::TooLarge);
@@ -211,7 +208,7 @@ impl Topics {
         if !self.bodies.can_keep(body.len(), leaving) {
             return Err(PublishError::NoRoom);
         }
-        Ok(())
+        Ok(declared.kind)
     }
 
     /// Drops what only slow subscribers hold until a body of `len` bytes fits, beginning with those of its own topic.

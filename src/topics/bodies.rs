@@ -22,9 +22,10 @@ pub(super) struct Slot {
 /// Buffers of a power of two bytes, used again by bodies of the same class: once each class has as many as
 /// are needed at the same time, nothing is allocated.
 pub(super) struct Bodies {
+    /// Each with a buffer, and those that are not idle with a body in it.
     slots: Slab<Slot>,
-    /// Buffers without a body, by class.
-    idle: Vec<Vec<Vec<u8>>>,
+    /// By the class of their buffers.
+    idle: Vec<Vec<BodyKey>>,
     /// Bytes of all buffers, with a body or idle.
     held: usize,
     /// Bytes of the buffers whose bodies a topic keeps.
@@ -58,9 +59,8 @@ impl Bodies {
         }
         for class in (0..CLASSES).rev() {
             while size > self.limit.saturating_sub(self.held) {
-                if self.idle[class].pop().is_none() {
-                    break;
-                }
+                let Some(key) = self.idle[class].pop() else { break };
+                self.slots.take(key);
                 self.held -= size_of_class(class);
             }
         }
@@ -70,13 +70,15 @@ impl Bodies {
     /// Stores a body for its topic.
     pub(super) fn keep(&mut self, body: &[u8]) -> BodyKey {
         let size = size_of(body.len());
-        let mut buffer = self.idle[class_of(body.len())].pop().unwrap_or_else(|| {
+        let key = self.idle[class_of(body.len())].pop().unwrap_or_else(|| {
             self.held += size;
-            Vec::with_capacity(size)
+            self.slots.insert(Slot { buffer: Vec::with_capacity(size), ..Slot::default() })
         });
-        buffer.extend_from_slice(body);
+        let slot = &mut self.slots[key];
+        slot.buffer.extend_from_slice(body);
+        (slot.holders, slot.kept) = (1, true);
         self.kept += size;
-        self.slots.insert(Slot { buffer, holders: 1, kept: true })
+        key
     }
 
     /// The topic keeps it no more.
@@ -92,12 +94,12 @@ impl Bodies {
     }
 
     pub(super) fn release(&mut self, key: BodyKey) {
-        self.slots[key].holders -= 1;
-        if self.slots[key].holders == 0 {
-            let mut buffer = self.slots.take(key).buffer;
-            let class = class_of(buffer.len());
-            buffer.clear();
-            self.idle[class].push(buffer);
+        let slot = &mut self.slots[key];
+        slot.holders -= 1;
+        if slot.holders == 0 {
+            let class = class_of(slot.buffer.len());
+            slot.buffer.clear();
+            self.idle[class].push(key);
         }
     }
 
@@ -114,7 +116,7 @@ impl Bodies {
     /// How many bodies there are.
     #[cfg(test)]
     pub(super) fn stored(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.idle.iter().map(Vec::len).sum::<usize>()
     }
 
     pub(super) fn bytes(&self, key: BodyKey) -> &[u8] {

@@ -31,6 +31,14 @@ impl Subscriptions {
         }
     }
 
+    /// Has the first of its link's line wait behind the others.
+    pub(super) fn go_behind(&mut self, key: SubscriptionKey) {
+        if self.all[key].behind.is_some() {
+            self.leave_line(key);
+            self.line_up(key);
+        }
+    }
+
     /// Takes a subscription out of its link's line, if it waits there.
     pub(super) fn leave_line(&mut self, key: SubscriptionKey) {
         let subscription = &mut self.all[key];

@@ -41,11 +41,12 @@ impl Subscriptions {
                     self.forget(key, bodies);
                 }
                 verdict => {
-                    self.leave_line(key);
                     // Out of the line where it has no credit, so that those who wait for that cost nothing until it
                     // comes.
                     if self.has_taken(key, next, verdict, bodies) && self.has_something(key) {
-                        self.line_up(key);
+                        self.go_behind(key);
+                    } else {
+                        self.leave_line(key);
                     }
                 }
             }
@@ -181,6 +182,9 @@ impl Subscriptions {
         }
         pair.ready = !pair.queue.is_empty();
         let ready = &mut self.all[pair.subscription].ready;
+        if pair.ready && ready.len() == 1 {
+            return;
+        }
         ready.pop_front();
         if pair.ready {
             ready.push_back(key);
