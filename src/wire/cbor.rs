@@ -90,6 +90,7 @@ pub(crate) fn read_unsigned(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// Reads the first item of `bytes` as far as it is no array or map, and returns what is behind.
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub(crate) fn read(bytes: &[u8]) -> Result<(Item<'_>, &[u8]), EncodingError> {
     let (&initial, rest) = bytes.split_first().ok_or(EncodingError::Truncated)?;
     let (major, info) = (initial >> 5, initial & 0x1f);
@@ -188,6 +189,51 @@ impl Sink for Vec<u8> {
         let end = self.len() + count;
         self.extend_from_slice(&digits);
         self.truncate(end);
+    }
+}
+
+/// A few items, where there is no buffer for them yet.  What would be more than its room is left out: whoever makes one
+/// knows how much it takes.
+pub(crate) struct Short<const ROOM: usize> {
+    bytes: [u8; ROOM],
+    len: usize,
+}
+
+impl<const ROOM: usize> Default for Short<ROOM> {
+    fn default() -> Self {
+        Self { bytes: [0; ROOM], len: 0 }
+    }
+}
+
+impl<const ROOM: usize> Short<ROOM> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl<const ROOM: usize> Sink for Short<ROOM> {
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        let Some(room) = self.bytes.get_mut(self.len..end) else { return debug_assert!(false, "no room") };
+        room.copy_from_slice(bytes);
+        self.len = end;
+    }
+
+    #[inline]
+    fn put_byte(&mut self, byte: u8) {
+        self.put(&[byte]);
+    }
+
+    #[inline]
+    fn put_digits(&mut self, digits: [u8; 8], count: usize) {
+        match self.bytes.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
+            // All of them, since a copy whose length is known is one instruction and no call.
+            Some(room) => {
+                *room = digits;
+                self.len += count;
+            }
+            None => digits.iter().take(count).for_each(|digit| self.put_byte(*digit)),
+        }
     }
 }
 

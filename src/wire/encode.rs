@@ -5,8 +5,9 @@
 
 use alloc::vec::Vec;
 
-use super::cbor::{Counter, Sink};
+use super::cbor::{Counter, Short, Sink};
 use super::message::{Continuation, Message, Point, Publication, flag, kind};
+use crate::name::NAME_MAX;
 
 impl Message<'_> {
     /// Appends the message to `out`.
@@ -40,11 +41,8 @@ impl Message<'_> {
             Self::End { id, status } => numbers(out, kind::END, [id, status.number().into()]),
             Self::Credit { id, limit } => numbers(out, kind::CREDIT, [id, limit]),
             Self::Subscribe { id, limit, filter, from } => subscribe(out, id, limit, filter, from),
-            Self::Publication(publication) => publication.write(out),
-            Self::Continuation(Continuation { id, more, abort, chunk }) => {
-                let fields = [id, bit(more, flag::MORE) | bit(abort, flag::ABORT)];
-                numbers_and_bytes(out, kind::CONTINUATION, fields, chunk);
-            }
+            Self::Publication(publication) => Encoded::publication(&publication).write(out),
+            Self::Continuation(continuation) => Encoded::continuation(&continuation).write(out),
             Self::Missed { id, unknown, count } => {
                 let fields = [id, bit(unknown, flag::UNKNOWN), count.into()];
                 numbers(out, kind::MISSED, fields);
@@ -83,21 +81,56 @@ pub(crate) fn request_len_max(method: &str, body: &[u8]) -> usize {
     REQUEST_HEAD_MAX + count(|out| request_tail(false, method, body, out))
 }
 
-impl Publication<'_> {
-    fn write(&self, out: &mut impl Sink) {
-        let flags = bit(self.total.is_some(), flag::MORE)
-            | bit(self.unknown, flag::UNKNOWN)
-            | bit(self.retained, flag::RETAINED);
-        begin(out, if self.total.is_some() { 9 } else { 8 }, kind::PUBLICATION);
-        out.unsigned(self.id);
-        out.unsigned(self.missed.into());
-        out.unsigned(flags);
-        out.text(self.topic);
-        out.unsigned(self.point.epoch.into());
-        out.unsigned(self.point.sequence);
-        out.bytes(self.chunk);
-        if let Some(total) = self.total {
-            out.unsigned(total);
+/// A message with a body, encoded but for that: how long it is is known then, and it need not be worked out twice.
+pub(crate) struct Encoded<'a> {
+    head: Short<HEAD_MAX>,
+    chunk: &'a [u8],
+    tail: Short<NUMBER_MAX>,
+}
+
+const NUMBER_MAX: usize = 9;
+/// How long a publication is at most up to its body: array and type, id, missed, flags, topic, point, and a length.
+const HEAD_MAX: usize = 2 + NUMBER_MAX + 5 + 1 + (2 + NAME_MAX) + (5 + NUMBER_MAX) + NUMBER_MAX;
+
+impl<'a> Encoded<'a> {
+    pub(crate) fn publication(publication: &Publication<'a>) -> Self {
+        let Publication { id, missed, unknown, retained, topic, point, chunk, total } = *publication;
+        let flags =
+            bit(total.is_some(), flag::MORE) | bit(unknown, flag::UNKNOWN) | bit(retained, flag::RETAINED);
+        let (mut head, mut tail) = (Short::default(), Short::default());
+        begin(&mut head, if total.is_some() { 9 } else { 8 }, kind::PUBLICATION);
+        head.unsigned(id);
+        head.unsigned(missed.into());
+        head.unsigned(flags);
+        head.text(topic);
+        head.unsigned(point.epoch.into());
+        head.unsigned(point.sequence);
+        head.head(2, chunk.len() as u64);
+        if let Some(total) = total {
+            tail.unsigned(total);
+        }
+        Self { head, chunk, tail }
+    }
+
+    pub(crate) fn continuation(continuation: &Continuation<'a>) -> Self {
+        let Continuation { id, more, abort, chunk } = *continuation;
+        let mut head = Short::default();
+        begin(&mut head, 4, kind::CONTINUATION);
+        head.unsigned(id);
+        head.unsigned(bit(more, flag::MORE) | bit(abort, flag::ABORT));
+        head.head(2, chunk.len() as u64);
+        Self { head, chunk, tail: Short::default() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.head.bytes().len() + self.chunk.len() + self.tail.bytes().len()
+    }
+
+    pub(crate) fn write(&self, out: &mut impl Sink) {
+        out.put(self.head.bytes());
+        out.put(self.chunk);
+        if !self.tail.bytes().is_empty() {
+            out.put(self.tail.bytes());
         }
     }
 }

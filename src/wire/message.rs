@@ -312,6 +312,7 @@ impl<'a> Fields<'a> {
         u64::from(self.field) >= self.elements
     }
 
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn u64(&mut self) -> Result<u64, WireError> {
         if !self.is_empty()
             && let Some((value, rest)) = cbor::read_unsigned(self.rest)

@@ -9,8 +9,9 @@ use crate::connection::growth::make_room;
 use crate::connection::queue::{Entry, Role};
 use crate::noise::Exhausted;
 use crate::time::Instant;
+use crate::wire::encode::{self, Encoded};
+use crate::wire::frame;
 use crate::wire::message::Message;
-use crate::wire::{encode, frame};
 
 /// One frame in sixteen begins with the lane that has waited.  SPEC §12 LAN-1
 const FRAMES_PASSED_OVER: u8 = 15;
@@ -40,6 +41,17 @@ impl Frame<'_> {
         if fits {
             self.make_room(len);
             message.encode(self.bytes);
+        }
+        fits
+    }
+
+    /// The same for one that is encoded.
+    pub(super) fn append(&mut self, message: &Encoded<'_>) -> bool {
+        let len = message.len();
+        let fits = self.has_room(len);
+        if fits {
+            self.make_room(len);
+            message.write(self.bytes);
         }
         fits
     }

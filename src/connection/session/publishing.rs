@@ -3,7 +3,7 @@
 
 use super::Session;
 use crate::connection::credit::Budget;
-use crate::connection::exchanges::{Answer, Taken, TakenKind};
+use crate::connection::exchanges::{Answer, Exchanges, Taken, TakenKind};
 use crate::connection::queue::Role;
 use crate::connection::wire_out::WireOut;
 use crate::error::SendError;
@@ -11,8 +11,9 @@ use crate::name;
 use crate::publication::{Missed, Outgoing};
 use crate::status::Status;
 use crate::time::Instant;
+use crate::wire::encode::{self, Encoded};
+use crate::wire::frame;
 use crate::wire::message::{Continuation, Message, Publication};
-use crate::wire::{encode, frame};
 
 /// From this length on a message is sealed straight from the application's bytes, where there is room: what shorter ones
 /// would save in copies, they would lose in frames.
@@ -80,16 +81,20 @@ impl Session {
         self.check_open()?;
         name::check_name(publication.topic)?;
         let message = beginning(id, publication, publication.body, None);
-        let len = message.encoded_len();
-        let max = self.longest_publication();
-        let (budget, _) = self.between(id)?;
+        let (len, max) = (message.len(), self.longest_publication());
+        let standing = between(&mut self.exchanges, id)?;
         if len > max {
             return Err(SendError::TooLarge { len, max });
         }
-        if len as u64 > budget.left() {
+        if len as u64 > standing.budget.left() {
             return Err(SendError::NoCredit);
         }
-        self.spend_on(id, &message, len, 0, through)
+        if !self.publications.has_room(len) {
+            return Err(SendError::Full);
+        }
+        standing.spend(len, 0);
+        self.send(id, &message, through);
+        Ok(())
     }
 
     /// The same, or as much of its body as goes into one message where it does not go in whole; how many bytes.
@@ -103,25 +108,29 @@ impl Session {
         self.check_open()?;
         name::check_name(publication.topic)?;
         let body = publication.body;
-        let whole = beginning(id, publication, body, None);
-        let len = whole.encoded_len();
-        let max = self.longest_publication();
-        let (budget, _) = self.between(id)?;
-        if len <= max && !budget.never_affords(len as u64) {
-            if len as u64 > budget.left() {
-                return Err(SendError::NoCredit);
-            }
-            return self.spend_on(id, &whole, len, 0, through).map(|()| body.len());
+        let mut message = beginning(id, publication, body, None);
+        let (len, max) = (message.len(), self.longest_publication());
+        let standing = between(&mut self.exchanges, id)?;
+        let mut left = 0;
+        if len > max || standing.budget.never_affords(len as u64) {
+            let total = Some(body.len() as u64);
+            let all = beginning(id, publication, body, total).len();
+            let head = beginning(id, publication, &[], total).len();
+            // Not begun for little: what waits whole can still be superseded whole.
+            let credit = standing.budget.part(all as u64, max as u64).ok_or(SendError::NoCredit)?;
+            let chunk = chunk_within(body, head, credit, max)?;
+            left = body.len() - chunk.len();
+            message = beginning(id, publication, chunk, total);
+        } else if len as u64 > standing.budget.left() {
+            return Err(SendError::NoCredit);
         }
-        let total = Some(body.len() as u64);
-        let all = beginning(id, publication, body, total).encoded_len();
-        let head = beginning(id, publication, &[], total).encoded_len();
-        // Not begun for little: what waits whole can still be superseded whole.
-        let credit = budget.part(all as u64, max as u64).ok_or(SendError::NoCredit)?;
-        let chunk = chunk_within(body, head, credit, max)?;
-        let first = beginning(id, publication, chunk, total);
-        self.spend_on(id, &first, first.encoded_len(), body.len() - chunk.len(), through)?;
-        Ok(chunk.len())
+        let len = message.len();
+        if !self.publications.has_room(len) {
+            return Err(SendError::Full);
+        }
+        standing.spend(len, left);
+        self.send(id, &message, through);
+        Ok(body.len() - left)
     }
 
     /// Queues more of the publication that is half sent, of which this is the rest; how many bytes.  SPEC §14.5
@@ -133,41 +142,49 @@ impl Session {
     ) -> Result<usize, SendError> {
         self.check_open()?;
         let max = self.longest_publication();
-        let (budget, unsent) = self.publishing(id)?;
-        if *unsent == 0 || *unsent != rest.len() {
+        let standing = publishing(&mut self.exchanges, id)?;
+        if *standing.unsent == 0 || *standing.unsent != rest.len() {
             return Err(SendError::Unfinished);
         }
-        let part = |more, chunk| Message::Continuation(Continuation { id, more, abort: false, chunk });
-        let all = part(false, rest).encoded_len();
-        let head = part(true, &[]).encoded_len();
+        let part = |more, chunk| Encoded::continuation(&Continuation { id, more, abort: false, chunk });
+        let all = part(false, rest).len();
+        let head = part(true, &[]).len();
         let worth = all.min(max) as u64;
-        let credit = budget.part(worth, worth).ok_or(SendError::NoCredit)?;
+        let credit = standing.budget.part(worth, worth).ok_or(SendError::NoCredit)?;
         let chunk = if credit >= all as u64 { rest } else { chunk_within(rest, head, credit, max)? };
         let left = rest.len() - chunk.len();
         let next = part(left > 0, chunk);
-        self.spend_on(id, &next, next.encoded_len(), left, through)?;
+        if !self.publications.has_room(next.len()) {
+            return Err(SendError::Full);
+        }
+        standing.spend(next.len(), left);
+        self.send(id, &next, through);
         Ok(chunk.len())
     }
 
     /// Gives up the publication that is half sent.  SPEC §14.5
     pub(crate) fn publish_abort(&mut self, id: u64, through: Through<'_>) -> Result<(), SendError> {
         self.check_open()?;
-        let message = Message::Continuation(Continuation { id, more: false, abort: true, chunk: &[] });
-        let (budget, unsent) = self.publishing(id)?;
-        if *unsent == 0 {
+        let message = Encoded::continuation(&Continuation { id, more: false, abort: true, chunk: &[] });
+        let standing = publishing(&mut self.exchanges, id)?;
+        if *standing.unsent == 0 {
             return Err(SendError::Unfinished);
         }
-        let len = message.encoded_len();
-        if len as u64 > budget.left() {
+        if message.len() as u64 > standing.budget.left() {
             return Err(SendError::NoCredit);
         }
-        self.spend_on(id, &message, len, 0, through)
+        if !self.publications.has_room(message.len()) {
+            return Err(SendError::Full);
+        }
+        standing.spend(message.len(), 0);
+        self.send(id, &message, through);
+        Ok(())
     }
 
     /// Tells a subscriber what was dropped, with nothing behind it.  SPEC §14.3
     pub(crate) fn missed(&mut self, id: u64, missed: Missed) -> Result<(), SendError> {
         self.check_open()?;
-        self.publishing(id)?;
+        publishing(&mut self.exchanges, id)?;
         let message = Message::Missed { id, unknown: missed.unknown, count: missed.count };
         let len = message.encoded_len();
         if !self.publications.has_room(len) {
@@ -177,30 +194,16 @@ impl Session {
         Ok(())
     }
 
-    /// Sends or queues a message that its credit allows, behind which so much of the body is left.
-    fn spend_on(
-        &mut self,
-        id: u64,
-        message: &Message<'_>,
-        len: usize,
-        left: usize,
-        through: Through<'_>,
-    ) -> Result<(), SendError> {
-        // First, so that a refusal has sealed nothing; an empty queue has room for any message that may be.
-        if !self.publications.has_room(len) {
-            return Err(SendError::Full);
-        }
+    /// Seals a message, or queues it where there is room for it: it is paid for, so this cannot fail.
+    fn send(&mut self, id: u64, message: &Encoded<'_>, through: Through<'_>) {
+        let len = message.len();
         if len < LONG || !self.seal_through(message, through) {
-            self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
+            self.publications.push(Role::Ongoing, id, None, len, |out| message.write(out));
         }
-        let (budget, unsent) = self.publishing(id)?;
-        budget.spend(len as u64);
-        *unsent = left;
-        Ok(())
     }
 
     /// Seals what waits, and this message behind it, where there is room for all of that: so it is copied once.
-    fn seal_through(&mut self, message: &Message<'_>, through: Through<'_>) -> bool {
+    fn seal_through(&mut self, message: &Encoded<'_>, through: Through<'_>) -> bool {
         let Through { wire, now } = through;
         loop {
             let sealed = wire.len();
@@ -216,7 +219,7 @@ impl Session {
             }
         }
         let mut pushed = false;
-        let sealed = self.seal_with(wire.buffer(), |_, frame| pushed = frame.push(message));
+        let sealed = self.seal_with(wire.buffer(), |_, frame| pushed = frame.append(message));
         sealed.is_ok() && pushed
     }
 
@@ -224,39 +227,45 @@ impl Session {
     fn longest_publication(&self) -> usize {
         self.max_plaintext().min(self.publications.longest())
     }
+}
 
-    /// An accepted subscription of theirs, if no publication is half sent.  PUB-7
-    fn between(&mut self, id: u64) -> Result<(&mut Budget, &mut usize), SendError> {
-        let standing = self.publishing(id)?;
-        if *standing.1 > 0 { Err(SendError::Unfinished) } else { Ok(standing) }
+/// An accepted subscription of theirs.
+struct Standing<'a> {
+    budget: &'a mut Budget,
+    /// How much of a publication is still to be sent.
+    unsent: &'a mut usize,
+}
+
+impl Standing<'_> {
+    /// Pays for a message that its credit allows, behind which so much of the body is left.
+    fn spend(self, len: usize, left: usize) {
+        self.budget.spend(len as u64);
+        *self.unsent = left;
     }
+}
 
-    /// The credit of an accepted subscription of theirs, and how much of a publication is still to be sent.
-    fn publishing(&mut self, id: u64) -> Result<(&mut Budget, &mut usize), SendError> {
-        match self.exchanges.theirs(id) {
-            Some(Taken {
-                kind: TakenKind::Subscription { accepted: true, budget, unsent, .. },
-                answer: Answer::Owed,
-                ..
-            }) => Ok((budget, unsent)),
-            _ => Err(SendError::UnknownExchange),
-        }
+/// An accepted subscription of theirs, if no publication is half sent.  PUB-7
+fn between(exchanges: &mut Exchanges, id: u64) -> Result<Standing<'_>, SendError> {
+    let standing = publishing(exchanges, id)?;
+    if *standing.unsent > 0 { Err(SendError::Unfinished) } else { Ok(standing) }
+}
+
+fn publishing(exchanges: &mut Exchanges, id: u64) -> Result<Standing<'_>, SendError> {
+    match exchanges.theirs(id) {
+        Some(Taken {
+            kind: TakenKind::Subscription { accepted: true, budget, unsent, .. },
+            answer: Answer::Owed,
+            ..
+        }) => Ok(Standing { budget, unsent }),
+        _ => Err(SendError::UnknownExchange),
     }
 }
 
 /// A publication with this much of its body.
-fn beginning<'a>(id: u64, publication: &Outgoing<'a>, chunk: &'a [u8], total: Option<u64>) -> Message<'a> {
+fn beginning<'a>(id: u64, publication: &Outgoing<'a>, chunk: &'a [u8], total: Option<u64>) -> Encoded<'a> {
     let Outgoing { topic, point, missed, retained, .. } = *publication;
-    Message::Publication(Publication {
-        id,
-        missed: missed.count,
-        unknown: missed.unknown,
-        retained,
-        topic,
-        point,
-        chunk,
-        total,
-    })
+    let Missed { count, unknown } = missed;
+    Encoded::publication(&Publication { id, missed: count, unknown, retained, topic, point, chunk, total })
 }
 
 /// As much of a body as a message with this head takes, within its credit and the longest that there may be.
