@@ -14,6 +14,7 @@ use super::credit::Allowance;
 use super::event::{Failure, StopCause};
 use crate::config::Limits;
 use crate::error::PeerMisbehaved;
+use crate::name;
 use crate::role::Role;
 use crate::time::Instant;
 
@@ -154,6 +155,7 @@ impl Exchanges {
         let mut record = self.spare.pop().unwrap_or_else(|| Subscription::spare(filter.len()));
         record.filter.clear();
         record.filter.push_str(filter);
+        record.wildcards = name::has_wildcards(filter);
         (record.allowance, record.largest, record.coming) = (Allowance::new(window), largest, None);
         record
     }

@@ -101,6 +101,8 @@ pub(crate) enum Cancel {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) filter: String,
+    /// Whether the filter has any.
+    pub(crate) wildcards: bool,
     pub(crate) allowance: Allowance,
     /// The longest body that is taken in several messages; 0 for none.
     pub(crate) largest: u32,
@@ -113,6 +115,7 @@ impl Subscription {
     pub(crate) fn spare(filter: usize) -> Box<Self> {
         Box::new(Self {
             filter: String::with_capacity(filter),
+            wildcards: false,
             allowance: Allowance::new(0),
             largest: 0,
             coming: None,

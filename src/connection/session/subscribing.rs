@@ -44,7 +44,7 @@ impl Session {
         if subscription.coming.is_some() {
             return Err(PeerMisbehaved::State(id));
         }
-        if !name::covers(&subscription.filter, topic) {
+        if !name::covers(&subscription.filter, subscription.wildcards, topic) {
             return Err(PeerMisbehaved::Topic(id));
         }
         let missed = Missed { count: missed, unknown };

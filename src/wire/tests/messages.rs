@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use proptest::prelude::*;
+
 use super::{encoded, hex};
 use crate::Status;
 use crate::wire::cbor::{EncodingError, Sink, item_len};
@@ -273,4 +275,31 @@ fn replaced(whole: &[u8], field: u8, by: &[u8]) -> (Vec<u8>, u8) {
     }
     let len = item_len(&whole[at..]).unwrap();
     ([&whole[..at], by, &whole[at + len..]].concat(), whole[at])
+}
+
+proptest! {
+    /// ENC-1, ENC-4, ENC-7: what the short way for publications takes, the way for all messages takes for the same; and it
+    /// takes each one that is whole.
+    #[test]
+    fn a_publication_is_the_same_by_either_way(
+        id: u64, missed: u32, unknown: bool, retained: bool, topic in "[a-z/]{0,100}é{0,14}", epoch: u32, sequence: u64,
+        chunk in proptest::collection::vec(any::<u8>(), 0..300),
+        changed in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let (topic, point) = (topic.as_str(), Point { epoch, sequence });
+        let publication =
+            Publication { id, missed, unknown, retained, topic, point, chunk: &chunk, total: None };
+        let mut bytes = encoded(Message::Publication(publication));
+        prop_assert_eq!(Publication::decode_whole(&bytes), Some((publication, bytes.len())));
+        if let Some((at, byte)) = changed {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        for cut in [bytes.len(), bytes.len() - 1] {
+            let bytes = &bytes[..cut];
+            let short = Publication::decode_whole(bytes);
+            let short = short.map(|(publication, len)| (Message::Publication(publication), len));
+            prop_assert!(short.is_none() || short == Message::decode_whole(bytes));
+        }
+    }
 }
