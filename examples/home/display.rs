@@ -19,7 +19,7 @@ pub async fn run() -> Result<(), Failure> {
 async fn show(name: &'static str, handle: Handle) {
     let Ok(mut deliveries) = handle.subscribe_raw("#", SubscribeOptions::default()).await else { return };
     while let Some(Delivery { publication: Some(publication), .. }) = deliveries.next().await {
-        let text = match publication.topic.as_str() {
+        let text = match &*publication.topic {
             "room/load" => {
                 symbolon::from_bytes(&publication.body).map(|Load { percent }| format!("{percent:3} % load"))
             }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::mem;
-use std::string::String;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -16,8 +16,8 @@ use crate::{Missed, Point, Topic};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Publication {
-    /// The topic's name.
-    pub topic: String,
+    /// The topic's name, shared by those of one topic that come one behind the other.
+    pub topic: Arc<str>,
     /// Its place among the publications of that topic.
     pub point: Point,
     /// Whether it is the value that the topic had on subscribing.
@@ -38,12 +38,17 @@ pub struct Delivery {
     pub publication: Option<Publication>,
 }
 
-impl From<crate::Publication<'_>> for Delivery {
-    fn from(publication: crate::Publication<'_>) -> Self {
+impl Delivery {
+    /// What came, with the name of its topic from that of the one before, where it is the same.
+    pub(super) fn new(publication: crate::Publication<'_>, known: &mut Option<Arc<str>>) -> Self {
+        let topic = match known {
+            Some(known) if **known == *publication.topic => known.clone(),
+            _ => known.insert(publication.topic.into()).clone(),
+        };
         Self {
             missed: publication.missed,
             publication: Some(Publication {
-                topic: publication.topic.into(),
+                topic,
                 point: publication.point,
                 retained: publication.retained,
                 body: Bytes::copy_from_slice(publication.body),
@@ -51,9 +56,7 @@ impl From<crate::Publication<'_>> for Delivery {
             }),
         }
     }
-}
 
-impl Delivery {
     /// The credit that it holds until it is read.
     pub(super) fn cost(&self) -> u64 {
         self.publication.as_ref().map_or(0, |publication| publication.cost)
@@ -154,7 +157,7 @@ mod tests {
     fn delivery(cost: u64) -> Delivery {
         let point = Point { epoch: 1, sequence: 0 };
         let publication =
-            Publication { topic: String::new(), point, retained: false, body: Bytes::new(), cost };
+            Publication { topic: "".into(), point, retained: false, body: Bytes::new(), cost };
         Delivery { missed: Missed::default(), publication: Some(publication) }
     }
 

@@ -58,7 +58,7 @@ pub fn a_state_is_there_on_subscribing(pair: Pair) {
         let first = feed.next().unwrap();
         assert_eq!(first.missed, Missed::NONE);
         let first = first.publication.unwrap();
-        assert_eq!((first.topic.as_str(), first.point, first.retained), ("tank", point, true));
+        assert_eq!((&*first.topic, first.point, first.retained), ("tank", point, true));
         assert_eq!(first.body, b"value"[..]);
         let point = publisher.publish("tank", b"new").unwrap();
         let second = feed.next().unwrap().publication.unwrap();

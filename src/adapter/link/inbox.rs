@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
-use std::string::String;
+use std::sync::Arc;
 use std::task::Waker;
 use std::vec::Vec;
 
@@ -18,8 +18,10 @@ use crate::adapter::delivery::Delivery;
 pub(super) struct Inbox {
     pub(super) items: VecDeque<Delivery>,
     coming: Option<Coming>,
+    /// The topic of the last one, whose name the next may share.
+    topic: Option<Arc<str>>,
     /// Where only the newest of each topic waits: the number of its place.
-    latest: Option<HashMap<String, u64>>,
+    latest: Option<HashMap<Arc<str>, u64>>,
     /// How many have been given of those, so the number of the first place.
     given: u64,
     pub(super) accepted: bool,
@@ -44,9 +46,12 @@ impl Inbox {
 
     /// Takes a publication, or its beginning; gives what one cost that it took the place of.
     pub(super) fn take(&mut self, publication: crate::Publication<'_>) -> Option<u64> {
-        let Some(total) = publication.total else { return self.queue(publication.into()) };
+        let Some(total) = publication.total else {
+            let delivery = Delivery::new(publication, &mut self.topic);
+            return self.queue(delivery);
+        };
         let first = publication.body;
-        let delivery = crate::Publication { body: &[], ..publication }.into();
+        let delivery = Delivery::new(crate::Publication { body: &[], ..publication }, &mut self.topic);
         let total = usize::try_from(total).unwrap_or(usize::MAX);
         let mut coming = Coming { delivery, body: Vec::new(), total };
         coming.append(first);
