@@ -156,8 +156,7 @@ mod tests {
 
     fn delivery(cost: u64) -> Delivery {
         let point = Point { epoch: 1, sequence: 0 };
-        let publication =
-            Publication { topic: "".into(), point, retained: false, body: Bytes::new(), cost };
+        let publication = Publication { topic: "".into(), point, retained: false, body: Bytes::new(), cost };
         Delivery { missed: Missed::default(), publication: Some(publication) }
     }
 

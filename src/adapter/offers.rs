@@ -10,23 +10,23 @@ pub(super) fn pump(topics: &mut Topics, link: LinkId, connection: &mut Connectio
     }
     let mut crowded = false;
     topics.pump(link, |offer| {
-        let verdict = send(connection, offer);
+        let verdict = send(connection, &offer);
         crowded |= verdict == Verdict::Full;
         verdict
     });
     crowded
 }
 
-fn send(connection: &mut Connection, offer: Offer<'_>) -> Verdict {
+fn send(connection: &mut Connection, offer: &Offer<'_>) -> Verdict {
     let sent = match offer {
-        Offer::Abort { subscription } => connection.publish_abort(subscription).map(|()| Verdict::Sent),
+        Offer::Abort { subscription } => connection.publish_abort(*subscription).map(|()| Verdict::Sent),
         Offer::Missed { subscription, missed } => {
-            connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
+            connection.publish_missed(*subscription, *missed).map(|()| Verdict::Sent)
         }
         Offer::Publication { subscription, publication } => {
-            connection.publish_first(subscription, &publication).map(Verdict::Part)
+            connection.publish_first(*subscription, publication).map(Verdict::Part)
         }
-        Offer::Rest { subscription, rest } => connection.publish_next(subscription, rest).map(Verdict::Part),
+        Offer::Rest { subscription, rest } => connection.publish_next(*subscription, rest).map(Verdict::Part),
     };
     match sent {
         Ok(verdict) => verdict,

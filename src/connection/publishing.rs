@@ -133,10 +133,10 @@ impl Connection {
         self.session()?;
         let State::Session(session) = &mut self.state else { return Err(SendError::Closed) };
         let sealed = self.wire.len();
-        let outcome = command(session, Through { wire: &mut self.wire, now: self.clock });
+        let sent = command(session, Through { wire: &mut self.wire, now: self.clock })?;
         if self.wire.len() > sealed {
             self.arm_keepalive();
         }
-        outcome
+        Ok(sent)
     }
 }

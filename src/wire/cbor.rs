@@ -154,21 +154,26 @@ pub(crate) trait Sink {
     }
 
     fn long_head(&mut self, major: u8, value: u64) {
-        let (info, digits) = match value {
-            0..=0xff => (24, 1),
-            0x100..=0xffff => (25, 2),
-            0x1_0000..=0xffff_ffff => (26, 4),
-            _ => (27, 8),
-        };
-        self.put_byte(major << 5 | info);
-        // Its digits come first in these eight.
-        self.put_digits(value.rotate_right(8 * digits).to_be_bytes(), digits as usize);
+        // Copies whose length is known, which are one instruction each.
+        let initial = |info| [major << 5 | info];
+        if let Ok(value) = u8::try_from(value) {
+            self.put(&initial(24));
+            self.put(&[value]);
+        } else if let Ok(value) = u16::try_from(value) {
+            self.put(&initial(25));
+            self.put(&value.to_be_bytes());
+        } else if let Ok(value) = u32::try_from(value) {
+            self.put(&initial(26));
+            self.put(&value.to_be_bytes());
+        } else {
+            self.put(&initial(27));
+            self.put(&value.to_be_bytes());
+        }
     }
 
-    fn put_byte(&mut self, byte: u8);
-
-    /// Puts the first `count` of these.
-    fn put_digits(&mut self, digits: [u8; 8], count: usize);
+    fn put_byte(&mut self, byte: u8) {
+        self.put(&[byte]);
+    }
 }
 
 impl Sink for Vec<u8> {
@@ -180,60 +185,28 @@ impl Sink for Vec<u8> {
     fn put_byte(&mut self, byte: u8) {
         self.push(byte);
     }
+}
 
-    fn put_digits(&mut self, digits: [u8; 8], count: usize) {
-        if self.capacity() - self.len() < digits.len() {
-            return digits.iter().take(count).for_each(|digit| self.push(*digit));
-        }
-        // All of them, since a copy whose length is known is one instruction and no call.
-        let end = self.len() + count;
-        self.extend_from_slice(&digits);
-        self.truncate(end);
+/// Writes into a place of known length.  What is more than it holds is left out: whoever made it has counted.
+pub(crate) struct Slot<'a> {
+    room: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Slot<'a> {
+    pub(crate) fn new(room: &'a mut [u8]) -> Self {
+        Self { room, at: 0 }
     }
 }
 
-/// A few items, where there is no buffer for them yet.  What would be more than its room is left out: whoever makes one
-/// knows how much it takes.
-pub(crate) struct Short<const ROOM: usize> {
-    bytes: [u8; ROOM],
-    len: usize,
-}
-
-impl<const ROOM: usize> Default for Short<ROOM> {
-    fn default() -> Self {
-        Self { bytes: [0; ROOM], len: 0 }
-    }
-}
-
-impl<const ROOM: usize> Short<ROOM> {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-}
-
-impl<const ROOM: usize> Sink for Short<ROOM> {
+impl Sink for Slot<'_> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        let Some(room) = self.bytes.get_mut(self.len..end) else { return debug_assert!(false, "no room") };
-        room.copy_from_slice(bytes);
-        self.len = end;
-    }
-
-    #[inline]
-    fn put_byte(&mut self, byte: u8) {
-        self.put(&[byte]);
-    }
-
-    #[inline]
-    fn put_digits(&mut self, digits: [u8; 8], count: usize) {
-        match self.bytes.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
-            // All of them, since a copy whose length is known is one instruction and no call.
-            Some(room) => {
-                *room = digits;
-                self.len += count;
-            }
-            None => digits.iter().take(count).for_each(|digit| self.put_byte(*digit)),
+        let end = self.at + bytes.len();
+        if let Some(room) = self.room.get_mut(self.at..end) {
+            room.copy_from_slice(bytes);
         }
+        self.at = end;
     }
 }
 
@@ -242,6 +215,7 @@ impl<const ROOM: usize> Sink for Short<ROOM> {
 pub(crate) struct Counter(pub(crate) usize);
 
 impl Sink for Counter {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
     }
@@ -250,14 +224,6 @@ impl Sink for Counter {
     #[cfg_attr(target_os = "none", inline(never))]
     fn unsigned(&mut self, value: u64) {
         self.head(0, value);
-    }
-
-    fn put_byte(&mut self, _: u8) {
-        self.0 += 1;
-    }
-
-    fn put_digits(&mut self, _: [u8; 8], count: usize) {
-        self.0 += count;
     }
 }
 

@@ -1,26 +1,56 @@
 //! Writing messages.  SPEC §9
 //!
-//! Requests can be written in two parts: what the *head* holds, the deadline that is left, is known only when the
-//! frame is sealed.
+//! A message is a *head*, then bytes of the application's, if its type has any, and behind those a *tail*, if it has
+//! one.  Requests can be written in two other parts: the deadline that is left is known only when the frame is sealed.
 
 use alloc::vec::Vec;
 
-use super::cbor::{Counter, Short, Sink};
+use super::cbor::{Counter, Sink, Slot};
 use super::message::{Continuation, Message, Point, Publication, flag, kind};
-use crate::name::NAME_MAX;
 
-impl Message<'_> {
+/// A message and how long it is, which is worked out once.
+pub(crate) struct Measured<'a> {
+    message: Message<'a>,
+    head: usize,
+    tail: usize,
+}
+
+impl Measured<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.head + self.message.content().len() + self.tail
+    }
+
     /// Appends the message to `out`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        self.write(out);
+        let start = out.len();
+        // First its place, then what is in it: each byte appended by itself would wait for the length to be stored.
+        out.resize(start + self.head, 0);
+        if let Some(place) = out.get_mut(start..) {
+            self.message.head(&mut Slot::new(place));
+        }
+        out.extend_from_slice(self.message.content());
+        if self.tail > 0 {
+            self.message.tail(out);
+        }
+    }
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn measured(self) -> Measured<'a> {
+        Measured { head: count(|out| self.head(out)), tail: count(|out| self.tail(out)), message: self }
+    }
+
+    /// Appends the message to `out`.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.measured().encode(out);
     }
 
     /// How long the message is when encoded.
     pub(crate) fn encoded_len(&self) -> usize {
-        count(|out| self.write(out))
+        self.measured().len()
     }
 
-    fn write(&self, out: &mut impl Sink) {
+    fn head(&self, out: &mut impl Sink) {
         match *self {
             Self::Accept => begin(out, 1, kind::ACCEPT),
             Self::Close { status } => numbers(out, kind::CLOSE, [status.number().into()]),
@@ -29,25 +59,45 @@ impl Message<'_> {
             Self::Pong { token } => numbers(out, kind::PONG, [token]),
             Self::Request { id, deadline_ms, more, method, body } => {
                 request_head(id, deadline_ms, out);
-                request_tail(more, method, body, out);
+                request_name(more, method, body, out);
             }
             Self::Response { id, status, more, body } => {
                 let fields = [id, status.number().into(), bit(more, flag::MORE)];
-                numbers_and_bytes(out, kind::RESPONSE, fields, body);
+                numbers_before(out, kind::RESPONSE, fields, body);
             }
             Self::Busy { id, retry_ms } => numbers(out, kind::BUSY, [id, retry_ms.into()]),
             Self::Cancel { id, status } => numbers(out, kind::CANCEL, [id, status.number().into()]),
-            Self::Data { id, chunk } => numbers_and_bytes(out, kind::DATA, [id], chunk),
+            Self::Data { id, chunk } => numbers_before(out, kind::DATA, [id], chunk),
             Self::End { id, status } => numbers(out, kind::END, [id, status.number().into()]),
             Self::Credit { id, limit } => numbers(out, kind::CREDIT, [id, limit]),
             Self::Subscribe { id, limit, filter, from } => subscribe(out, id, limit, filter, from),
-            Self::Publication(publication) => Encoded::publication(&publication).write(out),
-            Self::Continuation(continuation) => Encoded::continuation(&continuation).write(out),
+            Self::Publication(publication) => publication.head(out),
+            Self::Continuation(Continuation { id, more, abort, chunk }) => {
+                let fields = [id, bit(more, flag::MORE) | bit(abort, flag::ABORT)];
+                numbers_before(out, kind::CONTINUATION, fields, chunk);
+            }
             Self::Missed { id, unknown, count } => {
                 let fields = [id, bit(unknown, flag::UNKNOWN), count.into()];
                 numbers(out, kind::MISSED, fields);
             }
             Self::Ignorable => begin(out, 1, kind::PADDING),
+        }
+    }
+
+    /// What stands behind the head; nothing where the type has no such field.
+    fn content(&self) -> &'a [u8] {
+        match *self {
+            Self::Request { body, .. } | Self::Response { body, .. } => body,
+            Self::Data { chunk, .. } => chunk,
+            Self::Publication(Publication { chunk, .. }) => chunk,
+            Self::Continuation(Continuation { chunk, .. }) => chunk,
+            _ => &[],
+        }
+    }
+
+    fn tail(&self, out: &mut impl Sink) {
+        if let Self::Publication(Publication { total: Some(total), .. }) = *self {
+            out.unsigned(total);
         }
     }
 }
@@ -64,9 +114,15 @@ pub(crate) fn request_head(id: u64, deadline_ms: u32, out: &mut impl Sink) {
 
 /// A request behind its deadline.
 pub(crate) fn request_tail(more: bool, method: &str, body: &[u8], out: &mut impl Sink) {
+    request_name(more, method, body, out);
+    out.put(body);
+}
+
+/// The same up to its body.
+fn request_name(more: bool, method: &str, body: &[u8], out: &mut impl Sink) {
     out.unsigned(bit(more, flag::MORE));
     out.text(method);
-    out.bytes(body);
+    out.head(2, body.len() as u64);
 }
 
 /// A `data` message up to its chunk.
@@ -81,57 +137,19 @@ pub(crate) fn request_len_max(method: &str, body: &[u8]) -> usize {
     REQUEST_HEAD_MAX + count(|out| request_tail(false, method, body, out))
 }
 
-/// A message with a body, encoded but for that: how long it is is known then, and it need not be worked out twice.
-pub(crate) struct Encoded<'a> {
-    head: Short<HEAD_MAX>,
-    chunk: &'a [u8],
-    tail: Short<NUMBER_MAX>,
-}
-
-const NUMBER_MAX: usize = 9;
-/// How long a publication is at most up to its body: array and type, id, missed, flags, topic, point, and a length.
-const HEAD_MAX: usize = 2 + NUMBER_MAX + 5 + 1 + (2 + NAME_MAX) + (5 + NUMBER_MAX) + NUMBER_MAX;
-
-impl<'a> Encoded<'a> {
-    pub(crate) fn publication(publication: &Publication<'a>) -> Self {
-        let Publication { id, missed, unknown, retained, topic, point, chunk, total } = *publication;
-        let flags =
-            bit(total.is_some(), flag::MORE) | bit(unknown, flag::UNKNOWN) | bit(retained, flag::RETAINED);
-        let (mut head, mut tail) = (Short::default(), Short::default());
-        begin(&mut head, if total.is_some() { 9 } else { 8 }, kind::PUBLICATION);
-        head.unsigned(id);
-        head.unsigned(missed.into());
-        head.unsigned(flags);
-        head.text(topic);
-        head.unsigned(point.epoch.into());
-        head.unsigned(point.sequence);
-        head.head(2, chunk.len() as u64);
-        if let Some(total) = total {
-            tail.unsigned(total);
-        }
-        Self { head, chunk, tail }
-    }
-
-    pub(crate) fn continuation(continuation: &Continuation<'a>) -> Self {
-        let Continuation { id, more, abort, chunk } = *continuation;
-        let mut head = Short::default();
-        begin(&mut head, 4, kind::CONTINUATION);
-        head.unsigned(id);
-        head.unsigned(bit(more, flag::MORE) | bit(abort, flag::ABORT));
-        head.head(2, chunk.len() as u64);
-        Self { head, chunk, tail: Short::default() }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.head.bytes().len() + self.chunk.len() + self.tail.bytes().len()
-    }
-
-    pub(crate) fn write(&self, out: &mut impl Sink) {
-        out.put(self.head.bytes());
-        out.put(self.chunk);
-        if !self.tail.bytes().is_empty() {
-            out.put(self.tail.bytes());
-        }
+impl Publication<'_> {
+    fn head(&self, out: &mut impl Sink) {
+        let flags = bit(self.total.is_some(), flag::MORE)
+            | bit(self.unknown, flag::UNKNOWN)
+            | bit(self.retained, flag::RETAINED);
+        begin(out, if self.total.is_some() { 9 } else { 8 }, kind::PUBLICATION);
+        out.unsigned(self.id);
+        out.unsigned(self.missed.into());
+        out.unsigned(flags);
+        out.text(self.topic);
+        out.unsigned(self.point.epoch.into());
+        out.unsigned(self.point.sequence);
+        out.head(2, self.chunk.len() as u64);
     }
 }
 
@@ -154,13 +172,13 @@ fn numbers<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N]) {
     }
 }
 
-/// A message that is numbers, and bytes at its end.
-fn numbers_and_bytes<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N], content: &[u8]) {
+/// A message that is numbers, up to the bytes behind them.
+fn numbers_before<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N], content: &[u8]) {
     begin(out, 2 + N as u64, kind);
     for field in fields {
         out.unsigned(field);
     }
-    out.bytes(content);
+    out.head(2, content.len() as u64);
 }
 
 fn begin(out: &mut impl Sink, elements: u64, kind: u8) {

@@ -75,8 +75,8 @@ impl Session {
     /// Answers a request of theirs with a body that goes on.
     pub(crate) fn respond_more(&mut self, now: Instant, id: u64, body: &[u8]) -> Result<(), SendError> {
         self.check_open()?;
-        let response = Message::Response { id, status: Status::OK, more: true, body };
-        let len = response.encoded_len();
+        let response = Message::Response { id, status: Status::OK, more: true, body }.measured();
+        let len = response.len();
         let waits =
             |taken: &&mut Taken| taken.answer == Answer::Owed && matches!(taken.kind, TakenKind::Request);
         if self.exchanges.theirs(id).filter(waits).is_none() {
@@ -389,7 +389,7 @@ impl Session {
         }
         body.lined_up = true;
         if let Some(status) = body.next_end() {
-            if !frame.push(&Message::End { id, status }) {
+            if !frame.push(Message::End { id, status }) {
                 return Turn::Full;
             }
             bodies.outbound = None;

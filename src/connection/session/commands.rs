@@ -120,7 +120,8 @@ impl Session {
         message: Message<'_>,
     ) -> Result<(), SendError> {
         self.check_open()?;
-        let len = message.encoded_len();
+        let message = message.measured();
+        let len = message.len();
         let waits = |taken: &&mut Taken| {
             let accepted = matches!(taken.kind, TakenKind::Subscription { accepted: true, .. });
             taken.answer == Answer::Owed && !accepted && fits(&taken.kind)

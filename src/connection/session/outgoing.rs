@@ -9,7 +9,7 @@ use crate::connection::growth::make_room;
 use crate::connection::queue::{Entry, Role};
 use crate::noise::Exhausted;
 use crate::time::Instant;
-use crate::wire::encode::{self, Encoded};
+use crate::wire::encode::{self, Measured};
 use crate::wire::frame;
 use crate::wire::message::Message;
 
@@ -35,23 +35,17 @@ impl Frame<'_> {
     }
 
     /// Appends the message if it fits.
-    pub(super) fn push(&mut self, message: &Message<'_>) -> bool {
-        let len = message.encoded_len();
-        let fits = self.has_room(len);
-        if fits {
-            self.make_room(len);
-            message.encode(self.bytes);
-        }
-        fits
+    pub(super) fn push(&mut self, message: Message<'_>) -> bool {
+        self.append(&message.measured())
     }
 
-    /// The same for one that is encoded.
-    pub(super) fn append(&mut self, message: &Encoded<'_>) -> bool {
+    /// The same for one that has been measured.
+    pub(super) fn append(&mut self, message: &Measured<'_>) -> bool {
         let len = message.len();
         let fits = self.has_room(len);
         if fits {
             self.make_room(len);
-            message.write(self.bytes);
+            message.encode(self.bytes);
         }
         fits
     }
@@ -116,25 +110,25 @@ impl Session {
     /// Appends what control has; `false` where the frame is full.
     fn fill_control(&mut self, now: Instant, frame: &mut Frame<'_>) -> bool {
         if self.control.accept {
-            if !frame.push(&Message::Accept) {
+            if !frame.push(Message::Accept) {
                 return false;
             }
             self.control.accept = false;
         }
         if let Some(token) = self.control.pong {
-            if !frame.push(&Message::Pong { token }) {
+            if !frame.push(Message::Pong { token }) {
                 return false;
             }
             self.control.pong = None;
         }
         if let Some(token) = self.control.ping {
-            if !frame.push(&Message::Ping { token }) {
+            if !frame.push(Message::Ping { token }) {
                 return false;
             }
             self.control.ping = None;
         }
         if let Some(last) = self.control.goaway {
-            if !frame.push(&Message::Goaway { last }) {
+            if !frame.push(Message::Goaway { last }) {
                 return false;
             }
             self.control.goaway = None;
@@ -156,7 +150,7 @@ impl Session {
         if let Some(cancel) = self.exchanges.cancel(id)
             && let Cancel::Due(status) = *cancel
         {
-            if !frame.push(&Message::Cancel { id, status }) {
+            if !frame.push(Message::Cancel { id, status }) {
                 return false;
             }
             *cancel = Cancel::Sent;
@@ -165,7 +159,7 @@ impl Session {
         if let Some(allowance) = self.exchanges.allowance(id).filter(|allowance| wanted && allowance.is_due())
         {
             let limit = allowance.next_limit();
-            if !frame.push(&Message::Credit { id, limit }) {
+            if !frame.push(Message::Credit { id, limit }) {
                 return false;
             }
             allowance.announce(limit);
@@ -177,7 +171,7 @@ impl Session {
             && let Some(taken) = self.exchanges.theirs(id)
             && let Answer::Due(status) = taken.answer
         {
-            if !frame.push(&Message::Response { id, status, more: false, body: &[] }) {
+            if !frame.push(Message::Response { id, status, more: false, body: &[] }) {
                 return false;
             }
             seal_last(&mut self.exchanges, id);
@@ -215,7 +209,7 @@ impl Session {
 
     fn fill_close(&mut self, frame: &mut Frame<'_>) {
         let Some(status) = self.control.close else { return };
-        if frame.push(&Message::Close { status }) {
+        if frame.push(Message::Close { status }) {
             self.control.close_sealed = true;
         }
     }

@@ -11,7 +11,7 @@ use crate::name;
 use crate::publication::{Missed, Outgoing};
 use crate::status::Status;
 use crate::time::Instant;
-use crate::wire::encode::{self, Encoded};
+use crate::wire::encode::{self, Measured};
 use crate::wire::frame;
 use crate::wire::message::{Continuation, Message, Publication};
 
@@ -28,8 +28,8 @@ pub(crate) struct Through<'a> {
 impl Session {
     pub(crate) fn accept_subscription(&mut self, id: u64) -> Result<(), SendError> {
         self.check_open()?;
-        let response = Message::Response { id, status: Status::OK, more: true, body: &[] };
-        let len = response.encoded_len();
+        let response = Message::Response { id, status: Status::OK, more: true, body: &[] }.measured();
+        let len = response.len();
         let taken = self.exchanges.theirs(id).filter(|taken| taken.answer == Answer::Owed);
         let Some(Taken { kind: TakenKind::Subscription { accepted, .. }, .. }) = taken else {
             return Err(SendError::UnknownExchange);
@@ -59,8 +59,8 @@ impl Session {
         if !accepted {
             return self.respond(id, status, &[]);
         }
-        let end = Message::End { id, status };
-        let len = end.encoded_len();
+        let end = Message::End { id, status }.measured();
+        let len = end.len();
         if !self.publications.has_room(len) {
             return Err(SendError::Full);
         }
@@ -146,7 +146,8 @@ impl Session {
         if *standing.unsent == 0 || *standing.unsent != rest.len() {
             return Err(SendError::Unfinished);
         }
-        let part = |more, chunk| Encoded::continuation(&Continuation { id, more, abort: false, chunk });
+        let part =
+            |more, chunk| Message::Continuation(Continuation { id, more, abort: false, chunk }).measured();
         let all = part(false, rest).len();
         let head = part(true, &[]).len();
         let worth = all.min(max) as u64;
@@ -165,7 +166,8 @@ impl Session {
     /// Gives up the publication that is half sent.  SPEC §14.5
     pub(crate) fn publish_abort(&mut self, id: u64, through: Through<'_>) -> Result<(), SendError> {
         self.check_open()?;
-        let message = Encoded::continuation(&Continuation { id, more: false, abort: true, chunk: &[] });
+        let message = Continuation { id, more: false, abort: true, chunk: &[] };
+        let message = Message::Continuation(message).measured();
         let standing = publishing(&mut self.exchanges, id)?;
         if *standing.unsent == 0 {
             return Err(SendError::Unfinished);
@@ -185,8 +187,8 @@ impl Session {
     pub(crate) fn missed(&mut self, id: u64, missed: Missed) -> Result<(), SendError> {
         self.check_open()?;
         publishing(&mut self.exchanges, id)?;
-        let message = Message::Missed { id, unknown: missed.unknown, count: missed.count };
-        let len = message.encoded_len();
+        let message = Message::Missed { id, unknown: missed.unknown, count: missed.count }.measured();
+        let len = message.len();
         if !self.publications.has_room(len) {
             return Err(SendError::Full);
         }
@@ -195,15 +197,15 @@ impl Session {
     }
 
     /// Seals a message, or queues it where there is room for it: it is paid for, so this cannot fail.
-    fn send(&mut self, id: u64, message: &Encoded<'_>, through: Through<'_>) {
+    fn send(&mut self, id: u64, message: &Measured<'_>, through: Through<'_>) {
         let len = message.len();
         if len < LONG || !self.seal_through(message, through) {
-            self.publications.push(Role::Ongoing, id, None, len, |out| message.write(out));
+            self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
         }
     }
 
     /// Seals what waits, and this message behind it, where there is room for all of that: so it is copied once.
-    fn seal_through(&mut self, message: &Encoded<'_>, through: Through<'_>) -> bool {
+    fn seal_through(&mut self, message: &Measured<'_>, through: Through<'_>) -> bool {
         let Through { wire, now } = through;
         loop {
             let sealed = wire.len();
@@ -262,10 +264,11 @@ fn publishing(exchanges: &mut Exchanges, id: u64) -> Result<Standing<'_>, SendEr
 }
 
 /// A publication with this much of its body.
-fn beginning<'a>(id: u64, publication: &Outgoing<'a>, chunk: &'a [u8], total: Option<u64>) -> Encoded<'a> {
+fn beginning<'a>(id: u64, publication: &Outgoing<'a>, chunk: &'a [u8], total: Option<u64>) -> Measured<'a> {
     let Outgoing { topic, point, missed, retained, .. } = *publication;
     let Missed { count, unknown } = missed;
-    Encoded::publication(&Publication { id, missed: count, unknown, retained, topic, point, chunk, total })
+    let publication = Publication { id, missed: count, unknown, retained, topic, point, chunk, total };
+    Message::Publication(publication).measured()
 }
 
 /// As much of a body as a message with this head takes, within its credit and the longest that there may be.
