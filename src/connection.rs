@@ -423,12 +423,16 @@ impl Connection {
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event<'_>> {
         self.advance();
-        let pending = self.pending.take().or_else(|| self.poll_local());
-        if let Some(pending) = pending {
-            if matches!(pending, Pending::Connected(_)) {
-                self.reserve();
-            }
-            return Some(pending.lend(&self.reader));
+        if self.pending.is_none() {
+            self.pending = self.poll_local();
+        }
+        if matches!(self.pending, Some(Pending::Connected(_))) {
+            self.reserve();
+        }
+        if let Some(pending) = &self.pending {
+            let event = pending.lend(&self.reader);
+            self.pending = None;
+            return Some(event);
         }
         let reason = self.ending.filter(|_| !self.reported)?;
         self.reported = true;
@@ -444,7 +448,7 @@ impl Connection {
             self.pending = self.poll_local();
         }
         match &self.pending {
-            Some(pending) => Some(pending.clone().lend(&self.reader)),
+            Some(pending) => Some(pending.lend(&self.reader)),
             None => self.ending.filter(|_| !self.reported).map(|reason| Event::Closed { reason }),
         }
     }

@@ -207,15 +207,14 @@ impl Connection {
                 }
                 break;
             }
-            let received = session.receive(&self.reader);
+            let received = session.receive(&self.reader, &mut self.pending);
             self.arm_deadline();
             match received {
-                Ok(Some(Received::Event(pending))) => {
-                    if matches!(pending, Pending::Connected(_)) {
+                Ok(Some(Received::Event)) => {
+                    if matches!(self.pending, Some(Pending::Connected(_))) {
                         self.timers.stop(Timer::Handshake);
                         self.arm_keepalive();
                     }
-                    self.pending = Some(pending);
                 }
                 Ok(Some(Received::Close(status))) => self.on_close(status),
                 Ok(None) => {}

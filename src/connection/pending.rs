@@ -1,10 +1,9 @@
 //! An event that waits for the application, by the places of its parts in the frame received.
 
-use core::ops::Range;
 use core::time::Duration;
 
 use super::event::{Event, Failure, Publication, StopCause};
-use super::reader::Reader;
+use super::reader::{Reader, Span};
 use crate::exchange::ExchangeId;
 use crate::identity::PeerId;
 use crate::publication::Missed;
@@ -12,11 +11,8 @@ use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::message::Point;
 
-/// Where a name or body lies in the reader's unit: a frame with its length, so that 32 bits are plenty.
-pub(crate) type Span = Range<u32>;
-
 /// An [`Event`] without its borrow.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Pending {
     Aborted {
         id: u64,
@@ -102,17 +98,18 @@ pub(crate) enum Pending {
 
 impl Pending {
     /// The event, lent from the reader's unit.
-    pub(crate) fn lend(self, reader: &Reader) -> Event<'_> {
-        match self {
+    pub(crate) fn lend<'a>(&self, reader: &'a Reader) -> Event<'a> {
+        let part = |span: Span| reader.part(span);
+        match *self {
             Self::Aborted { id } => Event::Aborted { id: ExchangeId::from_number(id) },
             Self::Admission(peer) => Event::Admission { peer },
             Self::Busy { id, retry } => Event::Busy { id: ExchangeId::from_number(id), retry },
             Self::Connected(peer) => Event::Connected { peer },
             Self::Continuation { id, chunk, cost, more } => {
-                Event::Continuation { id: ExchangeId::from_number(id), chunk: reader.part(chunk), cost, more }
+                Event::Continuation { id: ExchangeId::from_number(id), chunk: part(chunk), cost, more }
             }
             Self::Data { id, chunk, cost } => {
-                Event::Data { id: ExchangeId::from_number(id), chunk: reader.part(chunk), cost }
+                Event::Data { id: ExchangeId::from_number(id), chunk: part(chunk), cost }
             }
             Self::End { id, status } => Event::End { id: ExchangeId::from_number(id), status },
             Self::Failed { id, failure } => Event::Failed { id: ExchangeId::from_number(id), failure },
@@ -122,11 +119,11 @@ impl Pending {
                 Event::Publication {
                     id: ExchangeId::from_number(id),
                     publication: Publication {
-                        topic: text(reader, topic),
+                        topic: text(part(topic)),
                         point,
                         missed,
                         retained,
-                        body: reader.part(body),
+                        body: part(body),
                         cost,
                         total: total.map(u64::from),
                     },
@@ -134,18 +131,18 @@ impl Pending {
             }
             Self::Request { id, method, body, deadline, more } => Event::Request {
                 id: ExchangeId::from_number(id),
-                method: text(reader, method),
-                body: reader.part(body),
+                method: text(part(method)),
+                body: part(body),
                 deadline,
                 more,
             },
             Self::Response { id, status, body, more } => {
-                Event::Response { id: ExchangeId::from_number(id), status, body: reader.part(body), more }
+                Event::Response { id: ExchangeId::from_number(id), status, body: part(body), more }
             }
             Self::Stop { id, cause } => Event::Stop { id: ExchangeId::from_number(id), cause },
             Self::Stopped { id, status } => Event::Stopped { id: ExchangeId::from_number(id), status },
             Self::Subscribe { id, filter, from } => {
-                Event::Subscribe { id: ExchangeId::from_number(id), filter: text(reader, filter), from }
+                Event::Subscribe { id: ExchangeId::from_number(id), filter: text(part(filter)), from }
             }
             Self::Subscribed { id } => Event::Subscribed { id: ExchangeId::from_number(id) },
             Self::SubscriptionEnded { id, status } => {
@@ -157,12 +154,6 @@ impl Pending {
 }
 
 /// A name that the decoder has checked to be UTF-8.
-fn text(reader: &Reader, span: Span) -> &str {
-    core::str::from_utf8(reader.part(span)).unwrap_or_default()
-}
-
-/// Where `part` lies in `whole`, of which it is a slice.
-pub(crate) fn span_of(whole: &[u8], part: &[u8]) -> Span {
-    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize) as u32;
-    start..start.wrapping_add(part.len() as u32)
+fn text(name: &[u8]) -> &str {
+    core::str::from_utf8(name).unwrap_or_default()
 }

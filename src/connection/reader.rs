@@ -1,7 +1,6 @@
 //! Collects the bytes of one unit, a preamble or a frame, however they are cut.  SPEC §4
 
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use super::growth::make_room;
 use crate::wire::frame;
@@ -17,6 +16,21 @@ pub(crate) struct Reader {
     target: usize,
     /// The longest unit there may be.
     most: usize,
+}
+
+/// Where a name or body lies in the reader's unit: a frame with its length, so that 32 bits are plenty.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// That of `part`, which is a slice of `unit`.
+    pub(crate) fn of(unit: &[u8], part: &[u8]) -> Self {
+        let start = (part.as_ptr() as usize).wrapping_sub(unit.as_ptr() as usize) as u32;
+        Self { start, end: start.wrapping_add(part.len() as u32) }
+    }
 }
 
 impl Reader {
@@ -98,7 +112,7 @@ impl Reader {
     }
 
     /// Part of an opened frame's plaintext, by its place in [`Reader::unit`].
-    pub(crate) fn part(&self, span: Range<u32>) -> &[u8] {
+    pub(crate) fn part(&self, span: Span) -> &[u8] {
         self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 

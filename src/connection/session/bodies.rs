@@ -10,8 +10,9 @@ use super::{Frame, Session};
 use crate::connection::bodies::{Bodies, Outbound};
 use crate::connection::credit::Allowance;
 use crate::connection::exchanges::{Answer, Cancel, Exchanges, Taken, TakenKind};
-use crate::connection::pending::{Pending, span_of};
+use crate::connection::pending::Pending;
 use crate::connection::queue::Role;
+use crate::connection::reader::Span;
 use crate::connection::timer::Wait;
 use crate::error::{PeerMisbehaved, SendError};
 use crate::noise::Exhausted;
@@ -237,7 +238,14 @@ impl Session {
 
     // What comes
 
-    pub(super) fn on_data(&mut self, unit: &[u8], id: u64, chunk: &[u8], cost: u32) -> Outcome {
+    pub(super) fn on_data(
+        &mut self,
+        unit: &[u8],
+        id: u64,
+        chunk: &[u8],
+        cost: u32,
+        told: &mut Option<Pending>,
+    ) -> Outcome {
         if self.is_passed_over(id) {
             return Ok(None);
         }
@@ -262,11 +270,16 @@ impl Session {
         if !awaited {
             return Ok(None);
         }
-        event(Pending::Data { id, chunk: span_of(unit, chunk), cost })
+        event(Pending::Data { id, chunk: Span::of(unit, chunk), cost }, told)
     }
 
     /// The opener's body has ended.
-    pub(super) fn on_end_of_theirs(&mut self, id: u64, status: Status) -> Outcome {
+    pub(super) fn on_end_of_theirs(
+        &mut self,
+        id: u64,
+        status: Status,
+        told: &mut Option<Pending>,
+    ) -> Outcome {
         let arrived = self.plaintext.arrived;
         let within = self.answer_within.map(Wait::get);
         let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
@@ -289,7 +302,7 @@ impl Session {
                 self.arm_deadline(deadline);
             }
         }
-        event(Pending::End { id, status })
+        event(Pending::End { id, status }, told)
     }
 
     /// The opener has cancelled: whether the answer's body was finished before.  What still waits of it would wait for
@@ -303,12 +316,17 @@ impl Session {
     }
 
     /// The answerer wants no more of this side's body.  EXC-16
-    pub(super) fn on_cancel_of_ours(&mut self, id: u64, status: Status) -> Outcome {
+    pub(super) fn on_cancel_of_ours(
+        &mut self,
+        id: u64,
+        status: Status,
+        told: &mut Option<Pending>,
+    ) -> Outcome {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         let awaited = opened.is_awaited();
         // Nothing to be done about a body that has ended, or was given up: a second `cancel` is ignored.
         let aborted = self.abort_body(id, status);
-        if aborted && awaited { event(Pending::Stopped { id, status }) } else { Ok(None) }
+        if aborted && awaited { event(Pending::Stopped { id, status }, told) } else { Ok(None) }
     }
 
     /// Credit for a body of this side's; without one it has no effect.  CRD-1

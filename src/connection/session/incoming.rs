@@ -7,8 +7,8 @@ use crate::connection::bodies::Bodies;
 use crate::connection::credit::{Allowance, Budget};
 use crate::connection::event::{Failure, StopCause};
 use crate::connection::exchanges::{Answer, Cancel, OpenedKind, Taken, TakenKind};
-use crate::connection::pending::{Pending, span_of};
-use crate::connection::reader::Reader;
+use crate::connection::pending::Pending;
+use crate::connection::reader::{Reader, Span};
 use crate::connection::timer::Wait;
 use crate::error::{CloseReason, PeerMisbehaved};
 use crate::name;
@@ -21,8 +21,8 @@ use crate::wire::message::{Message, Point};
 
 /// What a message led to.
 pub(crate) enum Received {
-    /// The application is told.
-    Event(Pending),
+    /// The application is told of what was put where it looks.
+    Event,
     /// The peer's `close`.
     Close(Status),
 }
@@ -85,16 +85,16 @@ impl Session {
         self.plaintext.at < self.plaintext.end
     }
 
-    /// Takes messages until one has something to tell, or the frame is used up.
-    pub(crate) fn receive(&mut self, reader: &Reader) -> Outcome {
+    /// Takes messages until one has something to tell, which is put into `told`, or the frame is used up.
+    pub(crate) fn receive(&mut self, reader: &Reader, told: &mut Option<Pending>) -> Outcome {
         while self.has_plaintext() && !self.holds {
             let unit = reader.unit();
             let rest = unit.get(self.plaintext.at..self.plaintext.end).unwrap_or_default();
             let (message, len) = Message::decode(rest).map_err(PeerMisbehaved::Message)?;
             self.plaintext.at += len;
-            let told = self.local.len();
-            let received = self.on_message(unit, message, len)?;
-            self.holds |= self.local.len() > told;
+            let known = self.local.len();
+            let received = self.on_message(unit, message, len, told)?;
+            self.holds |= self.local.len() > known;
             if received.is_some() {
                 return Ok(received);
             }
@@ -102,18 +102,24 @@ impl Session {
         Ok(None)
     }
 
-    fn on_message(&mut self, unit: &[u8], message: Message<'_>, len: usize) -> Outcome {
+    fn on_message(
+        &mut self,
+        unit: &[u8],
+        message: Message<'_>,
+        len: usize,
+        told: &mut Option<Pending>,
+    ) -> Outcome {
         self.check_accept(&message)?;
         match message {
             Message::Accept => {
                 self.admission = Admission::Done;
-                event(Pending::Connected(self.peer))
+                event(Pending::Connected(self.peer), told)
             }
             Message::Close { status } => {
                 self.stop_reading();
                 Ok(Some(Received::Close(status)))
             }
-            Message::Goaway { last } => Ok(self.on_goaway(last)),
+            Message::Goaway { last } => self.on_goaway(last, told),
             Message::Ping { token } => {
                 // MSG-2: only the newest is answered, so a flood costs one answer for each frame of ours.
                 self.control.pong = Some(token);
@@ -125,32 +131,34 @@ impl Session {
                 let deadline = self.deadline_of(asked, more);
                 let request = Pending::Request {
                     id,
-                    method: span_of(unit, method.as_bytes()),
-                    body: span_of(unit, body),
+                    method: Span::of(unit, method.as_bytes()),
+                    body: Span::of(unit, body),
                     deadline,
                     more,
                 };
-                self.on_request(id, asked, deadline, method, request)
+                self.on_request(id, asked, deadline, method, request, told)
             }
             Message::Response { id, status, more, body } => {
-                let body = span_of(unit, body);
-                self.on_response(id, status, more, Pending::Response { id, status, body, more })
+                let body = Span::of(unit, body);
+                self.on_response(id, status, more, Pending::Response { id, status, body, more }, told)
             }
             Message::Busy { id, retry_ms } => {
                 let retry = Duration::from_millis(retry_ms.into());
-                self.on_response(id, Status::UNAVAILABLE, false, Pending::Busy { id, retry })
+                self.on_response(id, Status::UNAVAILABLE, false, Pending::Busy { id, retry }, told)
             }
-            Message::Cancel { id, status } => self.on_cancel(id, status),
-            Message::Data { id, chunk } => self.on_data(unit, id, chunk, cost_of(len)),
-            Message::End { id, status } => self.on_end(id, status),
+            Message::Cancel { id, status } => self.on_cancel(id, status, told),
+            Message::Data { id, chunk } => self.on_data(unit, id, chunk, cost_of(len), told),
+            Message::End { id, status } => self.on_end(id, status, told),
             Message::Credit { id, limit } => self.on_credit(id, limit),
             Message::Subscribe { id, limit, filter, from } => {
-                let pending = Pending::Subscribe { id, filter: span_of(unit, filter.as_bytes()), from };
-                self.on_subscribe(id, limit, filter, from, pending)
+                let pending = Pending::Subscribe { id, filter: Span::of(unit, filter.as_bytes()), from };
+                self.on_subscribe(id, limit, filter, from, pending, told)
             }
-            Message::Publication(publication) => self.on_publication(unit, publication, cost_of(len)),
-            Message::Continuation(continuation) => self.on_continuation(unit, continuation, cost_of(len)),
-            Message::Missed { id, unknown, count } => self.on_missed(id, Missed { count, unknown }),
+            Message::Publication(publication) => self.on_publication(unit, publication, cost_of(len), told),
+            Message::Continuation(continuation) => {
+                self.on_continuation(unit, continuation, cost_of(len), told)
+            }
+            Message::Missed { id, unknown, count } => self.on_missed(id, Missed { count, unknown }, told),
         }
     }
 
@@ -209,6 +217,7 @@ impl Session {
         deadline: Option<Instant>,
         method: &str,
         request: Pending,
+        told: &mut Option<Pending>,
     ) -> Outcome {
         let more = matches!(request, Pending::Request { more: true, .. });
         let bodies = more.then(|| {
@@ -243,7 +252,7 @@ impl Session {
         }
         self.arm_deadline(deadline);
         self.arm_deadline(stalls);
-        event(request)
+        event(request, told)
     }
 
     fn on_subscribe(
@@ -253,6 +262,7 @@ impl Session {
         filter: &str,
         from: Option<Point>,
         pending: Pending,
+        told: &mut Option<Pending>,
     ) -> Outcome {
         let taken = Taken {
             id,
@@ -278,11 +288,18 @@ impl Session {
             self.answer_without_body(id, Status::BAD_REQUEST);
             return Ok(None);
         }
-        event(pending)
+        event(pending, told)
     }
 
     /// A response or `busy` for an exchange of ours.  SPEC §10.2
-    fn on_response(&mut self, id: u64, status: Status, more: bool, pending: Pending) -> Outcome {
+    fn on_response(
+        &mut self,
+        id: u64,
+        status: Status,
+        more: bool,
+        pending: Pending,
+        told: &mut Option<Pending>,
+    ) -> Outcome {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         // EXC-6, EXC-7
         if opened.answering || opened.ended || (more && !status.is_ok()) {
@@ -299,10 +316,10 @@ impl Session {
                 return Ok(None);
             }
             if subscription {
-                return event(Pending::Subscribed { id });
+                return event(Pending::Subscribed { id }, told);
             }
             if takes_more {
-                return event(pending);
+                return event(pending, told);
             }
             self.give_up(id, Failure::Unsupported, Status::UNSUPPORTED);
             return Ok(None);
@@ -311,15 +328,15 @@ impl Session {
         if given_up {
             return Ok(None);
         }
-        event(if subscription { Pending::SubscriptionEnded { id, status } } else { pending })
+        event(if subscription { Pending::SubscriptionEnded { id, status } } else { pending }, told)
     }
 
-    fn on_cancel(&mut self, id: u64, status: Status) -> Outcome {
+    fn on_cancel(&mut self, id: u64, status: Status, told: &mut Option<Pending>) -> Outcome {
         if self.is_passed_over(id) {
             return Ok(None);
         }
         if self.exchanges.is_ours(id) {
-            return self.on_cancel_of_ours(id, status);
+            return self.on_cancel_of_ours(id, status, told);
         }
         let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
         // A second one, or one that an answer has crossed, changes nothing.
@@ -328,20 +345,20 @@ impl Session {
         }
         taken.cancelled = true;
         if matches!(taken.kind, TakenKind::Subscription { .. }) {
-            return event(Pending::Unsubscribe { id });
+            return event(Pending::Unsubscribe { id }, told);
         }
         if self.drop_finished(id) {
             return Ok(None);
         }
-        event(Pending::Stop { id, cause: StopCause::Cancel(status) })
+        event(Pending::Stop { id, cause: StopCause::Cancel(status) }, told)
     }
 
-    fn on_end(&mut self, id: u64, status: Status) -> Outcome {
+    fn on_end(&mut self, id: u64, status: Status, told: &mut Option<Pending>) -> Outcome {
         if self.is_passed_over(id) {
             return Ok(None);
         }
         if !self.exchanges.is_ours(id) {
-            return self.on_end_of_theirs(id, status);
+            return self.on_end_of_theirs(id, status, told);
         }
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         if !opened.answering || opened.ended {
@@ -352,11 +369,11 @@ impl Session {
         if given_up {
             return Ok(None);
         }
-        event(if subscription {
-            Pending::SubscriptionEnded { id, status }
+        if subscription {
+            event(Pending::SubscriptionEnded { id, status }, told)
         } else {
-            Pending::End { id, status }
-        })
+            event(Pending::End { id, status }, told)
+        }
     }
 
     /// SPEC §11 CRD-1
@@ -378,10 +395,10 @@ impl Session {
     }
 
     /// SPEC §16.2: those above `last` were not executed, and their slots are free.
-    fn on_goaway(&mut self, last: u64) -> Option<Received> {
+    fn on_goaway(&mut self, last: u64, told: &mut Option<Pending>) -> Outcome {
         let first = self.goaway_received.is_none();
         if self.goaway_received.is_some_and(|earlier| last >= earlier) {
-            return None;
+            return Ok(None);
         }
         self.goaway_received = Some(last);
         // END-4: what still waits in the queue is not opened any more, whatever `last` says.
@@ -391,7 +408,7 @@ impl Session {
                 self.local.push_back((id, Local::Failed(Failure::NotExecuted)));
             }
         }
-        first.then_some(Received::Event(Pending::GoingAway))
+        if first { event(Pending::GoingAway, told) } else { Ok(None) }
     }
 
     /// Whether this is about an opening that was ignored after `goaway`.  END-5
@@ -446,6 +463,10 @@ fn reason_of(error: OpenError) -> CloseReason {
     }
 }
 
-pub(super) fn event(pending: Pending) -> Outcome {
-    Ok(Some(Received::Event(pending)))
+/// Tells the application.  A pending event is written where it will be looked for, since one that is handed from function
+/// to function is copied by each.
+#[inline]
+pub(super) fn event(pending: Pending, told: &mut Option<Pending>) -> Outcome {
+    *told = Some(pending);
+    Ok(Some(Received::Event))
 }

@@ -3,8 +3,9 @@
 use super::Session;
 use super::incoming::{Outcome, event};
 use crate::connection::exchanges::{Coming, OpenedKind, Subscription};
-use crate::connection::pending::{Pending, span_of};
+use crate::connection::pending::Pending;
 use crate::connection::queue::Role;
+use crate::connection::reader::Span;
 use crate::error::{PeerMisbehaved, SendError};
 use crate::name;
 use crate::publication::{Missed, SubscribeOptions};
@@ -37,7 +38,13 @@ impl Session {
         Ok(id)
     }
 
-    pub(super) fn on_publication(&mut self, unit: &[u8], publication: Publication<'_>, cost: u32) -> Outcome {
+    pub(super) fn on_publication(
+        &mut self,
+        unit: &[u8],
+        publication: Publication<'_>,
+        cost: u32,
+        told: &mut Option<Pending>,
+    ) -> Outcome {
         let Publication { id, missed, unknown, retained, topic, point, chunk, total } = publication;
         let Some((subscription, given_up)) = self.spend(id, cost)? else { return Ok(None) };
         // PUB-7, NAM-3
@@ -64,22 +71,23 @@ impl Session {
                 // Longer than this side takes: counted, not lost silently.  SPEC §14.5
                 let mut missed = missed;
                 missed.add(1);
-                return event(Pending::Missed { id, missed });
+                return event(Pending::Missed { id, missed }, told);
             }
         }
         if given_up {
             return Ok(None);
         }
-        event(Pending::Publication {
+        let publication = Pending::Publication {
             id,
-            topic: span_of(unit, topic.as_bytes()),
+            topic: Span::of(unit, topic.as_bytes()),
             point,
             missed,
             retained,
-            body: span_of(unit, chunk),
+            body: Span::of(unit, chunk),
             cost,
             total: whole,
-        })
+        };
+        event(publication, told)
     }
 
     pub(super) fn on_continuation(
@@ -87,6 +95,7 @@ impl Session {
         unit: &[u8],
         continuation: Continuation<'_>,
         cost: u32,
+        told: &mut Option<Pending>,
     ) -> Outcome {
         let Continuation { id, more, abort, chunk } = continuation;
         if abort && (more || !chunk.is_empty()) {
@@ -114,14 +123,13 @@ impl Session {
         if given_up || !wanted {
             return Ok(None);
         }
-        event(if abort {
-            Pending::Aborted { id }
-        } else {
-            Pending::Continuation { id, chunk: span_of(unit, chunk), cost, more }
-        })
+        if abort {
+            return event(Pending::Aborted { id }, told);
+        }
+        event(Pending::Continuation { id, chunk: Span::of(unit, chunk), cost, more }, told)
     }
 
-    pub(super) fn on_missed(&mut self, id: u64, missed: Missed) -> Outcome {
+    pub(super) fn on_missed(&mut self, id: u64, missed: Missed, told: &mut Option<Pending>) -> Outcome {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         if !opened.answering || !opened.is_subscription() {
             return Err(PeerMisbehaved::State(id));
@@ -129,7 +137,7 @@ impl Session {
         if opened.given_up || !missed.is_any() {
             return Ok(None);
         }
-        event(Pending::Missed { id, missed })
+        event(Pending::Missed { id, missed }, told)
     }
 
     /// Spends a subscription's credit.  SPEC §11 CRD-3
