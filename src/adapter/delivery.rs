@@ -40,20 +40,18 @@ pub struct Delivery {
 
 impl Delivery {
     /// What came, with the name of its topic from that of the one before, where it is the same.
-    pub(super) fn new(publication: crate::Publication<'_>, known: &mut Option<Arc<str>>) -> Self {
+    #[inline(always)] // so that it is made where it will lie, and not copied there
+    pub(super) fn new(publication: &crate::Publication<'_>, known: &mut Option<Arc<str>>) -> Self {
+        // First, so that it is not copied on right after it was made.
+        let body = Bytes::copy_from_slice(publication.body);
         let topic = match known {
             Some(known) if **known == *publication.topic => known.clone(),
             _ => known.insert(publication.topic.into()).clone(),
         };
+        let (point, retained, cost) = (publication.point, publication.retained, publication.cost.into());
         Self {
             missed: publication.missed,
-            publication: Some(Publication {
-                topic,
-                point: publication.point,
-                retained: publication.retained,
-                body: Bytes::copy_from_slice(publication.body),
-                cost: publication.cost.into(),
-            }),
+            publication: Some(Publication { topic, point, retained, body, cost }),
         }
     }
 

@@ -172,8 +172,9 @@ impl<H: Serve> Link<H> {
         }
         let peer = self.connection.peer();
         let (inboxes, woken) = (&mut self.inboxes, &mut self.woken);
-        let Some(event) = self.connection.poll_event() else { return false };
-        match event {
+        let event = self.connection.poll_event();
+        let Some(event) = &event else { return false };
+        match *event {
             Event::Aborted { id } => change(inboxes, woken, id, Inbox::abort),
             Event::Admission { peer } => {
                 let decided = if decide(|| (shared.admit)(peer)) {
@@ -202,7 +203,7 @@ impl<H: Serve> Link<H> {
             Event::Failed { id, failure } => self.fail(id, failure),
             Event::GoingAway => self.wake_lines(),
             Event::Missed { id, missed } => change(inboxes, woken, id, |inbox| inbox.miss(missed)),
-            Event::Publication { id, publication } => {
+            Event::Publication { id, ref publication } => {
                 change(inboxes, woken, id, |inbox| {
                     self.superseded = inbox.take(publication).map(|cost| (id, cost));
                 });

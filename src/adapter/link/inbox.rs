@@ -45,13 +45,17 @@ impl Inbox {
     }
 
     /// Takes a publication, or its beginning; gives what one cost that it took the place of.
-    pub(super) fn take(&mut self, publication: crate::Publication<'_>) -> Option<u64> {
+    pub(super) fn take(&mut self, publication: &crate::Publication<'_>) -> Option<u64> {
         let Some(total) = publication.total else {
+            if self.latest.is_none() {
+                self.items.push_back(Delivery::new(publication, &mut self.topic));
+                return None;
+            }
             let delivery = Delivery::new(publication, &mut self.topic);
             return self.queue(delivery);
         };
         let first = publication.body;
-        let delivery = Delivery::new(crate::Publication { body: &[], ..publication }, &mut self.topic);
+        let delivery = Delivery::new(&crate::Publication { body: &[], ..*publication }, &mut self.topic);
         let total = usize::try_from(total).unwrap_or(usize::MAX);
         let mut coming = Coming { delivery, body: Vec::new(), total };
         coming.append(first);
@@ -168,7 +172,7 @@ mod tests {
     #[test]
     fn parts_become_one_delivery() {
         let mut inbox = Inbox::default();
-        inbox.take(begins(b"ab", 5, 3));
+        inbox.take(&begins(b"ab", 5, 3));
         inbox.go_on(b"", 4, true);
         inbox.miss(Missed { count: 1, unknown: false });
         inbox.go_on(b"cde", u32::MAX, false);
@@ -182,9 +186,9 @@ mod tests {
     #[test]
     fn room_comes_with_the_bytes() {
         let mut inbox = Inbox::default();
-        inbox.take(begins(b"", 1 << 30, 0));
+        inbox.take(&begins(b"", 1 << 30, 0));
         assert_eq!(inbox.coming.as_ref().map(|coming| coming.body.capacity()), Some(0));
-        inbox.take(begins(&[7; 1_000], 100_000, 0));
+        inbox.take(&begins(&[7; 1_000], 100_000, 0));
         for _ in 1..100 {
             let body = &inbox.coming.as_ref().unwrap().body;
             assert!(body.capacity() <= (2 * body.len()).min(100_000), "{}", body.capacity());
@@ -198,11 +202,11 @@ mod tests {
     fn the_latest_supersedes() {
         let mut inbox = Inbox::new(true);
         let value = |topic, body, count| crate::Publication { topic, total: None, ..begins(body, 0, count) };
-        assert_eq!(inbox.take(value("a", b"1", 2)), None);
-        assert_eq!(inbox.take(value("b", b"1", 0)), None);
+        assert_eq!(inbox.take(&value("a", b"1", 2)), None);
+        assert_eq!(inbox.take(&value("b", b"1", 0)), None);
         inbox.miss(Missed { count: 5, unknown: false });
-        assert_eq!(inbox.take(value("a", b"2", 1)), Some(10));
-        assert_eq!(inbox.take(begins(b"lo", 4, 0)), None);
+        assert_eq!(inbox.take(&value("a", b"2", 1)), Some(10));
+        assert_eq!(inbox.take(&begins(b"lo", 4, 0)), None);
         assert_eq!(inbox.go_on(b"ng", 7, false), None, "of another topic");
         let got: Vec<_> =
             inbox.items.iter().map(|item| (item.missed.count, item.publication.as_ref())).collect();
@@ -215,12 +219,12 @@ mod tests {
         let mut given = VecDeque::new();
         inbox.hand_over(&mut given);
         assert_eq!(given.iter().map(|given| given.missed.count).collect::<Vec<_>>(), [4], "one at a time");
-        assert_eq!(inbox.take(value("b", b"2", 0)), Some(10));
-        assert_eq!(inbox.take(value("a", b"3", 0)), None, "none of its topic waits any more");
-        assert_eq!(inbox.take(value("a", b"4", 0)), Some(10));
+        assert_eq!(inbox.take(&value("b", b"2", 0)), Some(10));
+        assert_eq!(inbox.take(&value("a", b"3", 0)), None, "none of its topic waits any more");
+        assert_eq!(inbox.take(&value("a", b"4", 0)), Some(10));
         assert_eq!(inbox.items.len(), 4);
         let mut all = Inbox::new(false);
-        assert_eq!((all.take(value("a", b"1", 0)), all.take(value("a", b"2", 0))), (None, None));
+        assert_eq!((all.take(&value("a", b"1", 0)), all.take(&value("a", b"2", 0))), (None, None));
         assert_eq!(all.items.len(), 2);
     }
 
@@ -229,10 +233,10 @@ mod tests {
     fn what_only_half_came_is_counted() {
         let mut inbox = Inbox::default();
         for _ in 0..3 {
-            inbox.take(begins(b"ab", 5, 2));
+            inbox.take(&begins(b"ab", 5, 2));
             inbox.abort();
         }
-        inbox.take(begins(b"ab", 5, 0));
+        inbox.take(&begins(b"ab", 5, 0));
         inbox.end(Ended::Status(Status::OK));
         inbox.abort();
         let missed = Missed { count: 10, unknown: false };
