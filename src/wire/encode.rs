@@ -10,7 +10,7 @@ use super::message::{Continuation, Message, Point, Publication, flag, kind};
 
 /// A message and how long it is, which is worked out once.
 pub(crate) struct Measured<'a> {
-    message: Message<'a>,
+    message: &'a Message<'a>,
     head: usize,
     tail: usize,
 }
@@ -36,7 +36,7 @@ impl Measured<'_> {
 }
 
 impl<'a> Message<'a> {
-    pub(crate) fn measured(self) -> Measured<'a> {
+    pub(crate) fn measured(&self) -> Measured<'_> {
         Measured { head: count(|out| self.head(out)), tail: count(|out| self.tail(out)), message: self }
     }
 

@@ -76,7 +76,8 @@ impl Session {
     /// Answers a request of theirs with a body that goes on.
     pub(crate) fn respond_more(&mut self, now: Instant, id: u64, body: &[u8]) -> Result<(), SendError> {
         self.check_open()?;
-        let response = Message::Response { id, status: Status::OK, more: true, body }.measured();
+        let response = Message::Response { id, status: Status::OK, more: true, body };
+        let response = response.measured();
         let len = response.len();
         let waits =
             |taken: &&mut Taken| taken.answer == Answer::Owed && matches!(taken.kind, TakenKind::Request);

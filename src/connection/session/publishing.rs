@@ -28,7 +28,8 @@ pub(crate) struct Through<'a> {
 impl Session {
     pub(crate) fn accept_subscription(&mut self, id: u64) -> Result<(), SendError> {
         self.check_open()?;
-        let response = Message::Response { id, status: Status::OK, more: true, body: &[] }.measured();
+        let response = Message::Response { id, status: Status::OK, more: true, body: &[] };
+        let response = response.measured();
         let len = response.len();
         let taken = self.exchanges.theirs(id).filter(|taken| taken.answer == Answer::Owed);
         let Some(Taken { kind: TakenKind::Subscription { accepted, .. }, .. }) = taken else {
@@ -59,7 +60,8 @@ impl Session {
         if !accepted {
             return self.respond(id, status, &[]);
         }
-        let end = Message::End { id, status }.measured();
+        let end = Message::End { id, status };
+        let end = end.measured();
         let len = end.len();
         if !self.publications.has_room(len) {
             return Err(SendError::Full);
@@ -81,6 +83,7 @@ impl Session {
         self.check_open()?;
         name::check_name(publication.topic)?;
         let message = beginning(id, publication, publication.body, None);
+        let message = message.measured();
         let (len, max) = (message.len(), self.longest_publication());
         let standing = between(&mut self.exchanges, id)?;
         if len > max {
@@ -108,19 +111,22 @@ impl Session {
         self.check_open()?;
         name::check_name(publication.topic)?;
         let body = publication.body;
-        let mut message = beginning(id, publication, body, None);
+        let whole = beginning(id, publication, body, None);
+        let first;
+        let mut message = whole.measured();
         let (len, max) = (message.len(), self.longest_publication());
         let standing = between(&mut self.exchanges, id)?;
         let mut left = 0;
         if len > max || standing.budget.never_affords(len as u64) {
             let total = Some(body.len() as u64);
-            let all = beginning(id, publication, body, total).len();
-            let head = beginning(id, publication, &[], total).len();
+            let all = beginning(id, publication, body, total).encoded_len();
+            let head = beginning(id, publication, &[], total).encoded_len();
             // Not begun for little: what waits whole can still be superseded whole.
             let credit = standing.budget.part(all as u64, max as u64).ok_or(SendError::NoCredit)?;
             let chunk = chunk_within(body, head, credit, max)?;
             left = body.len() - chunk.len();
-            message = beginning(id, publication, chunk, total);
+            first = beginning(id, publication, chunk, total);
+            message = first.measured();
         } else if len as u64 > standing.budget.left() {
             return Err(SendError::NoCredit);
         }
@@ -146,15 +152,15 @@ impl Session {
         if *standing.unsent == 0 || *standing.unsent != rest.len() {
             return Err(SendError::Unfinished);
         }
-        let part =
-            |more, chunk| Message::Continuation(Continuation { id, more, abort: false, chunk }).measured();
-        let all = part(false, rest).len();
-        let head = part(true, &[]).len();
+        let part = |more, chunk| Message::Continuation(Continuation { id, more, abort: false, chunk });
+        let all = part(false, rest).encoded_len();
+        let head = part(true, &[]).encoded_len();
         let worth = all.min(max) as u64;
         let credit = standing.budget.part(worth, worth).ok_or(SendError::NoCredit)?;
         let chunk = if credit >= all as u64 { rest } else { chunk_within(rest, head, credit, max)? };
         let left = rest.len() - chunk.len();
         let next = part(left > 0, chunk);
+        let next = next.measured();
         if !self.publications.has_room(next.len()) {
             return Err(SendError::Full);
         }
@@ -167,7 +173,8 @@ impl Session {
     pub(crate) fn publish_abort(&mut self, id: u64, through: Through<'_>) -> Result<(), SendError> {
         self.check_open()?;
         let message = Continuation { id, more: false, abort: true, chunk: &[] };
-        let message = Message::Continuation(message).measured();
+        let message = Message::Continuation(message);
+        let message = message.measured();
         let standing = publishing(&mut self.exchanges, id)?;
         if *standing.unsent == 0 {
             return Err(SendError::Unfinished);
@@ -187,7 +194,8 @@ impl Session {
     pub(crate) fn missed(&mut self, id: u64, missed: Missed) -> Result<(), SendError> {
         self.check_open()?;
         publishing(&mut self.exchanges, id)?;
-        let message = Message::Missed { id, unknown: missed.unknown, count: missed.count }.measured();
+        let message = Message::Missed { id, unknown: missed.unknown, count: missed.count };
+        let message = message.measured();
         let len = message.len();
         if !self.publications.has_room(len) {
             return Err(SendError::Full);
@@ -264,11 +272,11 @@ fn publishing(exchanges: &mut Exchanges, id: u64) -> Result<Standing<'_>, SendEr
 }
 
 /// A publication with this much of its body.
-fn beginning<'a>(id: u64, publication: &Outgoing<'a>, chunk: &'a [u8], total: Option<u64>) -> Measured<'a> {
+fn beginning<'a>(id: u64, publication: &Outgoing<'a>, chunk: &'a [u8], total: Option<u64>) -> Message<'a> {
     let Outgoing { topic, point, missed, retained, .. } = *publication;
     let Missed { count, unknown } = missed;
     let publication = Publication { id, missed: count, unknown, retained, topic, point, chunk, total };
-    Message::Publication(publication).measured()
+    Message::Publication(publication)
 }
 
 /// As much of a body as a message with this head takes, within its credit and the longest that there may be.
