@@ -183,7 +183,7 @@ impl Topics {
         self.make_room(topic, body.len());
 
         let declared = &mut self.topics[topic.index()];
-        let entry = Entry { sequence: declared.sequence, body: self.bodies.keep(body), retained: false };
+        let entry = Entry { sequence: declared.sequence, body: self.bodies.keep(body) };
         declared.sequence += 1;
         declared.kept.push_back(entry);
         self.subscriptions.queue_for_all(topic, entry, depth, &mut self.bodies);
@@ -304,10 +304,9 @@ impl Topics {
             None if is_state => (0, Missed::default()),
             None => return,
         };
-        for &entry in declared.kept.iter().filter(|entry| entry.sequence >= first) {
-            let entry = Entry { retained: is_state, ..entry };
-            self.subscriptions.queue_for_newest(topic, entry, &mut self.bodies);
-        }
+        let kept = declared.kept.iter().copied().filter(|entry| entry.sequence >= first);
+        let retained = if is_state { declared.sequence } else { 0 };
+        self.subscriptions.queue_for_newest(topic, kept, retained, &mut self.bodies);
         self.subscriptions.add_missed(key, missed);
     }
 

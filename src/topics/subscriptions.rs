@@ -30,8 +30,6 @@ type LinkKey = Key<Link>;
 pub(super) struct Entry {
     pub(super) sequence: u64,
     pub(super) body: BodyKey,
-    /// From before the subscription.  SPEC §14.2
-    pub(super) retained: bool,
 }
 
 #[derive(Default)]
@@ -39,6 +37,8 @@ struct Pair {
     subscription: SubscriptionKey,
     topic: TopicId,
     queue: VecDeque<Entry>,
+    /// Publications below this number are marked `retained`.  SPEC §14.2
+    retained: u64,
     /// Where `of_topic` has it.
     place: usize,
     /// Whether it is in its subscription's `ready`.
@@ -220,11 +220,17 @@ impl Subscriptions {
         }
     }
 
-    /// Queues for a subscription that was just joined to this topic.
-    pub(super) fn queue_for_newest(&mut self, topic: TopicId, entry: Entry, bodies: &mut Bodies) {
-        if let Some(&pair) = self.of_topic[topic.index()].last() {
-            self.queue(pair, entry, bodies);
-        }
+    /// Queues what a topic keeps for a subscription that was just joined to it, `retained` where it is below that number.
+    pub(super) fn queue_for_newest(
+        &mut self,
+        topic: TopicId,
+        kept: impl Iterator<Item = Entry>,
+        retained: u64,
+        bodies: &mut Bodies,
+    ) {
+        let Some(&pair) = self.of_topic[topic.index()].last() else { return };
+        self.pairs[pair].retained = retained;
+        kept.for_each(|entry| self.queue(pair, entry, bodies));
     }
 
     fn queue(&mut self, key: PairKey, entry: Entry, bodies: &mut Bodies) {

@@ -163,7 +163,7 @@ impl Subscriptions {
                     topic: &topics[pair.topic.index()].name,
                     point: Point { epoch, sequence: entry.sequence },
                     missed,
-                    retained: entry.retained,
+                    retained: entry.sequence < pair.retained,
                     body: bodies.bytes(entry.body),
                 };
                 Offer::Publication { subscription, publication }
