@@ -52,6 +52,7 @@ impl Bodies {
     }
 
     /// Whether `keep` would stay within the limit now, giving idle buffers back where it must.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn make_room(&mut self, len: usize) -> bool {
         let size = size_of(len);
         if !self.idle[class_of(len)].is_empty() {
@@ -68,6 +69,7 @@ impl Bodies {
     }
 
     /// Stores a body for its topic.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn keep(&mut self, body: &[u8]) -> BodyKey {
         let size = size_of(body.len());
         let key = self.idle[class_of(body.len())].pop().unwrap_or_else(|| {
@@ -93,6 +95,7 @@ impl Bodies {
         self.slots[key].holders += 1;
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn release(&mut self, key: BodyKey) {
         let slot = &mut self.slots[key];
         slot.holders -= 1;

@@ -233,6 +233,7 @@ impl Subscriptions {
         kept.for_each(|entry| self.queue(pair, entry, bodies));
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn queue(&mut self, key: PairKey, entry: Entry, bodies: &mut Bodies) {
         bodies.hold(entry.body);
         let pair = &mut self.pairs[key];

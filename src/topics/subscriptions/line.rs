@@ -32,6 +32,7 @@ impl Subscriptions {
     }
 
     /// Has the first of its link's line wait behind the others.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(super) fn go_behind(&mut self, key: SubscriptionKey) {
         if self.all[key].behind.is_some() {
             self.leave_line(key);

@@ -55,6 +55,7 @@ impl Subscriptions {
     }
 
     /// Does what a verdict means; `false` where there was no credit.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn has_taken(&mut self, key: SubscriptionKey, next: Next, verdict: Verdict, bodies: &mut Bodies) -> bool {
         let taken = match verdict {
             Verdict::Sent => usize::MAX,
@@ -118,6 +119,7 @@ impl Subscriptions {
     }
 
     /// What a subscription has to be sent, if it has anything.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn next(&mut self, key: SubscriptionKey, bodies: &Bodies) -> Next {
         match self.rest(key) {
             Some(Some((body, sent))) => return Next::Rest(body, sent, bodies.bytes(body).len() - sent),
@@ -130,6 +132,7 @@ impl Subscriptions {
         }
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn next_ready(&mut self, key: SubscriptionKey) -> Option<PairKey> {
         let ready = &mut self.all[key].ready;
         while let Some(&pair) = ready.front() {
@@ -142,6 +145,7 @@ impl Subscriptions {
         None
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn offer<'a>(
         &'a self,
         key: SubscriptionKey,
@@ -175,6 +179,7 @@ impl Subscriptions {
     }
 
     /// Takes the front of a pair at the front of its subscription's line; the pair goes to the back.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn pass(&mut self, key: PairKey, bodies: &mut Bodies) {
         let pair = &mut self.pairs[key];
         if let Some(entry) = pair.queue.pop_front() {
