@@ -3,6 +3,7 @@
 mod bodies;
 mod credit;
 mod drive;
+mod ending;
 mod event;
 mod exchanges;
 pub(crate) mod growth;
@@ -386,35 +387,6 @@ impl Connection {
     /// [`SendError::UnknownExchange`] where the subscription or body has ended.
     pub fn release(&mut self, id: ExchangeId, cost: u32) -> Result<(), SendError> {
         self.session()?.release(id.number(), cost)
-    }
-
-    /// Announces that this side takes no more exchanges.  Those it took go on; once
-    /// [`is_idle`](Self::is_idle), [`close`](Self::close) loses nothing.  SPEC §16.2
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`], [`SendError::NotConnected`].
-    pub fn goaway(&mut self) -> Result<(), SendError> {
-        self.session()?.goaway()
-    }
-
-    /// Closes, behind what is queued; then waits for the peer's `close`.  SPEC §16.1
-    ///
-    /// Requests of ours that are open may still be answered until then.  In a handshake it ends at once.
-    pub fn close(&mut self, now: Instant, status: Status) {
-        self.clock = self.clock.max(now);
-        match &mut self.state {
-            _ if self.ending.is_some() => {}
-            State::Session(session) if !session.is_deciding() => {
-                if !session.is_closing() {
-                    session.close_after_queues(status);
-                    self.timers.set(Timer::Close, self.clock + self.waits.close.get());
-                }
-            }
-            State::Session(_) | State::Handshake(_) | State::Failed(..) => {
-                self.end(CloseReason::Local(status))
-            }
-        }
     }
 
     // D. Outputs

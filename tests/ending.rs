@@ -41,6 +41,31 @@ fn who_closes_reads_on_until_the_peers_close() {
     assert_eq!(peer.victim.connection.poll_timeout(), None);
 }
 
+/// SPEC §16.3: who ends for a reason of its own says it, drops what it had queued, and waits for nobody; once.
+#[test]
+fn who_aborts_says_why_and_waits_for_nobody() {
+    let mut peer = Hostile::dialled();
+    let now = peer.victim.now;
+    let sealed = peer.victim.connection.request(now, "m", b"", None).unwrap();
+    peer.heard();
+    let unsealed = peer.victim.connection.request(now, "n", b"", None).unwrap();
+    peer.victim.connection.abort(now, Status::UNAVAILABLE);
+    assert!(peer.victim.connection.is_closed());
+    assert_eq!(peer.heard(), message::close(8));
+    assert_eq!(
+        peer.victim.events(),
+        [
+            Happened::Failed(sealed, Failure::Disconnected),
+            Happened::Failed(unsealed, Failure::NotExecuted),
+            Happened::Closed(CloseReason::Local(Status::UNAVAILABLE))
+        ]
+    );
+    assert_eq!(peer.victim.connection.poll_timeout(), None);
+    peer.victim.connection.abort(now, Status::OK);
+    assert_eq!(peer.victim.connection.poll_transmit(now), None);
+    assert_eq!(peer.victim.events(), []);
+}
+
 /// SPEC §16.1: who gets `close` sends what it has queued, then its own of status 0; what was not opened yet never is.
 #[test]
 fn a_close_is_answered_behind_what_is_queued() {

@@ -1,4 +1,4 @@
-//! What moves a connection on: units that are complete, timers that fire, and the ways to end.
+//! What moves a connection on: units that are complete, and timers that fire.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -12,7 +12,6 @@ use super::{Connection, State};
 use crate::error::{CloseReason, HandshakeError, SendError, TimedOut};
 use crate::noise::Exhausted;
 use crate::role::Role;
-use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::frame;
 
@@ -233,76 +232,6 @@ impl Connection {
         session.poll_local().or_else(|| if ended { session.poll_ending() } else { None })
     }
 
-    /// The peer's `close`: it is answered behind what is queued.  SPEC §16.1
-    pub(super) fn on_close(&mut self, status: Status) {
-        let State::Session(session) = &mut self.state else { return };
-        let reason = match session.close_status() {
-            Some(own) => CloseReason::Local(own),
-            None => CloseReason::Remote(status),
-        };
-        session.on_close();
-        self.conclude(reason);
-    }
-
-    pub(super) fn on_eof(&mut self) {
-        // END-3: also where a `close` of ours is on its way, since nobody has answered it.
-        self.end(CloseReason::Truncated);
-    }
-
-    /// Ends the connection now; of what is queued only the status is told, if there is a way.  SPEC §16.3
-    pub(super) fn end(&mut self, reason: CloseReason) {
-        if self.ending.is_some() {
-            return;
-        }
-        let peer = self.peer();
-        match &mut self.state {
-            State::Session(session) => session.abort(reason.status()),
-            State::Handshake(_) => {
-                // What answers bytes before the fault still goes out: how they were cut makes no difference.
-                if matches!(reason, CloseReason::Local(_)) {
-                    self.wire.clear();
-                }
-                self.state = State::Failed(self.role(), peer);
-            }
-            State::Failed(..) => {}
-        }
-        // Any other event stays: it may be the one end of a request.
-        if matches!(self.pending, Some(Pending::Admission(_))) {
-            self.pending = None;
-        }
-        self.conclude(reason);
-    }
-
-    /// Notes the reason, and leaves a while for the last bytes.
-    pub(super) fn conclude(&mut self, reason: CloseReason) {
-        if let State::Session(session) = &mut self.state {
-            session.stop_reading();
-        }
-        self.ending = Some(reason);
-        self.timers.stop_all();
-        self.timers.set(Timer::Close, self.clock + self.waits.close.get());
-        self.stop_if_flushed();
-    }
-
-    /// Sends nothing more, not even what is on its way.
-    pub(super) fn fall_silent(&mut self) {
-        self.wire.clear();
-        if let State::Session(session) = &mut self.state {
-            session.abort(None);
-        }
-        self.timers.stop_all();
-    }
-
-    pub(super) fn stop_if_flushed(&mut self) {
-        if self.ending.is_some() && self.wire.is_empty() && !self.has_unsealed() {
-            self.timers.stop_all();
-        }
-    }
-
-    pub(super) fn has_unsealed(&self) -> bool {
-        matches!(&self.state, State::Session(session) if session.has_unsealed())
-    }
-
     /// Bytes that wait to be sealed or written, those of bodies in chunks left out until they are sealed.
     #[cfg(feature = "tokio")] // the other adapters always write from the same place
     pub(crate) fn waiting(&self) -> usize {
@@ -314,10 +243,6 @@ impl Connection {
     #[cfg(feature = "tokio")]
     pub(crate) fn has_control(&self) -> bool {
         matches!(&self.state, State::Session(session) if session.has_control())
-    }
-
-    pub(super) fn has_sealed_close(&self) -> bool {
-        matches!(&self.state, State::Session(session) if session.has_sealed_close())
     }
 
     /// Seals one frame after the other, as long as there is something and the buffer has room for another, so that a

@@ -8,8 +8,9 @@ use std::thread;
 use std::time::Instant;
 
 use symbolon::blocking::{ConnectError, Device, Handle, Server};
-use symbolon::{CloseReason, HandshakeError, RefusalCode};
+use symbolon::{CloseReason, Event, HandshakeError, RefusalCode, Role, Status};
 
+use super::by_hand::ByHand;
 use super::{Double, Doubled, PATIENCE, builder, device, millis, soon, timeouts, until};
 
 fn is_busy(error: &ConnectError) -> bool {
@@ -104,6 +105,39 @@ fn a_stranger_keeps_his_place_until_his_threads_end() {
         busy
     });
     assert!(turned_away);
+}
+
+/// DUP-2: what a peer that was let in opens beyond its connections is ended without waiting for it, and takes no place of
+/// those that others connect on.
+#[test]
+fn who_piles_connections_up_keeps_nobody_out() {
+    let (smaller, larger) = if device(1).peer_id() < device(2).peer_id() { (1, 2) } else { (2, 1) };
+    let patience = timeouts(|timeouts| timeouts.close = PATIENCE * 10);
+    let dialled = builder(larger).timeouts(patience).build().unwrap();
+    let listener = dialled.listen("127.0.0.1:0").unwrap();
+    let server = listener.with_connections(16).with_handshakes(4).spawn().unwrap();
+    let address = server.local_addr();
+    let dial = || {
+        let socket = TcpStream::connect(address).unwrap();
+        ByHand::new(smaller, socket, Role::Initiator, dialled.peer_id())
+    };
+    let _eight: Vec<_> = (0..8).map(|_| dial().connected()).collect();
+    for _ in 0..8 {
+        assert!(server.accept_timeout(PATIENCE).is_ok());
+    }
+    for _ in 0..4 {
+        let mut ninth = dial();
+        let reason = ninth.wait_for(|event| match event {
+            Event::Closed { reason } => Some(reason),
+            _ => None,
+        });
+        assert_eq!(reason, CloseReason::Remote(Status::UNAVAILABLE));
+        // It answers nothing, and the stream ends all the same.
+        assert_eq!(ninth.socket.read(&mut [0]).unwrap(), 0);
+        let friend = connect_in_time(&device(3), address, &dialled);
+        assert_eq!(friend.call(&Double(1)), Ok(Doubled(2)));
+        assert_eq!(server.accept_timeout(PATIENCE).unwrap().peer(), Some(device(3).peer_id()));
+    }
 }
 
 #[test]

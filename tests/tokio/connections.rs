@@ -237,8 +237,13 @@ async fn crossed_dials_leave_one_connection() {
 #[tokio::test]
 async fn one_peer_has_only_so_many_connections() {
     let (smaller, larger) = if device(1).peer_id() < device(2).peer_id() { (1, 2) } else { (2, 1) };
-    let dialled = device(larger);
-    let address = served(&dialled).await;
+    // Who does not wait for the peer's `close` does not notice how long that is.
+    let patience = timeouts(|timeouts| timeouts.close = Duration::from_secs(600));
+    let dialled = builder(larger).timeouts(patience).build().unwrap();
+    let mut listener = dialled.listen("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move { while arrived.send(listener.accept().await.unwrap()).is_ok() {} });
     let mut kept = Vec::new();
     for _ in 0..8 {
         // Each time the same peer, as if restarted: it knows of no older connection.
@@ -253,6 +258,10 @@ async fn one_peer_has_only_so_many_connections() {
     };
     assert_eq!(reason, CloseReason::Remote(Status::UNAVAILABLE));
     assert!(kept.iter().all(|handle| handle.is_connected()));
+    for _ in 0..8 {
+        assert!(soon(arrivals.recv()).await.unwrap().is_connected());
+    }
+    assert!(arrivals.try_recv().is_err(), "the ninth has never arrived");
     // One leaves, and there is room again, as soon as the other side has noticed.
     soon(kept.remove(0).close()).await;
     soon(async {

@@ -157,21 +157,34 @@ impl Core {
             state.link.absorb(shared, now);
             let result = work(state, now);
             state.link.absorb(shared, now);
+            // Under the lock: whoever is told that it is connected finds it with the device.
+            let peer = state.link.connection.peer().filter(|_| state.has_just_connected());
+            let accepted = peer.map(|peer| (peer, self.device.base().on_connected(peer, self)));
+            match accepted {
+                // Before anybody here is told: for applications it was never there, and to its end it takes the place
+                // of a handshake.
+                Some((_, Accepted::TooMany)) => {
+                    state.link.connection.abort(now, Status::UNAVAILABLE);
+                    state.link.absorb(shared, now);
+                }
+                Some(_) => state.door.handshake = None,
+                None => {}
+            }
             let State { link, requests, .. } = state;
             // A request may come with its cancel.
             let tell = requests.take(link, most);
             requests.stop(link);
-            // Under the lock: whoever is told that it is connected finds it with the device.
-            let peer = state.link.connection.peer().filter(|_| state.has_just_connected());
-            let accepted = peer.map(|peer| (peer, self.device.base().on_connected(peer, self)));
-            (result, state.link.connection.peer().filter(|_| tell), accepted)
+            (result, link.connection.peer().filter(|_| tell), accepted)
         });
         if let Some(peer) = asked {
             self.device.pool().run(peer, self.clone());
         }
-        if let Some((peer, accepted)) = accepted {
+        if let Some((peer, Accepted::Replaces(older))) = accepted {
             trace::connected(peer);
-            self.on_connected(accepted);
+            if let Some(arrivals) = self.look(|state| state.door.arrivals.take()) {
+                arrivals.add(self);
+            }
+            older.iter().for_each(|older| older.retire(Status::REPLACED));
         }
         self.device.on_drained();
         result
@@ -302,29 +315,10 @@ impl Core {
         }
     }
 
-    /// Closes at once, behind what is queued.
-    pub(super) fn close_now(&self, status: Status) {
-        self.with(|state, now| state.link.connection.close(now, status));
-    }
-
     /// Takes no more exchanges; closes once those that are open have ended, or took too long.
     pub(super) fn retire(&self, status: Status) {
         let within = self.device.base().config.timeouts().close;
         self.with(|state, now| state.link.retire(self.device.shared(), now, within, status));
-    }
-
-    /// What a connection that both sides have accepted means for others.
-    fn on_connected(self: &Arc<Self>, accepted: Accepted<Self>) {
-        match accepted {
-            Accepted::Replaces(older) => {
-                let arrivals = self.look(|state| state.door.arrivals.take());
-                if let Some(arrivals) = arrivals {
-                    arrivals.add(self);
-                }
-                older.iter().for_each(|older| older.retire(Status::REPLACED));
-            }
-            Accepted::TooMany => self.close_now(Status::UNAVAILABLE),
-        }
     }
 
     /// Once the connection has ended: nothing of it stays with the device, and its handlers are told.
@@ -421,7 +415,6 @@ impl State {
         let connected = !self.told && self.link.connected && self.link.closed.is_none();
         if connected {
             self.told = true;
-            self.door.handshake = None;
         }
         connected
     }

@@ -124,6 +124,10 @@ impl Runner {
         state.link.absorb(device.shared(), now);
         // Before the peer is told: whoever is connected finds the connection with the device.
         let accepted = self.accepted(state);
+        if let Some((_, Accepted::TooMany)) = accepted {
+            // Before anybody here is told: for applications it was never there, and to its end it is the listener's.
+            state.link.connection.abort(now, Status::UNAVAILABLE);
+        }
         state.write_all(device, now, task);
         self.peer = state.link.connection.peer();
         if self.requests.is_empty() {
@@ -143,12 +147,9 @@ impl Runner {
         drop(guard);
         self.woken.drain(..).for_each(Waker::wake);
         device.on_drained();
-        if let Some((peer, accepted)) = accepted {
+        if let Some((peer, Accepted::Replaces(older))) = accepted {
             trace::connected(peer);
-            match accepted {
-                Accepted::Replaces(older) => older.iter().for_each(|older| older.retire(Status::REPLACED)),
-                Accepted::TooMany => core.close_now(Status::UNAVAILABLE),
-            }
+            older.iter().for_each(|older| older.retire(Status::REPLACED));
         }
         (timeout, ended)
     }
