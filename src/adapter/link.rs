@@ -344,6 +344,12 @@ impl<H: Serve> Link<H> {
         });
     }
 
+    /// What was answered with and is needed no more, to be let go of once the lock is given back: it may be the
+    /// application's own to drop.
+    pub(crate) fn take_spent(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.owed.spent)
+    }
+
     fn owe(&mut self, owed: Owed) {
         self.owed.push(owed);
         self.crowded |= !self.owed.pay(&mut self.connection);

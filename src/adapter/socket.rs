@@ -15,6 +15,13 @@ pub(super) fn prepare(socket: SockRef<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether accepting failed for one connection only, which was gone before it was taken: the next one may be there already.
+/// Anything else, such as no more sockets, wants a while.
+pub(super) fn failed_for_one(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
 /// Bytes on their way do not count, so this costs no throughput on long lines.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn bound_unsent(socket: &SockRef<'_>) -> io::Result<()> {

@@ -141,6 +141,38 @@ fn handlers_that_wait_for_each_other_end_by_their_time() {
     }
 }
 
+/// Bytes of the application's own, whose memory looks at the connection as it is given back.
+struct Lent(Context, Arc<AtomicUsize>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        b"lent"
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        assert!(self.0.handle().is_connected());
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// No code of the application runs under a lock: not what drops a reply's bytes, either.
+#[test]
+fn a_reply_is_dropped_outside_of_the_lock() {
+    let returned = Arc::new(AtomicUsize::new(0));
+    let lent = returned.clone();
+    let lender = builder(2)
+        .on_raw("lend", move |context, _| Ok(Bytes::from_owner(Lent(context, lent.clone()))))
+        .build()
+        .unwrap();
+    let (a, _b) = over_tcp(&device(1), &lender);
+    for round in 1..=10 {
+        assert_eq!(call(&a, "lend", PATIENCE), Ok("lent".into()));
+        until(|| returned.load(Ordering::SeqCst) == round);
+    }
+}
+
 #[test]
 fn a_dropped_handle_leaves_the_connection_serving() {
     let (a, b) = (device(1), device(2));

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use symbolon::blocking::{CallError, ConnectError, Device, Handle};
-use symbolon::{Admission, CloseReason, Kind, Overflow, Role, SendError, Status, TimedOut, Timeouts};
+use symbolon::{
+    Admission, CloseReason, Event, Kind, Overflow, Role, SendError, Status, StopCause, TimedOut, Timeouts,
+};
 
 use super::by_hand::ByHand;
 use super::{Double, builder, device, hang_up, has_ended, millis, sockets, soon, timeouts, until, watched};
@@ -28,6 +30,25 @@ fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
     kilobytes.and_then(|number| number.parse::<usize>().ok()).unwrap_or(0) * 1_024
+}
+
+/// Who has sent all of a body and waits for the answer waits as long as he says, and no longer.
+#[test]
+fn a_peer_that_never_answers_is_waited_for_as_long_as_is_said() {
+    let (_device, handle, mut peer) = facing_a_peer(|timeouts| timeouts.body_idle = Some(millis(100)));
+    let waiting = thread::spawn(move || {
+        let (mut writer, reply) = handle.open_raw("m", b"", None).unwrap();
+        writer.finish().unwrap();
+        (reply.wait_timeout(millis(500)).err(), handle)
+    });
+    let cause = peer.wait_for(|event| match event {
+        Event::Stop { cause, .. } => Some(cause),
+        _ => None,
+    });
+    assert_eq!(cause, StopCause::Cancel(Status::CANCELLED));
+    let (error, handle) = soon(move || waiting.join().unwrap());
+    assert_eq!(error, Some(CallError::DeadlinePassed));
+    assert!(handle.is_connected());
 }
 
 /// The peer's kernel takes some megabytes before the writer is held up.
@@ -169,7 +190,7 @@ fn a_close_by_hand_is_answered() {
     let (_device, handle, mut peer) = facing_a_peer(|_| {});
     let now = peer.now();
     peer.connection.close(now, Status::OK);
-    peer.wait_for(|event| matches!(event, symbolon::Event::Closed { .. }).then_some(()));
+    peer.wait_for(|event| matches!(event, Event::Closed { .. }).then_some(()));
     assert_eq!(soon(move || handle.closed()), CloseReason::Remote(Status::OK));
     assert!(peer.is_hung_up());
 }

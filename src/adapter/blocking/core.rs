@@ -123,8 +123,9 @@ impl Core {
         if state.link.closed.is_some() {
             state.ended.get_or_insert(now);
         }
-        let woken = mem::take(&mut state.link.woken);
+        let (woken, spent) = (mem::take(&mut state.link.woken), state.link.take_spent());
         drop(state);
+        drop(spent);
         if signal {
             self.writer.give();
         }
@@ -136,8 +137,9 @@ impl Core {
     pub(super) fn look<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
         let mut state = lock(&self.state);
         let result = look(&mut state);
-        let woken = mem::take(&mut state.link.woken);
+        let (woken, spent) = (mem::take(&mut state.link.woken), state.link.take_spent());
         drop(state);
+        drop(spent);
         woken.into_iter().for_each(Waker::wake);
         result
     }

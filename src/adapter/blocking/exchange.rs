@@ -140,13 +140,26 @@ impl RawReply {
 
     /// The head of the reply, and the reader of what follows: nothing, where the reply is no more than its head.
     ///
-    /// It waits for as long as the peer does and something moves; a total deadline is named when the request is made.
+    /// While this side's body goes on, it waits as long as something moves
+    /// ([`Timeouts::body_idle`](crate::Timeouts)).  Behind that it waits for as long as the peer takes to answer, at most
+    /// for what is left of the total that was named when the request was made; see
+    /// [`wait_timeout`](Self::wait_timeout).
     ///
     /// # Errors
     ///
     /// [`CallError`] says whether the peer may have executed it.
     pub fn wait(self) -> Result<(Bytes, BodyReader), CallError> {
         self.wait_until(None)
+    }
+
+    /// The same, for at most so long; then the request is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait), and `DeadlinePassed`.
+    pub fn wait_timeout(self, within: Duration) -> Result<(Bytes, BodyReader), CallError> {
+        let until = self.0.0.core.device.now() + within;
+        self.wait_until(Some(until))
     }
 
     pub(super) fn wait_until(self, until: Option<Instant>) -> Result<(Bytes, BodyReader), CallError> {
@@ -176,6 +189,16 @@ impl<T: Body> Reply<T> {
     /// As [`RawReply::wait`], and `BadBody`.
     pub fn wait(self) -> Result<(T, BodyReader), CallError> {
         let (head, body) = self.raw.wait()?;
+        Ok((crate::from_bytes(&head)?, body))
+    }
+
+    /// The same, for at most so long; see [`RawReply::wait_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// As [`RawReply::wait_timeout`], and `BadBody`.
+    pub fn wait_timeout(self, within: Duration) -> Result<(T, BodyReader), CallError> {
+        let (head, body) = self.raw.wait_timeout(within)?;
         Ok((crate::from_bytes(&head)?, body))
     }
 }

@@ -15,6 +15,7 @@ use super::device::Device;
 use super::handle::Handle;
 use super::permit::{Door, Permits};
 use crate::adapter::link::lock;
+use crate::adapter::socket;
 use crate::{Admission, Role};
 
 /// How many connections a listener serves at once, unless [`Listener::with_connections`] says otherwise.
@@ -118,7 +119,7 @@ impl Listener {
             match self.socket.accept() {
                 Ok((stream, _)) if !stop.load(Ordering::Acquire) => self.begin(stream, arrivals.cloned()),
                 Ok(_) => {}
-                // A connection that was reset before it was taken, or no more sockets: both pass.
+                Err(error) if socket::failed_for_one(&error) => {}
                 Err(_) => thread::sleep(OUT_OF_SOCKETS),
             }
         }

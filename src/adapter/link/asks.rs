@@ -147,12 +147,9 @@ impl<H: Serve> Link<H> {
 
     /// Gives a place in the line up, having had its turn or not.
     pub(crate) fn leave(&mut self, kind: Opening, place: u64) {
-        let line = match kind {
-            Opening::Reply => &mut self.replying,
-            Opening::Request => &mut self.requesting,
-            Opening::Subscription => &mut self.subscribing,
-        };
-        line.leave(place, &mut self.woken);
+        let mut woken = std::mem::take(&mut self.woken);
+        self.line(kind).leave(place, &mut woken);
+        self.woken = woken;
     }
 
     fn line(&mut self, kind: Opening) -> &mut Waiters {

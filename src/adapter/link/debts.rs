@@ -1,7 +1,9 @@
 //! What is owed to the peer, and found no room in the connection's queues yet.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::time::Duration;
+use std::vec::Vec;
 
 use bytes::Bytes;
 
@@ -21,6 +23,9 @@ pub(super) enum Owed {
 pub(super) struct Debts {
     calls: VecDeque<Owed>,
     publications: VecDeque<Owed>,
+    /// Bodies that were paid, or are owed no more: what they are made of may be the application's, and is not let go of
+    /// under the lock.
+    pub(super) spent: Vec<Bytes>,
 }
 
 impl Debts {
@@ -33,44 +38,56 @@ impl Debts {
 
     /// Voids what is owed to a caller whose deadline has passed: it was answered by that.
     pub(super) fn void(&mut self, request: ExchangeId) {
-        self.calls
-            .retain(|owed| !matches!(owed, Owed::Busy(id, _) | Owed::Response(id, ..) if *id == request));
+        let spent = &mut self.spent;
+        self.calls.retain_mut(|owed| match owed {
+            Owed::Busy(id, _) | Owed::Response(id, ..) if *id != request => true,
+            owed => {
+                spent.extend(owed.take_body());
+                false
+            }
+        });
     }
 
     pub(super) fn clear(&mut self) {
-        self.calls.clear();
+        self.spent.extend(self.calls.drain(..).filter_map(|mut owed| owed.take_body()));
         self.publications.clear();
     }
 
     /// Pays as much as there is room for; `false` where something is left.
     pub(super) fn pay(&mut self, connection: &mut Connection) -> bool {
         for lane in [&mut self.calls, &mut self.publications] {
-            while let Some(owed) = lane.pop_front() {
-                if let Some(left) = pay(connection, owed) {
-                    lane.push_front(left);
+            while let Some(owed) = lane.front_mut() {
+                if !pay(connection, owed) {
                     break;
                 }
+                self.spent.extend(owed.take_body());
+                lane.pop_front();
             }
         }
         self.calls.is_empty() && self.publications.is_empty()
     }
 }
 
-/// Gives the debt back where there is no room for it yet.
-fn pay(connection: &mut Connection, owed: Owed) -> Option<Owed> {
-    let paid = match &owed {
+impl Owed {
+    /// What the application gave.
+    fn take_body(&mut self) -> Option<Bytes> {
+        let Self::Response(_, _, body) = self else { return None };
+        Some(mem::take(body)).filter(|body| !body.is_empty())
+    }
+}
+
+/// `false` where there is no room for it yet, or not for all of it.
+fn pay(connection: &mut Connection, owed: &mut Owed) -> bool {
+    let paid = match owed {
         Owed::Accept(id) => connection.accept_subscription(*id),
         Owed::End(id, missed, status) => {
             if missed.is_any()
                 && let Err(SendError::Full) = connection.publish_missed(*id, *missed)
             {
-                return Some(owed);
+                return false;
             }
-            let ended = connection.end_subscription(*id, *status);
-            if ended == Err(SendError::Full) {
-                return Some(Owed::End(*id, Missed::NONE, *status));
-            }
-            ended
+            *missed = Missed::NONE;
+            connection.end_subscription(*id, *status)
         }
         Owed::Response(id, status, body) => match connection.respond(*id, *status, body) {
             Err(SendError::TooLarge { .. }) => connection.respond(*id, Status::TOO_LARGE, &[]),
@@ -78,18 +95,14 @@ fn pay(connection: &mut Connection, owed: Owed) -> Option<Owed> {
         },
         Owed::Busy(id, retry) => connection.respond_busy(*id, *retry),
     };
-    match paid {
-        Err(SendError::Full) => Some(owed),
-        // Nobody waits any more, or the connection is closing: the debt is void.
-        Ok(()) | Err(_) => None,
-    }
+    // Of any other error: nobody waits any more, or the connection is closing, and the debt is void.
+    paid != Err(SendError::Full)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Admission, Config, Event, Identity, Instant, Limits, Outgoing, Point, SecretKey, Seed};
-    use std::vec::Vec;
 
     const NOW: Instant = Instant::from_millis(1_000);
 

@@ -90,14 +90,17 @@ impl Core {
         self.awaited.store(false, Ordering::SeqCst);
     }
 
-    /// Looks at the state, where that makes nothing to send.  Whoever is to be woken is woken behind the lock.
+    /// Looks at the state, where that makes nothing to send.  Whoever is to be woken is woken behind the lock, and the
+    /// application's bytes are dropped there.
     pub(super) fn look<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
         let mut state = lock(&self.state);
         let result = look(&mut state);
         // Mostly it is one or none, and the table keeps its room.
         let one = state.link.woken.pop();
         let others = if state.link.woken.is_empty() { Vec::new() } else { mem::take(&mut state.link.woken) };
+        let spent = state.link.take_spent();
         drop(state);
+        drop(spent);
         if let Some(waker) = one {
             waker.wake();
         }

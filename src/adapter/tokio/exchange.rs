@@ -164,7 +164,9 @@ impl RawReply {
 
     /// The head of the reply, and the reader of what follows: nothing, where the reply is no more than its head.
     ///
-    /// It waits for as long as the peer does and something moves; a total deadline is named when the request is made.
+    /// While this side's body goes on, it waits as long as something moves
+    /// ([`Timeouts::body_idle`](crate::Timeouts)).  Behind that it waits for as long as the peer takes to answer, at most
+    /// for what is left of the total that was named when the request was made.
     ///
     /// # Errors
     ///

@@ -118,7 +118,7 @@ impl Listener {
             }
             match ready!(self.socket.poll_accept(task)) {
                 Ok((stream, _)) => self.begin(stream),
-                // A connection that was reset before it was taken, or no more sockets: both pass.
+                Err(error) if socket::failed_for_one(&error) => {}
                 Err(_) => self.pause = Some(Box::pin(time::sleep(OUT_OF_SOCKETS))),
             }
         }

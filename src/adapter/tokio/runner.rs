@@ -144,7 +144,9 @@ impl Runner {
         let timeout = state.link.next_timeout();
         state.wakes_at = timeout;
         let ended = state.link.closed.filter(|_| state.is_flushed(now));
+        let spent = state.link.take_spent();
         drop(guard);
+        drop(spent);
         self.woken.drain(..).for_each(Waker::wake);
         device.on_drained();
         if let Some((peer, Accepted::Replaces(older))) = accepted {
