@@ -9,13 +9,24 @@ use symbolon::{Identity, Kind, Overflow, PeerId, SecretKey, Seed, Status, Subscr
 
 use super::LOOPBACK;
 use crate::credentials::SERVER;
+use crate::measure::LARGE;
 use crate::measure::asynchronous::{Link, Peer};
 use crate::stage::Stage;
 
-/// The topic of all publications.
-pub const FLOOD: &str = "flood";
-/// A publisher waits for a subscriber that is behind; nothing is dropped.
-pub const KIND: Kind = Kind::Event { depth: 1_024, overflow: Overflow::Refuse };
+/// The topics: of small publications, and of large ones.  A publisher waits for a subscriber that is behind, so that nothing
+/// is dropped; each topic keeps about as much as a window, since what is beyond that only waits.
+pub const TOPICS: [(&str, Kind); 2] = [(FLOOD, waiting(1_024)), ("flood/large", waiting(64))];
+const FLOOD: &str = "flood";
+
+const fn waiting(depth: u32) -> Kind {
+    Kind::Event { depth, overflow: Overflow::Refuse }
+}
+
+/// That of such bodies.
+pub fn topic_of(body: &[u8]) -> &'static str {
+    let [(small, _), (large, _)] = TOPICS;
+    if body.len() < LARGE { small } else { large }
+}
 
 /// That of the server, which clients know.
 pub fn server() -> Result<Identity> {
@@ -48,15 +59,18 @@ impl Peer for Symbolon {
             .on_raw("watch", move |context, _| {
                 let tally = tally.clone();
                 async move {
-                    let subscribing = context.handle().subscribe_raw(FLOOD, options());
-                    let mut flood = subscribing.await.map_err(|_| Status::FAILED)?;
-                    tokio::spawn(async move {
-                        while let Some(delivery) = flood.next().await {
-                            if delivery.publication.is_some() {
-                                tally.add();
+                    for (topic, _) in TOPICS {
+                        let subscribing = context.handle().subscribe_raw(topic, options());
+                        let mut flood = subscribing.await.map_err(|_| Status::FAILED)?;
+                        let tally = tally.clone();
+                        tokio::spawn(async move {
+                            while let Some(delivery) = flood.next().await {
+                                if delivery.publication.is_some() {
+                                    tally.add();
+                                }
                             }
-                        }
-                    });
+                        });
+                    }
                     Ok(Bytes::new())
                 }
             })
@@ -67,8 +81,10 @@ impl Peer for Symbolon {
     }
 
     async fn client(&self) -> Result<(Device, PeerId)> {
-        let device = (self.prepare)(Device::builder(Identity::generate()?)).topic_raw(FLOOD, KIND).build()?;
-        Ok((device, server()?.peer_id()))
+        let builder = (self.prepare)(Device::builder(Identity::generate()?));
+        let builder =
+            TOPICS.into_iter().fold(builder, |builder, (topic, kind)| builder.topic_raw(topic, kind));
+        Ok((builder.build()?, server()?.peer_id()))
     }
 
     async fn connect(&self, (device, server): (Device, PeerId), address: SocketAddr) -> Result<Handle> {
@@ -88,7 +104,7 @@ impl Link for Handle {
     }
 
     async fn publish(&self, body: &Bytes) -> Result<()> {
-        self.device().publish_raw(FLOOD, body).await?;
+        self.device().publish_raw(topic_of(body), body).await?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use symbolon::blocking::{Builder, Device, Handle};
 use symbolon::{Identity, PeerId, Status};
 
 use super::LOOPBACK;
-use super::symbolon::{FLOOD, KIND, options, server};
+use super::symbolon::{TOPICS, options, server, topic_of};
 use crate::measure::threaded::{Link, Peer};
 use crate::stage::Stage;
 
@@ -33,13 +33,16 @@ impl Peer for Symbolon {
             .admit(|_| true)
             .on_raw("echo", |_, body| Ok(body))
             .on_raw("watch", move |context, _| {
-                let tally = tally.clone();
-                let flood = context.handle().subscribe_raw(FLOOD, options()).map_err(|_| Status::FAILED)?;
-                thread::spawn(move || {
-                    for _ in flood.filter(|delivery| delivery.publication.is_some()) {
-                        tally.add();
-                    }
-                });
+                for (topic, _) in TOPICS {
+                    let flood =
+                        context.handle().subscribe_raw(topic, options()).map_err(|_| Status::FAILED)?;
+                    let tally = tally.clone();
+                    thread::spawn(move || {
+                        for _ in flood.filter(|delivery| delivery.publication.is_some()) {
+                            tally.add();
+                        }
+                    });
+                }
                 Ok("".into())
             })
             .build()?;
@@ -49,8 +52,10 @@ impl Peer for Symbolon {
     }
 
     fn client(&self) -> Result<(Device, PeerId)> {
-        let device = (self.prepare)(Device::builder(Identity::generate()?)).topic_raw(FLOOD, KIND).build()?;
-        Ok((device, server()?.peer_id()))
+        let builder = (self.prepare)(Device::builder(Identity::generate()?));
+        let builder =
+            TOPICS.into_iter().fold(builder, |builder, (topic, kind)| builder.topic_raw(topic, kind));
+        Ok((builder.build()?, server()?.peer_id()))
     }
 
     fn connect(&self, (device, server): (Device, PeerId), address: SocketAddr) -> Result<Handle> {
@@ -69,7 +74,7 @@ impl Link for Handle {
     }
 
     fn publish(&self, body: &[u8]) -> Result<()> {
-        self.device().publish_raw(FLOOD, body)?;
+        self.device().publish_raw(topic_of(body), body)?;
         Ok(())
     }
 }
