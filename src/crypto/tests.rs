@@ -142,6 +142,25 @@ fn both_ways_to_open_agree() {
     }
 }
 
+/// What is sealed from two places is what would have been sealed from one.
+#[test]
+fn both_ways_to_seal_agree() {
+    for (provider, suite) in ciphers() {
+        let aead = provider.primitives().aead(suite, &[1; 32]).unwrap();
+        for (head, len) in [(0, 1), (1, 0), (15, 1), (16, 16), (17, 64), (30, 1_000), (31, 16_384)] {
+            if !aead.gathers() {
+                continue;
+            }
+            let text: Vec<u8> = (0..head + len).map(|i| i as u8).collect();
+            let mut whole = text.clone();
+            let tag = aead.seal(7, b"ad", &mut whole);
+            let (mut begun, mut sealed) = (text[..head].to_vec(), alloc::vec![0xaa; len + TAG_LEN]);
+            aead.seal_gather(7, b"ad", &mut begun, &text[head..], &mut sealed);
+            assert_eq!([begun, sealed].concat(), [&whole[..], &tag[..]].concat(), "{provider:?} {suite:?}");
+        }
+    }
+}
+
 /// RFC 8439 §2.8.2's nonce begins with `07 00 00 00`, which Noise never makes; the form of the nonce is checked by the
 /// vectors of the handshake instead.
 #[test]

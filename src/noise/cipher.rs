@@ -1,6 +1,7 @@
 //! One direction of an established session: seals or opens in place, and rekeys by count.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
 
 use zeroize::Zeroizing;
@@ -33,6 +34,27 @@ impl CipherState {
             return Err(Exhausted);
         };
         *tag = self.aead.seal(n, &[], text);
+        self.advance();
+        Ok(())
+    }
+
+    /// Appends `body` to the text that begins at `start`, seals all of that, and appends the tag.
+    pub(crate) fn seal_with(
+        &mut self,
+        buf: &mut Vec<u8>,
+        start: usize,
+        body: &[u8],
+    ) -> Result<(), Exhausted> {
+        if body.is_empty() || !self.aead.gathers() {
+            buf.extend_from_slice(body);
+            buf.extend_from_slice(&[0; TAG_LEN]);
+            return self.seal(buf.get_mut(start..).unwrap_or_default());
+        }
+        let n = self.usable_nonce()?;
+        let end = buf.len();
+        buf.resize(end + body.len() + TAG_LEN, 0);
+        let (head, sealed) = buf.split_at_mut(end);
+        self.aead.seal_gather(n, &[], head.get_mut(start..).unwrap_or_default(), body, sealed);
         self.advance();
         Ok(())
     }

@@ -15,23 +15,31 @@ pub(crate) struct Measured<'a> {
     tail: usize,
 }
 
-impl Measured<'_> {
+impl<'a> Measured<'a> {
     pub(crate) fn len(&self) -> usize {
         self.head + self.message.content().len() + self.tail
     }
 
     /// Appends the message to `out`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let rest = self.begin(out);
+        out.extend_from_slice(rest);
+    }
+
+    /// The same, but for bytes of the application's that end it: those are what is still to be appended.
+    pub(crate) fn begin(&self, out: &mut Vec<u8>) -> &'a [u8] {
         let start = out.len();
         // First its place, then what is in it: each byte appended by itself would wait for the length to be stored.
         out.resize(start + self.head, 0);
         if let Some(place) = out.get_mut(start..) {
             self.message.head(&mut Slot::new(place));
         }
-        out.extend_from_slice(self.message.content());
-        if self.tail > 0 {
-            self.message.tail(out);
+        if self.tail == 0 {
+            return self.message.content();
         }
+        out.extend_from_slice(self.message.content());
+        self.message.tail(out);
+        &[]
     }
 }
 

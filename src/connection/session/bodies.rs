@@ -133,14 +133,17 @@ impl Session {
         }
         let mut taken = 0;
         self.seal_with(wire, |session, frame| {
-            let Some(bodies) = session.exchanges.bodies(id) else { return };
-            let Some(body) = bodies.outbound.as_mut().filter(|body| body.takes_through(cost)) else { return };
+            let Some(bodies) = session.exchanges.bodies(id) else { return &[] };
+            let Some(body) = bodies.outbound.as_mut().filter(|body| body.takes_through(cost)) else {
+                return &[];
+            };
             let waiting = body.waiting();
             let fresh = len.checked_sub(waiting).filter(|fresh| *fresh > 0);
-            let Some(fresh) = fresh.and_then(|fresh| bytes.get(..fresh)) else { return };
-            push_data(id, body, waiting, fresh, frame);
+            let Some(fresh) = fresh.and_then(|fresh| bytes.get(..fresh)) else { return &[] };
+            push_data(id, body, waiting, fresh.len(), frame);
             bodies.touch(now);
             taken = fresh.len();
+            fresh
         })?;
         Ok(taken)
     }
@@ -420,7 +423,7 @@ impl Session {
             body.share += whole_frame;
         }
         let Some(len) = chunk_len(id, body, frame) else { return Turn::Full };
-        let cost = push_data(id, body, len, &[], frame);
+        let cost = push_data(id, body, len, 0, frame);
         let more = body.is_ready();
         body.lined_up = more;
         body.share = if more { body.share.saturating_sub(cost) } else { 0 };
@@ -444,16 +447,16 @@ impl Session {
     }
 }
 
-/// Appends one message of the first bytes that wait and of fresh ones behind them, and pays for it; what it cost.  CRD-2
-fn push_data(id: u64, body: &mut Outbound, waiting: usize, fresh: &[u8], frame: &mut Frame<'_>) -> usize {
+/// Appends one message of the first bytes that wait and of so many fresh ones, which the caller puts behind them, and pays
+/// for it; what it cost.  CRD-2
+fn push_data(id: u64, body: &mut Outbound, waiting: usize, fresh: usize, frame: &mut Frame<'_>) -> usize {
     let start = frame.bytes.len();
-    frame.make_room(data_head_max(id) + waiting + fresh.len());
-    encode::data_head(id, waiting + fresh.len(), frame.bytes);
+    frame.make_room(data_head_max(id) + waiting + fresh);
+    encode::data_head(id, waiting + fresh, frame.bytes);
     let (first, second) = body.front(waiting);
-    for part in [first, second, fresh] {
-        frame.bytes.extend_from_slice(part);
-    }
-    let cost = frame.bytes.len() - start;
+    frame.bytes.extend_from_slice(first);
+    frame.bytes.extend_from_slice(second);
+    let cost = frame.bytes.len() - start + fresh;
     body.sent(waiting, cost as u64);
     cost
 }

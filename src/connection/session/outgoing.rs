@@ -36,18 +36,19 @@ impl Frame<'_> {
 
     /// Appends the message if it fits.
     pub(super) fn push(&mut self, message: Message<'_>) -> bool {
-        self.append(&message.measured())
+        let rest = self.begin(&message.measured());
+        self.bytes.extend_from_slice(rest.unwrap_or_default());
+        rest.is_some()
     }
 
-    /// The same for one that has been measured.
-    pub(super) fn append(&mut self, message: &Measured<'_>) -> bool {
+    /// Appends the message, if it fits, but for the bytes that end it, for which there is room then.
+    pub(super) fn begin<'a>(&mut self, message: &Measured<'a>) -> Option<&'a [u8]> {
         let len = message.len();
-        let fits = self.has_room(len);
-        if fits {
-            self.make_room(len);
-            message.encode(self.bytes);
+        if !self.has_room(len) {
+            return None;
         }
-        fits
+        self.make_room(len);
+        Some(message.begin(self.bytes))
     }
 }
 
@@ -58,26 +59,29 @@ impl Session {
         if self.is_deciding() || self.control.close_sealed {
             return Ok(());
         }
-        self.seal_with(wire, |session, frame| session.fill(now, frame))
+        self.seal_with(wire, |session, frame| {
+            session.fill(now, frame);
+            &[]
+        })
     }
 
-    /// Appends one sealed frame with what `fill` puts into it; nothing if that is nothing.
-    pub(super) fn seal_with(
+    /// Appends one sealed frame with what `fill` puts into it, and behind that with what it gives, for which it has made
+    /// room; nothing if that is nothing.
+    pub(super) fn seal_with<'a>(
         &mut self,
         wire: &mut Vec<u8>,
-        fill: impl FnOnce(&mut Self, &mut Frame<'_>),
+        fill: impl FnOnce(&mut Self, &mut Frame<'_>) -> &'a [u8],
     ) -> Result<(), Exhausted> {
         let header = wire.len();
         wire.extend_from_slice(&[0; frame::LENGTH_PREFIX]);
         let start = wire.len();
         let max = self.max_plaintext();
-        fill(self, &mut Frame { bytes: wire, start, max, most: self.limits.longest_sent() });
+        let rest = fill(self, &mut Frame { bytes: wire, start, max, most: self.limits.longest_sent() });
         if wire.len() == start {
             wire.truncate(header);
             return Ok(());
         }
-        wire.extend_from_slice(&[0; frame::TAG]);
-        let sealed = self.send.seal(&mut wire[start..]);
+        let sealed = self.send.seal_with(wire, start, rest);
         if sealed.is_err() {
             wire.truncate(header);
             return sealed;

@@ -228,9 +228,13 @@ impl Session {
                 return false;
             }
         }
-        let mut pushed = false;
-        let sealed = self.seal_with(wire.buffer(), |_, frame| pushed = frame.append(message));
-        sealed.is_ok() && pushed
+        let mut begun = false;
+        let sealed = self.seal_with(wire.buffer(), |_, frame| {
+            let rest = frame.begin(message);
+            begun = rest.is_some();
+            rest.unwrap_or_default()
+        });
+        sealed.is_ok() && begun
     }
 
     /// The longest message that the peer takes and the queue holds.
