@@ -176,14 +176,7 @@ impl<H: Serve> Link<H> {
         let Some(event) = &event else { return false };
         match *event {
             Event::Aborted { id } => change(inboxes, woken, id, Inbox::abort),
-            Event::Admission { peer } => {
-                let decided = if decide(|| (shared.admit)(peer)) {
-                    self.connection.admit(now)
-                } else {
-                    self.connection.refuse(now)
-                };
-                debug_assert!(decided.is_ok(), "the event asks for a decision");
-            }
+            Event::Admission { peer } => self.let_in_or_not(shared, peer, now),
             Event::Busy { id, retry } => {
                 self.answer(id, Err(NoAnswer::Busy(retry)));
                 self.streams.on_end(id, Status::OK, &mut self.woken);
@@ -209,25 +202,8 @@ impl<H: Serve> Link<H> {
                 });
             }
             Event::Request { id, method, body, deadline, more } => {
-                let routed = peer.map_or(Err(Status::DENIED), |peer| shared.router.route(peer, method));
-                match routed {
-                    Ok(handler) if more && !handler.takes_chunks() => {
-                        self.owed.push(Owed::Response(id, Status::UNSUPPORTED, Bytes::new()));
-                    }
-                    Ok(handler) => {
-                        if handler.takes_chunks() {
-                            self.streams.serve(id, more);
-                        }
-                        let handler = handler.clone();
-                        self.requests.push_back(Incoming {
-                            id,
-                            handler,
-                            body: Bytes::copy_from_slice(body),
-                            deadline,
-                        });
-                    }
-                    Err(status) => self.owed.push(Owed::Response(id, status, Bytes::new())),
-                }
+                let incoming = route(shared, peer, id, method, body, deadline, more);
+                self.serve(id, incoming, more);
             }
             Event::Response { id, status, body, more } => {
                 let body = Bytes::copy_from_slice(body);
@@ -240,13 +216,7 @@ impl<H: Serve> Link<H> {
             Event::Stopped { id, status } => self.streams.on_stopped(id, status, &mut self.woken),
             Event::Subscribe { id, filter, from } => {
                 let subscribed = subscribe(shared, peer, (self.id, id), filter, from);
-                self.owed.push(match subscribed {
-                    Ok(()) => {
-                        self.served.push(id);
-                        Owed::Accept(id)
-                    }
-                    Err(status) => Owed::Response(id, status, Bytes::new()),
-                });
+                self.on_subscribe(id, subscribed);
             }
             Event::Subscribed { id } => change(inboxes, woken, id, |inbox| inbox.accepted = true),
             Event::SubscriptionEnded { id, status } => self.end_inbox(id, Ended::Status(status)),
@@ -256,6 +226,38 @@ impl<H: Serve> Link<H> {
             }
         }
         true
+    }
+
+    fn let_in_or_not(&mut self, shared: &Shared<H>, peer: PeerId, now: Instant) {
+        let decided = if decide(|| (shared.admit)(peer)) {
+            self.connection.admit(now)
+        } else {
+            self.connection.refuse(now)
+        };
+        debug_assert!(decided.is_ok(), "the event asks for a decision");
+    }
+
+    /// Leaves a request to its handler, or answers it.
+    fn serve(&mut self, id: ExchangeId, incoming: Result<Incoming<H>, Status>, more: bool) {
+        match incoming {
+            Ok(incoming) => {
+                if incoming.handler.takes_chunks() {
+                    self.streams.serve(id, more);
+                }
+                self.requests.push_back(incoming);
+            }
+            Err(status) => self.owed.push(Owed::Response(id, status, Bytes::new())),
+        }
+    }
+
+    fn on_subscribe(&mut self, id: ExchangeId, subscribed: Result<(), Status>) {
+        self.owed.push(match subscribed {
+            Ok(()) => {
+                self.served.push(id);
+                Owed::Accept(id)
+            }
+            Err(status) => Owed::Response(id, status, Bytes::new()),
+        });
     }
 
     fn answer(&mut self, id: ExchangeId, answer: Answer) {
@@ -362,6 +364,23 @@ fn change(inboxes: &mut Own<Inbox>, woken: &mut Vec<Waker>, id: ExchangeId, chan
         change(inbox);
         woken.extend(inbox.waker.take());
     }
+}
+
+/// The request for its handler; or why it has none that takes it.
+fn route<H: Serve>(
+    shared: &Shared<H>,
+    peer: Option<PeerId>,
+    id: ExchangeId,
+    method: &str,
+    body: &[u8],
+    deadline: Option<Instant>,
+    more: bool,
+) -> Result<Incoming<H>, Status> {
+    let handler = peer.map_or(Err(Status::DENIED), |peer| shared.router.route(peer, method))?;
+    if more && !handler.takes_chunks() {
+        return Err(Status::UNSUPPORTED);
+    }
+    Ok(Incoming { id, handler: handler.clone(), body: Bytes::copy_from_slice(body), deadline })
 }
 
 /// Subscribes a peer, if it may.
