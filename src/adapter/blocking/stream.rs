@@ -16,6 +16,8 @@ use crate::CloseReason;
 
 /// How much is read at once.
 pub(super) const READ_CHUNK: usize = 64 * 1024;
+/// The same while the peer is a stranger: more than a handshake has.
+const STRANGERS_CHUNK: usize = 2 * 1024;
 /// How long a stream is kept to let the last bytes arrive.  SPEC §16.3
 pub(super) const LINGER: Duration = Duration::from_millis(500);
 /// How long to wait where a stream says that it would block, though it should.
@@ -49,11 +51,16 @@ pub(super) fn spawn(
 /// Reads until the end of the stream, also behind the end of the connection: what still comes is discarded, so
 /// that what was sent last arrives.
 fn read(core: &Arc<Core>, mut input: impl Read) {
-    let mut chunk = vec![0; READ_CHUNK];
+    let mut chunk = vec![0; STRANGERS_CHUNK];
     loop {
         match input.read(&mut chunk) {
             Ok(0) => break,
-            Ok(len) => core.feed(&chunk[..len]),
+            Ok(len) => {
+                core.feed(&chunk[..len]);
+                if chunk.len() < READ_CHUNK && core.stands() {
+                    chunk = vec![0; READ_CHUNK];
+                }
+            }
             Err(error) if is_passing(&error) => {
                 // The writer, which does this otherwise, may be held up.
                 core.tick();
