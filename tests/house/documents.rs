@@ -225,7 +225,7 @@ fn the_version_is_the_same_everywhere() {
     assert!(versions.iter().all(|shown| *shown == version), "README.md says {versions:?}, not {version}");
 }
 
-/// The bytes that README.md tells of are compared in tests/alloc.rs, which measures them.
+/// The bytes that README.md tells of are compared in tests/alloc, which measures them.
 #[test]
 fn figures_of_the_readme_are_those_of_the_code() {
     let readme = read("README.md");
