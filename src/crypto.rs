@@ -198,11 +198,13 @@ pub(crate) trait Aead: Send + Sync + UnwindSafe {
         false
     }
 
-    /// Encrypts `head` in place, and `body`, which follows it, into `sealed`, which is as long and ends in 16 bytes more for
-    /// the tag. Asked only of those that say that they gather.
-    fn seal_gather(&self, nonce: u64, ad: &[u8], head: &mut [u8], body: &[u8], sealed: &mut [u8]) {
-        let _ = (nonce, ad, head, body, sealed);
-        debug_assert!(false, "it gathers nothing");
+    /// Encrypts the beginning of `buf` in place, and behind it `body`, which is not there yet; the last 16 bytes, for
+    /// which there is room as well, receive the tag.
+    fn seal_gather(&self, nonce: u64, ad: &[u8], buf: &mut [u8], body: &[u8]) {
+        let Some((text, tag)) = buf.split_last_chunk_mut() else { return };
+        let head = text.len().saturating_sub(body.len());
+        text[head..].copy_from_slice(body);
+        *tag = self.seal(nonce, ad, text);
     }
 
     /// Decrypts `buf` in place. On an error the content of `buf` is unspecified, but no plaintext.

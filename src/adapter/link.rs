@@ -27,7 +27,7 @@ use crate::{
     StopCause, Topics,
 };
 pub(crate) use asks::Opening;
-use debts::{Debts, Owed};
+use debts::{Debts, Owed, pay};
 use ending::Retiring;
 use inbox::Inbox;
 use own::Own;
@@ -336,26 +336,35 @@ impl<H: Serve> Link<H> {
         }
     }
 
-    /// Answers a request of the peer's; never waits.
-    pub(crate) fn respond(&mut self, id: ExchangeId, reply: Reply) {
-        let Some(reply) = self.conclude(id, reply) else { return };
+    /// Answers a request of the peer's; never waits.  Gives back the reply's bytes, where they are needed no more: they are
+    /// the application's to drop, once the lock is given back.
+    pub(crate) fn respond(&mut self, id: ExchangeId, reply: Reply) -> Option<Bytes> {
+        let reply = self.conclude(id, reply)?;
         self.owe(match reply {
             Ok(body) => Owed::Response(id, Status::OK, body),
             Err(Refusal::Busy(retry)) => Owed::Busy(id, retry),
             Err(Refusal::Status(status)) => Owed::Response(id, status, Bytes::new()),
-        });
+        })
     }
 
-    /// What was answered with and is needed no more, to be let go of once the lock is given back: it may be the
-    /// application's own to drop.
+    /// The same of those that were paid later, or will not be.
     pub(crate) fn take_spent(&mut self) -> Vec<Bytes> {
         std::mem::take(&mut self.owed.spent)
     }
 
-    fn owe(&mut self, owed: Owed) {
+    fn owe(&mut self, mut owed: Owed) -> Option<Bytes> {
+        if self.owed.is_empty() && pay(&mut self.connection, &mut owed) {
+            return owed.take_body();
+        }
         self.owed.push(owed);
         self.crowded |= !self.owed.pay(&mut self.connection);
+        None
     }
+}
+
+/// Drops what is the application's; what it does at that, a panic too, is its own affair.
+pub(crate) fn let_go(spent: impl Sized) {
+    let _panicked = catch_unwind(AssertUnwindSafe(|| drop(spent)));
 }
 
 /// Has something done to what waits for a subscriber, and wakes him.

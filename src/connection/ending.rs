@@ -41,10 +41,16 @@ impl Connection {
     /// Ends with this status now: what is queued and not sealed is dropped, and nobody waits for the peer's `close`.
     /// SPEC §16.3
     ///
-    /// Exchanges that are open end as they do where the connection is lost.  Once it has ended, nothing happens.
+    /// Exchanges that are open end as they do where the connection is lost.  Where a [`close`](Self::close) has left
+    /// already, its status stays the one that the peer is told; one that was not let in yet is told
+    /// [`Status::REFUSED`], as always.  Once it has ended, nothing happens.
     pub fn abort(&mut self, now: Instant, status: Status) {
         self.clock = self.clock.max(now);
-        self.end(CloseReason::Local(status));
+        let told = match &self.state {
+            State::Session(session) if session.has_sealed_close() => session.close_status(),
+            _ => None,
+        };
+        self.end(CloseReason::Local(told.unwrap_or(status)));
     }
 }
 

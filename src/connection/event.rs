@@ -206,7 +206,8 @@ pub struct RequestHead<'a> {
     pub body: &'a [u8],
     /// Whether this side's body goes on.
     pub more: bool,
-    /// How long the whole exchange may take, its bodies included: at most 2³²−1 ms; `None`: as long as something moves.
+    /// How long the whole exchange may take, its bodies included: at most 2³²−1 ms; `None`: as long as something
+    /// moves while a body goes on, and as long as the peer takes to answer.
     pub deadline: Option<Duration>,
 }
 

@@ -131,8 +131,9 @@ macro_rules! aead {
                 $gathers
             }
 
-            fn seal_gather(&self, nonce: u64, ad: &[u8], head: &mut [u8], body: &[u8], sealed: &mut [u8]) {
+            fn seal_gather(&self, nonce: u64, ad: &[u8], buf: &mut [u8], body: &[u8]) {
                 let nonce = noise_nonce(nonce.$counter());
+                let (head, sealed) = buf.split_at_mut(buf.len() - body.len() - TAG_LEN);
                 self.0
                     .seal_in_place_scatter(nonce, Aad::from(ad), head, body, sealed)
                     .expect("invariant: a message is shorter than the 64 GiB of one nonce");

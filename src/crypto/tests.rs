@@ -148,15 +148,14 @@ fn both_ways_to_seal_agree() {
     for (provider, suite) in ciphers() {
         let aead = provider.primitives().aead(suite, &[1; 32]).unwrap();
         for (head, len) in [(0, 1), (1, 0), (15, 1), (16, 16), (17, 64), (30, 1_000), (31, 16_384)] {
-            if !aead.gathers() {
-                continue;
-            }
             let text: Vec<u8> = (0..head + len).map(|i| i as u8).collect();
             let mut whole = text.clone();
             let tag = aead.seal(7, b"ad", &mut whole);
-            let (mut begun, mut sealed) = (text[..head].to_vec(), alloc::vec![0xaa; len + TAG_LEN]);
-            aead.seal_gather(7, b"ad", &mut begun, &text[head..], &mut sealed);
-            assert_eq!([begun, sealed].concat(), [&whole[..], &tag[..]].concat(), "{provider:?} {suite:?}");
+            let mut joined = text.clone();
+            joined[head..].fill(0xaa);
+            joined.extend([0xaa; TAG_LEN]);
+            aead.seal_gather(7, b"ad", &mut joined, &text[head..]);
+            assert_eq!(joined, [&whole[..], &tag[..]].concat(), "{provider:?} {suite:?}");
         }
     }
 }

@@ -39,7 +39,7 @@ impl CipherState {
     }
 
     /// Appends `body` to the text that begins at `start`, seals all of that, and appends the tag.
-    pub(crate) fn seal_with(
+    pub(crate) fn seal_joined(
         &mut self,
         buf: &mut Vec<u8>,
         start: usize,
@@ -51,10 +51,8 @@ impl CipherState {
             return self.seal(buf.get_mut(start..).unwrap_or_default());
         }
         let n = self.usable_nonce()?;
-        let end = buf.len();
-        buf.resize(end + body.len() + TAG_LEN, 0);
-        let (head, sealed) = buf.split_at_mut(end);
-        self.aead.seal_gather(n, &[], head.get_mut(start..).unwrap_or_default(), body, sealed);
+        buf.resize(buf.len() + body.len() + TAG_LEN, 0);
+        self.aead.seal_gather(n, &[], &mut buf[start..], body);
         self.advance();
         Ok(())
     }

@@ -141,35 +141,50 @@ fn handlers_that_wait_for_each_other_end_by_their_time() {
     }
 }
 
-/// Bytes of the application's own, whose memory looks at the connection as it is given back.
-struct Lent(Context, Arc<AtomicUsize>);
+/// Bytes of the application's own, whose memory looks at the connection as it is given back, and then panics.
+struct Lent(Context, &'static [u8], Arc<AtomicUsize>);
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        b"lent"
+        self.1
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
         assert!(self.0.handle().is_connected());
-        self.1.fetch_add(1, Ordering::SeqCst);
+        self.2.fetch_add(1, Ordering::SeqCst);
+        panic!("meant");
     }
 }
 
-/// No code of the application runs under a lock: not what drops a reply's bytes, either.
+/// No code of the application runs under a lock: not what drops a reply's bytes, either; and that costs nobody but itself.
 #[test]
 fn a_reply_is_dropped_outside_of_the_lock() {
     let returned = Arc::new(AtomicUsize::new(0));
-    let lent = returned.clone();
+    let [lent, empty, late] = [(); 3].map(|()| returned.clone());
     let lender = builder(2)
-        .on_raw("lend", move |context, _| Ok(Bytes::from_owner(Lent(context, lent.clone()))))
+        .on_raw("lend", move |context, _| Ok(Bytes::from_owner(Lent(context, b"lent", lent.clone()))))
+        .on_raw("empty", move |context, _| Ok(Bytes::from_owner(Lent(context, b"", empty.clone()))))
+        .on_stream_raw("late", move |context, _, exchange| {
+            let lent = Bytes::from_owner(Lent(context, b"lent", late.clone()));
+            // The responder outlives its handler, and what it sends is too late.
+            thread::spawn(move || {
+                thread::sleep(millis(20));
+                exchange.reply.send(lent);
+            });
+            Ok(())
+        })
         .build()
         .unwrap();
     let (a, _b) = over_tcp(&device(1), &lender);
     for round in 1..=10 {
         assert_eq!(call(&a, "lend", PATIENCE), Ok("lent".into()));
-        until(|| returned.load(Ordering::SeqCst) == round);
+        assert_eq!(call(&a, "empty", PATIENCE), Ok("".into()));
+        let failed = Err(CallError::Status(Status::FAILED, Bytes::new()));
+        assert_eq!(call(&a, "late", PATIENCE), failed);
+        until(|| returned.load(Ordering::SeqCst) == 3 * round);
+        assert!(a.is_connected());
     }
 }
 

@@ -209,50 +209,70 @@ async fn a_reply_that_does_not_fit_is_too_large() {
     assert_eq!(a.call(&Double(1)).await, Ok(Doubled(2)));
 }
 
-/// A handler ends its own connection, and its caller is answered first.
-/// Bytes of the application's own, whose memory looks at the connection as it is given back.
-struct Lent(Context, Arc<AtomicU32>);
+/// Bytes of the application's own, whose memory looks at the connection as it is given back, and then panics.
+struct Lent(Context, &'static [u8], Arc<AtomicU32>);
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        b"lent"
+        self.1
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
         assert!(self.0.handle().is_connected());
-        self.1.fetch_add(1, Ordering::SeqCst);
+        self.2.fetch_add(1, Ordering::SeqCst);
+        panic!("meant");
     }
 }
 
-/// No code of the application runs under a lock: not what drops a reply's bytes, either.
+/// No code of the application runs under a lock: not what drops a reply's bytes, either; and that costs nobody but itself.
 #[tokio::test]
 async fn a_reply_is_dropped_outside_of_the_lock() {
     let returned = Arc::new(AtomicU32::new(0));
-    let (at_once, later) = (returned.clone(), returned.clone());
+    let counts = [(); 4].map(|()| returned.clone());
+    let [at_once, later, empty, late] = counts;
     let lender = builder(2)
         .on_raw("at/once", move |context, _| {
-            let lent = Bytes::from_owner(Lent(context, at_once.clone()));
+            let lent = Bytes::from_owner(Lent(context, b"lent", at_once.clone()));
             async move { Ok(lent) }
         })
         .on_raw("later", move |context, _| {
-            let lent = Bytes::from_owner(Lent(context, later.clone()));
+            let lent = Bytes::from_owner(Lent(context, b"lent", later.clone()));
             async move {
                 tokio::task::yield_now().await;
                 Ok(lent)
+            }
+        })
+        .on_raw("empty", move |context, _| {
+            let lent = Bytes::from_owner(Lent(context, b"", empty.clone()));
+            async move { Ok(lent) }
+        })
+        .on_stream_raw("late", move |context, _, exchange| {
+            let lent = Bytes::from_owner(Lent(context, b"lent", late.clone()));
+            async move {
+                // The responder outlives its handler, and what it sends is too late.
+                tokio::spawn(async move {
+                    settle().await;
+                    exchange.reply.send(lent);
+                });
+                Ok(())
             }
         })
         .build()
         .unwrap();
     let (a, _b) = over_tcp(&device(1), &lender).await;
     for round in 1..=10 {
-        assert_eq!(soon(a.call_raw("at/once", b"", None)).await, Ok("lent".into()));
-        assert_eq!(soon(a.call_raw("later", b"", None)).await, Ok("lent".into()));
-        until(|| returned.load(Ordering::SeqCst) == 2 * round).await;
+        for (method, expected) in [("at/once", "lent"), ("later", "lent"), ("empty", "")] {
+            assert_eq!(soon(a.call_raw(method, b"", None)).await, Ok(expected.into()));
+        }
+        assert_eq!(soon(a.call_raw("late", b"", None)).await, status(Status::FAILED));
+        until(|| returned.load(Ordering::SeqCst) == 4 * round).await;
+        assert!(a.is_connected());
     }
 }
 
+/// A handler ends its own connection, and its caller is answered first.
 #[tokio::test]
 async fn a_handler_begins_the_close_of_its_connection() {
     let leaving = builder(2).on_raw("leave", |context: Context, body| async move {

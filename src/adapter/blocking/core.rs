@@ -16,7 +16,7 @@ use super::signal::{Parker, Signal};
 use super::stream::LINGER;
 use crate::adapter::base::Accepted;
 use crate::adapter::guard::{Locked, Place};
-use crate::adapter::link::{Link, lock};
+use crate::adapter::link::{Link, let_go, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, Instant, Status, TimedOut};
 
@@ -125,11 +125,11 @@ impl Core {
         }
         let (woken, spent) = (mem::take(&mut state.link.woken), state.link.take_spent());
         drop(state);
-        drop(spent);
         if signal {
             self.writer.give();
         }
         woken.into_iter().for_each(Waker::wake);
+        let_go(spent);
         result
     }
 
@@ -139,8 +139,8 @@ impl Core {
         let result = look(&mut state);
         let (woken, spent) = (mem::take(&mut state.link.woken), state.link.take_spent());
         drop(state);
-        drop(spent);
         woken.into_iter().for_each(Waker::wake);
+        let_go(spent);
         result
     }
 
@@ -163,8 +163,7 @@ impl Core {
             let peer = state.link.connection.peer().filter(|_| state.has_just_connected());
             let accepted = peer.map(|peer| (peer, self.device.base().on_connected(peer, self)));
             match accepted {
-                // Before anybody here is told: for applications it was never there, and to its end it takes the place
-                // of a handshake.
+                // Before anybody here is told: no handler runs for it, and to its end it takes the place of a handshake.
                 Some((_, Accepted::TooMany)) => {
                     state.link.connection.abort(now, Status::UNAVAILABLE);
                     state.link.absorb(shared, now);

@@ -12,7 +12,7 @@ use super::core::Core;
 use super::handle::Handle;
 use crate::adapter::error::{BodyError, CallError};
 use crate::adapter::guard::Place;
-use crate::adapter::link::Opening;
+use crate::adapter::link::{Opening, let_go};
 use crate::{BadBody, Body, ExchangeId, Instant, Request, RequestHead};
 
 impl Handle {
@@ -20,8 +20,8 @@ impl Handle {
     ///
     /// The two go their own ways, also in different threads: the peer may answer before the body has ended, and the reply
     /// may have a body as well.  Where as many requests are open as the peer takes, it waits for its turn, at most as
-    /// long as [`Builder::call_timeout`](super::Builder::call_timeout) says; what follows takes as long as something
-    /// moves ([`Timeouts::body_idle`](crate::Timeouts::body_idle)).  SPEC §10.5
+    /// long as [`Builder::call_timeout`](super::Builder::call_timeout) says; the body takes as long as something
+    /// moves ([`Timeouts::body_idle`](crate::Timeouts::body_idle)), and the answer as [`Reply::wait`] says.  SPEC §10.5
     ///
     /// # Errors
     ///
@@ -256,7 +256,7 @@ impl RawResponder {
     /// stopped by it.
     pub fn send(self, reply: impl Into<Bytes>) {
         let reply = reply.into();
-        self.core.with(|state, _| state.link.send_reply(self.id, reply));
+        let_go(self.core.with(|state, _| state.link.send_reply(self.id, reply)));
     }
 
     /// Answers with the head of a reply whose body follows; waits for room in the queue, as long as the caller does.

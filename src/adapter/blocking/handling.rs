@@ -12,7 +12,7 @@ use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::pool::{Job, Source};
 use crate::adapter::error::Refusal;
-use crate::adapter::link::{Incoming, Link, Reply};
+use crate::adapter::link::{Incoming, Link, Reply, let_go};
 use crate::adapter::trace;
 use crate::{ExchangeId, Status, StopCause};
 
@@ -42,7 +42,7 @@ impl Requests {
             if self.waiting.len() + self.running.len() < most + answered {
                 self.waiting.push_back(request);
             } else {
-                link.respond(request.id, Err(Refusal::Busy(Duration::ZERO)));
+                let _none = link.respond(request.id, Err(Refusal::Busy(Duration::ZERO)));
             }
         }
         self.tell()
@@ -64,7 +64,7 @@ impl Requests {
                 self.waiting.remove(place);
                 // Whose deadline has passed has been answered.
                 if let StopCause::Cancel(_) = cause {
-                    link.respond(id, Err(Status::CANCELLED.into()));
+                    let _none = link.respond(id, Err(Status::CANCELLED.into()));
                 }
             }
         }
@@ -116,7 +116,7 @@ impl Source for Core {
         self.with(|State { link, requests, .. }, _| {
             requests.queued = false;
             for request in requests.waiting.drain(..) {
-                link.respond(request.id, Err(Refusal::Busy(Duration::ZERO)));
+                let _none = link.respond(request.id, Err(Refusal::Busy(Duration::ZERO)));
             }
         });
     }
@@ -134,10 +134,11 @@ impl Owed {
     fn pay(&mut self, reply: Reply) {
         self.answered = true;
         let id = self.id;
-        self.core.with(|state, _| {
+        let spent = self.core.with(|state, _| {
             state.requests.running.remove(&id);
-            state.link.respond(id, reply);
+            state.link.respond(id, reply)
         });
+        let_go(spent);
     }
 }
 

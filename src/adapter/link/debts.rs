@@ -23,8 +23,8 @@ pub(super) enum Owed {
 pub(super) struct Debts {
     calls: VecDeque<Owed>,
     publications: VecDeque<Owed>,
-    /// Bodies that were paid, or are owed no more: what they are made of may be the application's, and is not let go of
-    /// under the lock.
+    /// Bodies that were paid later, or are owed no more: what they are made of may be the application's, and is not let go
+    /// of under the lock.
     pub(super) spent: Vec<Bytes>,
 }
 
@@ -40,17 +40,23 @@ impl Debts {
     pub(super) fn void(&mut self, request: ExchangeId) {
         let spent = &mut self.spent;
         self.calls.retain_mut(|owed| match owed {
-            Owed::Busy(id, _) | Owed::Response(id, ..) if *id != request => true,
-            owed => {
-                spent.extend(owed.take_body());
+            Owed::Busy(id, _) => *id != request,
+            Owed::Response(id, _, body) if *id == request => {
+                spent.push(mem::take(body));
                 false
             }
+            _ => true,
         });
     }
 
     pub(super) fn clear(&mut self) {
         self.spent.extend(self.calls.drain(..).filter_map(|mut owed| owed.take_body()));
         self.publications.clear();
+    }
+
+    /// Whether nothing is owed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.publications.is_empty()
     }
 
     /// Pays as much as there is room for; `false` where something is left.
@@ -64,20 +70,19 @@ impl Debts {
                 lane.pop_front();
             }
         }
-        self.calls.is_empty() && self.publications.is_empty()
+        self.is_empty()
     }
 }
 
 impl Owed {
     /// What the application gave.
-    fn take_body(&mut self) -> Option<Bytes> {
-        let Self::Response(_, _, body) = self else { return None };
-        Some(mem::take(body)).filter(|body| !body.is_empty())
+    pub(super) fn take_body(&mut self) -> Option<Bytes> {
+        if let Self::Response(_, _, body) = self { Some(mem::take(body)) } else { None }
     }
 }
 
 /// `false` where there is no room for it yet, or not for all of it.
-fn pay(connection: &mut Connection, owed: &mut Owed) -> bool {
+pub(super) fn pay(connection: &mut Connection, owed: &mut Owed) -> bool {
     let paid = match owed {
         Owed::Accept(id) => connection.accept_subscription(*id),
         Owed::End(id, missed, status) => {

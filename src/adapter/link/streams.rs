@@ -372,15 +372,13 @@ impl<H: Serve> Link<H> {
         Ok(())
     }
 
-    /// Answers a request whose handler takes bodies in chunks, without one.
-    pub(crate) fn send_reply(&mut self, id: ExchangeId, reply: Bytes) {
-        let Some(stream) = self.streams.0.get_mut(&id) else { return };
-        if stream.serving != Some(Serving::Begun) {
-            return;
-        }
+    /// Answers a request whose handler takes bodies in chunks, without one.  Gives back the reply's bytes, as `respond` does.
+    pub(crate) fn send_reply(&mut self, id: ExchangeId, reply: Bytes) -> Option<Bytes> {
+        let stream = self.streams.0.get_mut(&id).filter(|stream| stream.serving == Some(Serving::Begun));
+        let Some(stream) = stream else { return Some(reply) };
         stream.serving = Some(Serving::Sent);
         stream.end_reading(&mut self.woken);
-        self.owe(Owed::Response(id, Status::OK, reply));
+        self.owe(Owed::Response(id, Status::OK, reply))
     }
 
     /// Whether the handler of a request that takes bodies in chunks has given all of its answer.

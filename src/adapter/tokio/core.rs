@@ -14,7 +14,7 @@ use ::tokio::task::AbortHandle;
 
 use super::device::{Device, Handler};
 use crate::adapter::guard::Locked;
-use crate::adapter::link::{Link, Shared, lock};
+use crate::adapter::link::{Link, Shared, let_go, lock};
 use crate::{ExchangeId, Instant, Status};
 
 /// Any byte stream.
@@ -100,11 +100,11 @@ impl Core {
         let others = if state.link.woken.is_empty() { Vec::new() } else { mem::take(&mut state.link.woken) };
         let spent = state.link.take_spent();
         drop(state);
-        drop(spent);
         if let Some(waker) = one {
             waker.wake();
         }
         others.into_iter().for_each(Waker::wake);
+        let_go(spent);
         result
     }
 

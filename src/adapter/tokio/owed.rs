@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use crate::adapter::link::Reply;
+use crate::adapter::link::{Reply, let_go};
 use crate::adapter::trace;
 use crate::{ExchangeId, Status};
 
@@ -22,10 +22,11 @@ impl Owed {
     pub(super) fn pay(&mut self, reply: Reply) {
         self.answered = true;
         let id = self.id;
-        self.core.with(|state, _| {
+        let spent = self.core.with(|state, _| {
             state.running.remove(&id);
-            state.link.respond(id, reply);
+            state.link.respond(id, reply)
         });
+        let_go(spent);
     }
 }
 
@@ -38,7 +39,8 @@ impl Drop for Owed {
         let failed = self.core.with(|state, _| {
             let stopped = state.running.remove(&id).is_some_and(|running| running.stopping);
             let status = if stopped { Status::CANCELLED } else { Status::FAILED };
-            state.link.respond(id, Err(status.into()));
+            // A status has no bytes.
+            let _none = state.link.respond(id, Err(status.into()));
             // With the connection, handlers end that have done nothing wrong.
             !stopped && state.link.closed.is_none()
         });

@@ -14,6 +14,7 @@ use std::vec::Vec;
 
 use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ::tokio::time::{self, Sleep};
+use bytes::Bytes;
 
 use super::core::{Came, Core, Running, Sender, State, Stream};
 use super::device::{Context, Handler, HandlerFn, Handling};
@@ -21,7 +22,7 @@ use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::owed::Owed;
 use crate::adapter::base::Accepted;
-use crate::adapter::link::{Incoming, Reply, lock};
+use crate::adapter::link::{Incoming, Reply, let_go, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
 
@@ -125,7 +126,7 @@ impl Runner {
         // Before the peer is told: whoever is connected finds the connection with the device.
         let accepted = self.accepted(state);
         if let Some((_, Accepted::TooMany)) = accepted {
-            // Before anybody here is told: for applications it was never there, and to its end it is the listener's.
+            // Before anybody here is told: no handler runs for it, and to its end it takes the place of a handshake.
             state.link.connection.abort(now, Status::UNAVAILABLE);
         }
         state.write_all(device, now, task);
@@ -146,13 +147,13 @@ impl Runner {
         let ended = state.link.closed.filter(|_| state.is_flushed(now));
         let spent = state.link.take_spent();
         drop(guard);
-        drop(spent);
         self.woken.drain(..).for_each(Waker::wake);
         device.on_drained();
         if let Some((peer, Accepted::Replaces(older))) = accepted {
             trace::connected(peer);
             older.iter().for_each(|older| older.retire(Status::REPLACED));
         }
+        let_go(spent);
         (timeout, ended)
     }
 
@@ -198,7 +199,13 @@ impl Runner {
                 Err(_) => drop(Owed::new(self.core.clone(), id)),
             }
         }
-        self.core.look(|state| replies.into_iter().for_each(|(id, reply)| state.link.respond(id, reply)));
+        self.core.look(|state| {
+            for (id, reply) in &mut replies {
+                let given = mem::replace(reply, Ok(Bytes::new()));
+                *reply = Ok(state.link.respond(*id, given).unwrap_or_default());
+            }
+        });
+        let_go(replies);
         any
     }
 

@@ -81,7 +81,7 @@ impl Session {
             wire.truncate(header);
             return Ok(());
         }
-        let sealed = self.send.seal_with(wire, start, rest);
+        let sealed = self.send.seal_joined(wire, start, rest);
         if sealed.is_err() {
             wire.truncate(header);
             return sealed;

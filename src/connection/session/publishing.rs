@@ -96,7 +96,7 @@ impl Session {
             return Err(SendError::Full);
         }
         standing.spend(len, 0);
-        self.send(id, &message, through);
+        self.seal_or_queue(id, &message, through);
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl Session {
             return Err(SendError::Full);
         }
         standing.spend(len, left);
-        self.send(id, &message, through);
+        self.seal_or_queue(id, &message, through);
         Ok(body.len() - left)
     }
 
@@ -165,7 +165,7 @@ impl Session {
             return Err(SendError::Full);
         }
         standing.spend(next.len(), left);
-        self.send(id, &next, through);
+        self.seal_or_queue(id, &next, through);
         Ok(chunk.len())
     }
 
@@ -186,7 +186,7 @@ impl Session {
             return Err(SendError::Full);
         }
         standing.spend(message.len(), 0);
-        self.send(id, &message, through);
+        self.seal_or_queue(id, &message, through);
         Ok(())
     }
 
@@ -204,8 +204,8 @@ impl Session {
         Ok(())
     }
 
-    /// Seals a message, or queues it where there is room for it: it is paid for, so this cannot fail.
-    fn send(&mut self, id: u64, message: &Measured<'_>, through: Through<'_>) {
+    /// Seals a message, or queues it, for which the caller has seen that there is room; it is paid for, so this cannot fail.
+    fn seal_or_queue(&mut self, id: u64, message: &Measured<'_>, through: Through<'_>) {
         let len = message.len();
         if len < LONG || !self.seal_through(message, through) {
             self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
