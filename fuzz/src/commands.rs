@@ -89,6 +89,7 @@ impl Side {
             (9, _, Some(id)) => drop(connection.publish_missed(id, Missed::NONE)),
             (10, _, Some(id)) => drop(connection.end_subscription(id, Status::CANCELLED)),
             (11, ..) => drop(connection.goaway()),
+            (12, ..) if operand >= 128 => connection.abort(now, Status::new(operand.into())),
             (12, ..) => connection.close(now, Status::OK),
             (13, ..) => self.asked &= connection.admit(now).is_err(),
             (14, ..) => self.asked &= connection.refuse(now).is_err(),
