@@ -40,7 +40,6 @@ pub struct Delivery {
 
 impl Delivery {
     /// What came, with the name of its topic from that of the one before, where it is the same.
-    #[inline(always)] // so that it is made where it will lie, and not copied there
     pub(super) fn new(publication: &crate::Publication<'_>, known: &mut Option<Arc<str>>) -> Self {
         // First, so that it is not copied on right after it was made.
         let body = Bytes::copy_from_slice(publication.body);

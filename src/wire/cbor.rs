@@ -127,8 +127,13 @@ pub(crate) trait Sink {
     }
 
     fn bytes(&mut self, content: &[u8]) {
-        self.head(2, content.len() as u64);
+        self.bytes_head(content.len());
         self.put(content);
+    }
+
+    /// What stands before so many bytes.
+    fn bytes_head(&mut self, len: usize) {
+        self.head(2, len as u64);
     }
 
     fn text(&mut self, content: &str) {

@@ -130,14 +130,14 @@ pub(crate) fn request_tail(more: bool, method: &str, body: &[u8], out: &mut impl
 fn request_name(more: bool, method: &str, body: &[u8], out: &mut impl Sink) {
     out.unsigned(bit(more, flag::MORE));
     out.text(method);
-    out.head(2, body.len() as u64);
+    out.bytes_head(body.len());
 }
 
 /// A `data` message up to its chunk.
 pub(crate) fn data_head(id: u64, len: usize, out: &mut impl Sink) {
     begin(out, 3, kind::DATA);
     out.unsigned(id);
-    out.head(2, len as u64);
+    out.bytes_head(len);
 }
 
 /// How long a request is at most, whatever its id and deadline.
@@ -157,7 +157,7 @@ impl Publication<'_> {
         out.text(self.topic);
         out.unsigned(self.point.epoch.into());
         out.unsigned(self.point.sequence);
-        out.head(2, self.chunk.len() as u64);
+        out.bytes_head(self.chunk.len());
     }
 }
 
@@ -186,7 +186,7 @@ fn numbers_before<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N
     for field in fields {
         out.unsigned(field);
     }
-    out.head(2, content.len() as u64);
+    out.bytes_head(content.len());
 }
 
 fn begin(out: &mut impl Sink, elements: u64, kind: u8) {

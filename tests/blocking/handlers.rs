@@ -10,6 +10,7 @@ use symbolon::blocking::{Builder, CallError, Context, Handle};
 use symbolon::{Admission, CloseReason, Event, Role, Status};
 
 use super::by_hand::ByHand;
+use super::lent::Lent;
 use super::{
     Double, Doubled, PATIENCE, Room, builder, device, limits, millis, over_tcp, sockets, soon, timeouts,
     until,
@@ -141,33 +142,25 @@ fn handlers_that_wait_for_each_other_end_by_their_time() {
     }
 }
 
-/// Bytes of the application's own, whose memory looks at the connection as it is given back, and then panics.
-struct Lent(Context, &'static [u8], Arc<AtomicUsize>);
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        self.1
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        assert!(self.0.handle().is_connected());
-        self.2.fetch_add(1, Ordering::SeqCst);
-        panic!("meant");
-    }
+/// Bytes whose memory looks at the connection as it is given back, counts that, and panics.
+fn lent(text: &'static str, context: Context, returned: &Arc<AtomicUsize>) -> Bytes {
+    let returned = returned.clone();
+    Bytes::from_owner(Lent(text, move || {
+        assert!(context.handle().is_connected());
+        returned.fetch_add(1, Ordering::SeqCst);
+    }))
 }
 
 /// No code of the application runs under a lock: not what drops a reply's bytes, either; and that costs nobody but itself.
 #[test]
 fn a_reply_is_dropped_outside_of_the_lock() {
     let returned = Arc::new(AtomicUsize::new(0));
-    let [lent, empty, late] = [(); 3].map(|()| returned.clone());
+    let [full, empty, late] = [(); 3].map(|()| returned.clone());
     let lender = builder(2)
-        .on_raw("lend", move |context, _| Ok(Bytes::from_owner(Lent(context, b"lent", lent.clone()))))
-        .on_raw("empty", move |context, _| Ok(Bytes::from_owner(Lent(context, b"", empty.clone()))))
+        .on_raw("lend", move |context, _| Ok(lent("lent", context, &full)))
+        .on_raw("empty", move |context, _| Ok(lent("", context, &empty)))
         .on_stream_raw("late", move |context, _, exchange| {
-            let lent = Bytes::from_owner(Lent(context, b"lent", late.clone()));
+            let lent = lent("lent", context, &late);
             // The responder outlives its handler, and what it sends is too late.
             thread::spawn(move || {
                 thread::sleep(millis(20));

@@ -2,6 +2,8 @@
 
 mod by_hand;
 mod handlers;
+#[path = "../common/lent.rs"]
+mod lent;
 mod publications;
 mod server;
 mod stalls;

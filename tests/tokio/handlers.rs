@@ -10,6 +10,7 @@ use bytes::Bytes;
 use symbolon::tokio::{CallError, Context, Refusal, SubscribeOptions};
 use symbolon::{Allow, CloseReason, Kind, Overflow, Status};
 
+use super::lent::Lent;
 use super::{
     Double, Doubled, Room, SECOND, builder, device, in_memory, limits, over_tcp, settle, soon, until,
 };
@@ -209,21 +210,13 @@ async fn a_reply_that_does_not_fit_is_too_large() {
     assert_eq!(a.call(&Double(1)).await, Ok(Doubled(2)));
 }
 
-/// Bytes of the application's own, whose memory looks at the connection as it is given back, and then panics.
-struct Lent(Context, &'static [u8], Arc<AtomicU32>);
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        self.1
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        assert!(self.0.handle().is_connected());
-        self.2.fetch_add(1, Ordering::SeqCst);
-        panic!("meant");
-    }
+/// Bytes whose memory looks at the connection as it is given back, counts that, and panics.
+fn lent(text: &'static str, context: Context, returned: &Arc<AtomicU32>) -> Bytes {
+    let returned = returned.clone();
+    Bytes::from_owner(Lent(text, move || {
+        assert!(context.handle().is_connected());
+        returned.fetch_add(1, Ordering::SeqCst);
+    }))
 }
 
 /// No code of the application runs under a lock: not what drops a reply's bytes, either; and that costs nobody but itself.
@@ -234,22 +227,22 @@ async fn a_reply_is_dropped_outside_of_the_lock() {
     let [at_once, later, empty, late] = counts;
     let lender = builder(2)
         .on_raw("at/once", move |context, _| {
-            let lent = Bytes::from_owner(Lent(context, b"lent", at_once.clone()));
+            let lent = lent("lent", context, &at_once);
             async move { Ok(lent) }
         })
         .on_raw("later", move |context, _| {
-            let lent = Bytes::from_owner(Lent(context, b"lent", later.clone()));
+            let lent = lent("lent", context, &later);
             async move {
                 tokio::task::yield_now().await;
                 Ok(lent)
             }
         })
         .on_raw("empty", move |context, _| {
-            let lent = Bytes::from_owner(Lent(context, b"", empty.clone()));
+            let lent = lent("", context, &empty);
             async move { Ok(lent) }
         })
         .on_stream_raw("late", move |context, _, exchange| {
-            let lent = Bytes::from_owner(Lent(context, b"lent", late.clone()));
+            let lent = lent("lent", context, &late);
             async move {
                 // The responder outlives its handler, and what it sends is too late.
                 tokio::spawn(async move {

@@ -8,6 +8,8 @@ mod cancel_safety;
 mod connections;
 mod endings;
 mod handlers;
+#[path = "../common/lent.rs"]
+mod lent;
 mod publications;
 mod streams;
 mod types;

@@ -47,10 +47,6 @@ impl Inbox {
     /// Takes a publication, or its beginning; gives what one cost that it took the place of.
     pub(super) fn take(&mut self, publication: &crate::Publication<'_>) -> Option<u64> {
         let Some(total) = publication.total else {
-            if self.latest.is_none() {
-                self.items.push_back(Delivery::new(publication, &mut self.topic));
-                return None;
-            }
             let delivery = Delivery::new(publication, &mut self.topic);
             return self.queue(delivery);
         };

@@ -4,7 +4,7 @@
 use super::Session;
 use crate::connection::credit::Budget;
 use crate::connection::exchanges::{Answer, Exchanges, Taken, TakenKind};
-use crate::connection::queue::Role;
+use crate::connection::queue::{Queue, Role};
 use crate::connection::wire_out::WireOut;
 use crate::error::SendError;
 use crate::name;
@@ -89,13 +89,7 @@ impl Session {
         if len > max {
             return Err(SendError::TooLarge { len, max });
         }
-        if len as u64 > standing.budget.left() {
-            return Err(SendError::NoCredit);
-        }
-        if !self.publications.has_room(len) {
-            return Err(SendError::Full);
-        }
-        standing.spend(len, 0);
+        standing.pay(&self.publications, len, 0)?;
         self.seal_or_queue(id, &message, through);
         Ok(())
     }
@@ -127,14 +121,8 @@ impl Session {
             left = body.len() - chunk.len();
             first = beginning(id, publication, chunk, total);
             message = first.measured();
-        } else if len as u64 > standing.budget.left() {
-            return Err(SendError::NoCredit);
         }
-        let len = message.len();
-        if !self.publications.has_room(len) {
-            return Err(SendError::Full);
-        }
-        standing.spend(len, left);
+        standing.pay(&self.publications, message.len(), left)?;
         self.seal_or_queue(id, &message, through);
         Ok(body.len() - left)
     }
@@ -161,10 +149,7 @@ impl Session {
         let left = rest.len() - chunk.len();
         let next = part(left > 0, chunk);
         let next = next.measured();
-        if !self.publications.has_room(next.len()) {
-            return Err(SendError::Full);
-        }
-        standing.spend(next.len(), left);
+        standing.pay(&self.publications, next.len(), left)?;
         self.seal_or_queue(id, &next, through);
         Ok(chunk.len())
     }
@@ -172,20 +157,13 @@ impl Session {
     /// Gives up the publication that is half sent.  SPEC §14.5
     pub(crate) fn publish_abort(&mut self, id: u64, through: Through<'_>) -> Result<(), SendError> {
         self.check_open()?;
-        let message = Continuation { id, more: false, abort: true, chunk: &[] };
-        let message = Message::Continuation(message);
+        let message = Message::Continuation(Continuation { id, more: false, abort: true, chunk: &[] });
         let message = message.measured();
         let standing = publishing(&mut self.exchanges, id)?;
         if *standing.unsent == 0 {
             return Err(SendError::Unfinished);
         }
-        if message.len() as u64 > standing.budget.left() {
-            return Err(SendError::NoCredit);
-        }
-        if !self.publications.has_room(message.len()) {
-            return Err(SendError::Full);
-        }
-        standing.spend(message.len(), 0);
+        standing.pay(&self.publications, message.len(), 0)?;
         self.seal_or_queue(id, &message, through);
         Ok(())
     }
@@ -251,10 +229,18 @@ struct Standing<'a> {
 }
 
 impl Standing<'_> {
-    /// Pays for a message that its credit allows, behind which so much of the body is left.
-    fn spend(self, len: usize, left: usize) {
+    /// Pays for a message of this length, behind which so much of the body is left; where the credit or the queue's room
+    /// does not do, nothing has changed.
+    fn pay(self, queue: &Queue, len: usize, left: usize) -> Result<(), SendError> {
+        if len as u64 > self.budget.left() {
+            return Err(SendError::NoCredit);
+        }
+        if !queue.has_room(len) {
+            return Err(SendError::Full);
+        }
         self.budget.spend(len as u64);
         *self.unsent = left;
+        Ok(())
     }
 }
 

@@ -1,4 +1,7 @@
 //! Handing what waits to a link, fairly.
+//!
+//! Each publication goes through most of this, for each of its subscribers: where flash is not scarce, it may be put
+//! where it is called from.
 
 use super::super::{Offer, Topic, Verdict};
 use super::{LinkId, PairKey, Subscription, SubscriptionKey, Subscriptions};

@@ -15,8 +15,9 @@ use crate::stage::Stage;
 
 /// The topics: of small publications, and of large ones.  A publisher waits for a subscriber that is behind, so that nothing
 /// is dropped; each topic keeps about as much as a window, since what is beyond that only waits.
-pub const TOPICS: [(&str, Kind); 2] = [(FLOOD, waiting(1_024)), ("flood/large", waiting(64))];
-const FLOOD: &str = "flood";
+pub const TOPICS: [(&str, Kind); 2] = [(SMALL_FLOOD, waiting(1_024)), (LARGE_FLOOD, waiting(64))];
+const SMALL_FLOOD: &str = "flood";
+const LARGE_FLOOD: &str = "flood/large";
 
 const fn waiting(depth: u32) -> Kind {
     Kind::Event { depth, overflow: Overflow::Refuse }
@@ -24,8 +25,7 @@ const fn waiting(depth: u32) -> Kind {
 
 /// That of such bodies.
 pub fn topic_of(body: &[u8]) -> &'static str {
-    let [(small, _), (large, _)] = TOPICS;
-    if body.len() < LARGE { small } else { large }
+    if body.len() < LARGE { SMALL_FLOOD } else { LARGE_FLOOD }
 }
 
 /// That of the server, which clients know.
