@@ -6,7 +6,6 @@ mod drive;
 mod ending;
 mod event;
 mod exchanges;
-pub(crate) mod growth;
 mod handshake;
 mod memory;
 pub(crate) mod packets;

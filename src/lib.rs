@@ -89,6 +89,7 @@ extern crate std;
 
 #[cfg(any(feature = "std", feature = "embedded-io-async-v0_7"))]
 mod adapter;
+mod buffer;
 mod config;
 mod connection;
 mod crypto;

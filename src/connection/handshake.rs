@@ -7,8 +7,7 @@
 //!
 //! SPEC §3, §5, §6
 
-use alloc::vec::Vec;
-
+use crate::buffer::Buffer;
 use crate::config::{Admission, Config};
 use crate::crypto::{KeyPair, Provider, SigningKey, Suite};
 use crate::error::HandshakeError;
@@ -114,7 +113,7 @@ impl Handshake {
         admission: Admission,
         limits: PeerLimits,
         seed: &Seed,
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) -> Result<Self, HandshakeError> {
         let provider = config.provider;
         if seed.as_bytes() == config.identity.static_key().private() {
@@ -192,7 +191,7 @@ impl Handshake {
     pub(crate) fn on_preamble(
         &mut self,
         bytes: [u8; PREAMBLE_LEN],
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) -> Result<Progress, Failed> {
         match self.role {
             Role::Initiator => self.on_answer(bytes),
@@ -201,7 +200,7 @@ impl Handshake {
     }
 
     /// Takes the next Noise message.  SPEC §5
-    pub(crate) fn on_message(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<Progress, Failed> {
+    pub(crate) fn on_message(&mut self, message: &[u8], out: &mut Buffer) -> Result<Progress, Failed> {
         let mut payload = [0; frame::HANDSHAKE_MAX];
         if self.noise.is_none() {
             self.begin_again()?;
@@ -237,12 +236,12 @@ impl Handshake {
     }
 
     /// Initiator: writes message 3 for a peer that is let in.  SPEC §6 ADM-1
-    pub(crate) fn finish_initiator(&mut self, out: &mut Vec<u8>) -> Result<Progress, Failed> {
+    pub(crate) fn finish_initiator(&mut self, out: &mut Buffer) -> Result<Progress, Failed> {
         self.write(out)?;
         self.establish(Some(true))
     }
 
-    fn on_offer(&mut self, bytes: [u8; PREAMBLE_LEN], out: &mut Vec<u8>) -> Result<Progress, Failed> {
+    fn on_offer(&mut self, bytes: [u8; PREAMBLE_LEN], out: &mut Buffer) -> Result<Progress, Failed> {
         let offer = InitiatorPreamble::decode(bytes).map_err(|_| HandshakeError::NotSymbolon)?;
         let spoken = self.provider.suites();
         let suite = Suite::best_of(offer.suites & spoken);
@@ -319,7 +318,7 @@ impl Handshake {
         self.noise = Some(noise);
         if self.step == Step::Message3 {
             // It was sent already.
-            self.write(&mut Vec::with_capacity(frame::MIN_FRAME.into()))?;
+            self.write(&mut Buffer::with_capacity(frame::MIN_FRAME.into()))?;
         }
         Ok(())
     }
@@ -395,7 +394,7 @@ impl Handshake {
     }
 
     /// Writes message 2 or 3: the proof over the hash so far, and this side's limits.  SPEC §5.2, §5.3
-    fn write(&mut self, out: &mut Vec<u8>) -> Result<(), Failed> {
+    fn write(&mut self, out: &mut Buffer) -> Result<(), Failed> {
         let noise = self.noise.as_mut().ok_or(HandshakeError::Unauthentic)?;
         let own = Payload {
             identity: self.signing.public(),
@@ -426,7 +425,7 @@ impl Handshake {
 }
 
 /// Appends a handshake frame; its content is at most [`frame::HANDSHAKE_MAX`] bytes.
-fn push_frame(out: &mut Vec<u8>, content: &[u8]) {
+fn push_frame(out: &mut Buffer, content: &[u8]) {
     let len = u16::try_from(content.len()).unwrap_or(u16::MAX);
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(content);

@@ -168,6 +168,6 @@ const _: () = assert!(FILTER_AT_REST <= NAME_MAX);
 #[cfg(target_pointer_width = "32")]
 const _: () = {
     let Memory { handshake, session, bodies } = Limits::small().memory();
-    assert!(handshake == 3_055 && session == 2_848 && bodies == 2_112);
-    assert!(size_of::<Connection>() == 344);
+    assert!(handshake == 3_055 && session == 2_856 && bodies == 2_112);
+    assert!(size_of::<Connection>() == 352);
 };

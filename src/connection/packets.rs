@@ -4,10 +4,9 @@
 //! [`Connection::handle_frame`] and [`Connection::seal_packet`] are to [`serial`](crate::serial), and to
 //! nobody else: whoever drives a line needs its rules as a whole.
 
-use alloc::vec::Vec;
-
 use super::handshake::Failed;
 use super::{Connection, State};
+use crate::buffer::Buffer;
 use crate::error::{CloseReason, HandshakeError};
 use crate::status::Status;
 use crate::time::Instant;
@@ -83,7 +82,7 @@ impl Connection {
     ///
     /// As [`poll_transmit`](Self::poll_transmit), but that an initiator seals nothing before `accept`: a
     /// responder that still decides drops what comes, lest it hold up the session that runs.  SER-12
-    pub(crate) fn seal_packet(&mut self, now: Instant, line: &mut Vec<u8>) {
+    pub(crate) fn seal_packet(&mut self, now: Instant, line: &mut Buffer) {
         self.clock = self.clock.max(now);
         let State::Session(session) = &mut self.state else { return self.stop_if_flushed() };
         if session.is_awaiting_accept() && self.ending.is_none() {

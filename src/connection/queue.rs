@@ -1,9 +1,8 @@
 //! A bounded queue of encoded messages: one lane on its way out.  SPEC §12
 
-use alloc::vec::Vec;
-
-use super::growth::make_room;
+use crate::buffer::Buffer;
 use crate::time::Instant;
+use crate::wire::encode::Measured;
 
 /// What sealing a message means for its exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,7 +35,7 @@ pub(crate) struct Entry {
 /// ```
 #[derive(Debug)]
 pub(crate) struct Queue {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     head: usize,
     max: usize,
     /// How much the buffer may have.
@@ -50,12 +49,12 @@ const NO_DEADLINE: u64 = Instant::from_micros(u64::MAX).as_micros();
 impl Queue {
     /// An empty queue that never holds more than `max` bytes; where it is `fixed`, its buffer is to be reserved.
     pub(crate) const fn new(max: usize, fixed: bool) -> Self {
-        Self { bytes: Vec::new(), head: 0, max, most: Self::most(max, fixed) }
+        Self { bytes: Buffer::new(), head: 0, max, most: Self::most(max, fixed) }
     }
 
     /// Has all the room from now on that it may ever need.
     pub(crate) fn reserve(&mut self) {
-        self.bytes.reserve_exact(self.max.saturating_sub(self.bytes.len()));
+        self.bytes.reserve(self.max);
     }
 
     /// How much the buffer of such a queue may have.
@@ -82,27 +81,22 @@ impl Queue {
         self.len() + HEADER + len <= self.max
     }
 
-    /// Appends what `write` appends, of this length at most.  The caller has asked [`Queue::has_room`].
-    pub(crate) fn push(
-        &mut self,
-        role: Role,
-        id: u64,
-        deadline: Option<Instant>,
-        len: usize,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
+    /// Appends a message without a deadline.  The caller has asked [`Queue::has_room`].
+    pub(crate) fn push(&mut self, role: Role, id: u64, message: &Measured<'_>) {
+        message.encode_into(self.place(role, id, None, message.len()));
+    }
+
+    /// Appends room for a message, to be written by the caller, who has asked [`Queue::has_room`].
+    pub(crate) fn place(&mut self, role: Role, id: u64, deadline: Option<Instant>, len: usize) -> &mut [u8] {
         self.compact();
-        make_room(&mut self.bytes, HEADER + len, self.most);
-        let start = self.bytes.len();
-        let deadline = deadline.map_or(NO_DEADLINE, Instant::as_micros);
-        let mut header = [role as u8; HEADER];
+        self.bytes.make_room(HEADER + len, self.most);
+        let room = self.bytes.append(HEADER + len);
+        let Some((header, place)) = room.split_first_chunk_mut::<HEADER>() else { return &mut [] };
+        header[0] = role as u8;
+        header[1..5].copy_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
         header[5..13].copy_from_slice(&id.to_le_bytes());
-        header[13..].copy_from_slice(&deadline.to_le_bytes());
-        self.bytes.extend_from_slice(&header);
-        write(&mut self.bytes);
-        let len = self.bytes.len() - start - HEADER;
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.bytes[start + 1..start + 5].copy_from_slice(&len.to_le_bytes());
+        header[13..].copy_from_slice(&deadline.map_or(NO_DEADLINE, Instant::as_micros).to_le_bytes());
+        place
     }
 
     /// The oldest message.
@@ -157,7 +151,7 @@ impl Queue {
     fn compact(&mut self) {
         let left = if self.most > self.max { self.bytes.len() / 2 } else { 0 };
         if self.head > left {
-            self.bytes.drain(..self.head);
+            self.bytes.remove_front(self.head);
             self.head = 0;
         }
     }

@@ -1,8 +1,6 @@
 //! Collects the bytes of one unit, a preamble or a frame, however they are cut.  SPEC §4
 
-use alloc::vec::Vec;
-
-use super::growth::make_room;
+use crate::buffer::Buffer;
 use crate::wire::frame;
 
 /// One unit of known length on its way in.
@@ -10,9 +8,8 @@ use crate::wire::frame;
 /// The length is set before a byte is stored, by a caller that has checked it against its limit.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    /// Longer than `filled` where an earlier unit was longer: it is not cleared between units.
-    bytes: Vec<u8>,
-    filled: usize,
+    /// What has come of it.
+    bytes: Buffer,
     target: usize,
     /// The longest unit there may be.
     most: usize,
@@ -36,20 +33,17 @@ impl Span {
 impl Reader {
     /// A reader that wants a unit of `target` bytes, with room for `at_rest`, of units of at most `most` bytes.
     pub(crate) fn new(target: usize, at_rest: usize, most: usize) -> Self {
-        let bytes = Vec::with_capacity(at_rest.min(most).max(target));
-        let mut reader = Self { bytes, filled: 0, target, most };
-        reader.extend_to(target);
-        reader
+        Self { bytes: Buffer::with_capacity(at_rest.min(most).max(target)), target, most }
     }
 
     /// Has room for this much from now on.
     pub(crate) fn reserve(&mut self, at_rest: usize) {
-        self.bytes.reserve_exact(at_rest.saturating_sub(self.bytes.len()));
+        self.bytes.reserve(at_rest);
     }
 
     /// Forgets the unit and waits for the next, of which `target` bytes are wanted first.
     pub(crate) fn restart(&mut self, target: usize) {
-        self.filled = 0;
+        self.bytes.clear();
         self.extend_to(target);
     }
 
@@ -62,41 +56,35 @@ impl Reader {
     /// Makes room for a frame whose content is put there from elsewhere, and lends it.
     pub(crate) fn place(&mut self, header: [u8; frame::LENGTH_PREFIX], len: usize) -> &mut [u8] {
         self.restart(frame::LENGTH_PREFIX + len);
-        self.bytes[..frame::LENGTH_PREFIX].copy_from_slice(&header);
-        self.filled = self.target;
-        self.noise_message()
+        self.bytes.extend_from_slice(&header);
+        self.bytes.append(len)
     }
 
     /// Wants the unit to go on until it has `target` bytes.
     pub(crate) fn extend_to(&mut self, target: usize) {
         self.target = target;
-        if self.bytes.len() < target {
-            let more = target - self.bytes.len();
-            make_room(&mut self.bytes, more, self.most);
-            self.bytes.resize(target, 0);
-        }
+        self.bytes.make_room(target.saturating_sub(self.bytes.len()), self.most);
     }
 
     /// Takes what belongs to the unit and says how much that was.
     pub(crate) fn fill(&mut self, input: &[u8]) -> usize {
-        let taken = input.len().min(self.target - self.filled);
-        self.bytes[self.filled..self.filled + taken].copy_from_slice(&input[..taken]);
-        self.filled += taken;
+        let taken = input.len().min(self.target.saturating_sub(self.bytes.len()));
+        self.bytes.extend_from_slice(&input[..taken]);
         taken
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.filled == 0
+        self.bytes.is_empty()
     }
 
     /// Whether all that was wanted has come.
     pub(crate) fn is_complete(&self) -> bool {
-        self.filled == self.target
+        self.bytes.len() == self.target
     }
 
     /// What has come of the unit.
     pub(crate) fn unit(&self) -> &[u8] {
-        &self.bytes[..self.filled]
+        &self.bytes
     }
 
     /// The length in the frame's header, once its two bytes are in.
@@ -107,8 +95,7 @@ impl Reader {
 
     /// The Noise message of a complete frame.
     pub(crate) fn noise_message(&mut self) -> &mut [u8] {
-        let filled = self.filled;
-        &mut self.bytes[frame::LENGTH_PREFIX.min(filled)..filled]
+        self.bytes.get_mut(frame::LENGTH_PREFIX..).unwrap_or_default()
     }
 
     /// Part of an opened frame's plaintext, by its place in [`Reader::unit`].
@@ -118,9 +105,8 @@ impl Reader {
 
     /// Gives back what is above `at_rest`, if no unit is on its way.
     pub(crate) fn shrink(&mut self, at_rest: usize) {
-        if self.filled == 0 && self.bytes.len() > at_rest.max(self.target) {
-            self.bytes.truncate(at_rest.max(self.target));
-            self.bytes.shrink_to(at_rest);
+        if self.is_empty() {
+            self.bytes.shrink_to(at_rest.max(self.target));
         }
     }
 

@@ -12,7 +12,6 @@ mod publishing;
 mod subscribing;
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
@@ -22,6 +21,7 @@ use super::handshake::Established;
 use super::pending::Pending;
 use super::queue::Queue;
 use super::timer::{Wait, Waits};
+use crate::buffer::Buffer;
 use crate::config::Limits;
 use crate::identity::PeerId;
 use crate::noise::CipherState;
@@ -379,7 +379,7 @@ fn ending_of(opened: &Opened, refused: bool) -> Pending {
 
 /// The plaintext of one frame on its way out; never longer than the peer takes.
 struct Frame<'a> {
-    bytes: &'a mut Vec<u8>,
+    bytes: &'a mut Buffer,
     start: usize,
     max: usize,
     /// How much the buffer may have.

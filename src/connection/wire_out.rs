@@ -1,22 +1,22 @@
 //! Bytes on their way to the socket: the handshake's, or sealed frames.
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 
 /// Bytes that leave in order, as the socket takes them.
 #[derive(Debug)]
 pub(crate) struct WireOut {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     sent: usize,
 }
 
 impl WireOut {
     pub(crate) fn new(at_rest: usize) -> Self {
-        Self { bytes: Vec::with_capacity(at_rest), sent: 0 }
+        Self { bytes: Buffer::with_capacity(at_rest), sent: 0 }
     }
 
     /// Has room for this much from now on.
     pub(crate) fn reserve(&mut self, most: usize) {
-        self.bytes.reserve_exact(most.saturating_sub(self.bytes.len()));
+        self.bytes.reserve(most);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -29,7 +29,7 @@ impl WireOut {
     }
 
     /// Where to append.
-    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn buffer(&mut self) -> &mut Buffer {
         if self.is_empty() {
             self.clear();
         }

@@ -1,11 +1,11 @@
 //! One direction of an established session: seals or opens in place, and rekeys by count.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::buffer::Buffer;
 use crate::crypto::{Aead, KEY_LEN, Provider, Suite, TAG_LEN};
 
 /// After this many frames of a direction its key is replaced. Both sides count, so no message says so.
@@ -41,17 +41,17 @@ impl CipherState {
     /// Appends `body` to the text that begins at `start`, seals all of that, and appends the tag.
     pub(crate) fn seal_joined(
         &mut self,
-        buf: &mut Vec<u8>,
+        buf: &mut Buffer,
         start: usize,
         body: &[u8],
     ) -> Result<(), Exhausted> {
         if body.is_empty() || !self.aead.gathers() {
             buf.extend_from_slice(body);
-            buf.extend_from_slice(&[0; TAG_LEN]);
+            buf.append(TAG_LEN);
             return self.seal(buf.get_mut(start..).unwrap_or_default());
         }
         let n = self.usable_nonce()?;
-        buf.resize(buf.len() + body.len() + TAG_LEN, 0);
+        buf.append(body.len() + TAG_LEN);
         self.aead.seal_gather(n, &[], &mut buf[start..], body);
         self.advance();
         Ok(())

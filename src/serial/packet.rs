@@ -1,10 +1,8 @@
 //! Packets: COBS and zero bytes in both directions.  SPEC §19.1
 
-use alloc::vec::Vec;
-
 use cobs::{DecodeResult, DecoderState};
 
-use crate::connection::growth::make_room;
+use crate::buffer::Buffer;
 use crate::wire::frame;
 use crate::wire::preamble::PREAMBLE_LEN;
 
@@ -38,7 +36,7 @@ impl<'a> Packet<'a> {
 /// The packet that is coming in.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     state: DecoderState,
     /// Longer than the bound: forgotten up to the next zero byte.
     too_long: bool,
@@ -51,7 +49,7 @@ impl Incoming {
     }
 
     pub(super) fn new(at_rest: usize) -> Self {
-        Self { bytes: Vec::with_capacity(at_rest), state: DecoderState::Idle, too_long: false }
+        Self { bytes: Buffer::with_capacity(at_rest), state: DecoderState::Idle, too_long: false }
     }
 
     /// Takes a byte other than zero into a packet of at most `max` bytes.  SER-8
@@ -65,9 +63,9 @@ impl Incoming {
         }
         if self.bytes.len() == self.bytes.capacity() {
             let more = LEAST.saturating_sub(self.bytes.len()).max(1);
-            make_room(&mut self.bytes, more, Self::most(max));
+            self.bytes.make_room(more, Self::most(max));
         }
-        self.bytes.push(byte);
+        self.bytes.extend_from_slice(&[byte]);
     }
 
     /// Whether nothing has come since the last zero byte.
@@ -102,7 +100,7 @@ impl Incoming {
 /// Packets on their way out.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     sent: usize,
     /// How far in front of its place a packet is written: what its encoding adds at most.
     ahead: usize,
@@ -113,7 +111,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// With room for one packet of this length; none is longer than `longest`.
     pub(super) fn new(at_rest: usize, longest: usize) -> Self {
-        let bytes = Vec::with_capacity(encoded_len_max(at_rest.min(longest)));
+        let bytes = Buffer::with_capacity(encoded_len_max(at_rest.min(longest)));
         Self { bytes, sent: 0, ahead: encoded_len_max(longest) - longest, most: Self::most(longest) }
     }
 
@@ -138,7 +136,7 @@ impl Outgoing {
 
     /// Appends this packet.
     pub(super) fn push(&mut self, packet: &[u8]) {
-        make_room(&mut self.bytes, self.ahead + packet.len(), self.most);
+        self.bytes.make_room(self.ahead + packet.len(), self.most);
         self.push_with(|bytes| bytes.extend_from_slice(packet));
     }
 
@@ -147,11 +145,11 @@ impl Outgoing {
     ///
     /// The packet is encoded where it lies, so that a frame is sealed into the very memory that it leaves from: `write`
     /// finds room for the longest ahead of it.
-    pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+    pub(super) fn push_with(&mut self, write: impl FnOnce(&mut Buffer)) -> bool {
         let start = self.bytes.len();
         let packet = start + self.ahead;
-        make_room(&mut self.bytes, self.ahead, self.most);
-        self.bytes.resize(packet, DELIMITER);
+        self.bytes.make_room(self.ahead, self.most);
+        self.bytes.append(self.ahead).fill(DELIMITER);
         write(&mut self.bytes);
         if self.bytes.len() == packet {
             self.bytes.truncate(start);
@@ -159,7 +157,7 @@ impl Outgoing {
         }
         let end = encode(&mut self.bytes, start + 1, packet);
         self.bytes.truncate(end);
-        self.bytes.push(DELIMITER);
+        self.bytes.extend_from_slice(&[DELIMITER]);
         true
     }
 
@@ -212,6 +210,7 @@ const fn encoded_len_max(len: usize) -> usize {
 mod tests {
     use super::*;
     use alloc::vec;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     fn whole(incoming: &mut Incoming, bytes: &[u8], max: usize) -> Option<Vec<u8>> {
@@ -245,7 +244,7 @@ mod tests {
                 }
                 let mut incoming = Incoming::new(64);
                 encoded[..encoded.len() - 1].iter().for_each(|byte| incoming.push(*byte, 2_000));
-                assert_eq!(incoming.bytes, packet, "{}", vector.id());
+                assert_eq!(*incoming.bytes, *packet, "{}", vector.id());
                 continue;
             }
             let max = usize::try_from(vector.number("max")).expect("a length");

@@ -4,7 +4,7 @@
 //! once it is read.  [`read`] refuses everything that one item alone can do wrong, [`item_len`] adds what takes
 //! several, and no byte is looked at more than twice.
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 
 /// How many levels of arrays and maps there may be, the outermost included.  SPEC §8.1
 const LEVELS_MAX: usize = 4;
@@ -181,14 +181,14 @@ pub(crate) trait Sink {
     }
 }
 
-impl Sink for Vec<u8> {
+impl Sink for Buffer {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
 
     #[inline]
     fn put_byte(&mut self, byte: u8) {
-        self.push(byte);
+        self.extend_from_slice(&[byte]);
     }
 }
 

@@ -3,7 +3,7 @@
 //! A message is a *head*, then bytes of the application's, if its type has any, and behind those a *tail*, if it has
 //! one.  Requests can be written in two other parts: the deadline that is left is known only when the frame is sealed.
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 
 use super::cbor::{Counter, Sink, Slot};
 use super::message::{Continuation, Message, Point, Publication, flag, kind};
@@ -20,37 +20,30 @@ impl<'a> Measured<'a> {
         self.head + self.message.content().len() + self.tail
     }
 
-    /// Appends the message to `out`.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let rest = self.begin(out);
-        out.extend_from_slice(rest);
+    /// Writes the message into a place of its length.
+    pub(crate) fn encode_into(&self, place: &mut [u8]) {
+        let mut slot = Slot::new(place);
+        self.message.head(&mut slot);
+        slot.put(self.message.content());
+        self.message.tail(&mut slot);
     }
 
-    /// The same, but for bytes of the application's that end it: those are what is still to be appended.
-    pub(crate) fn begin(&self, out: &mut Vec<u8>) -> &'a [u8] {
-        let start = out.len();
+    /// Appends the message to `out`, but for bytes of the application's that end it: those are what is still to be
+    /// appended.
+    pub(crate) fn begin(&self, out: &mut Buffer) -> &'a [u8] {
         // First its place, then what is in it: each byte appended by itself would wait for the length to be stored.
-        out.resize(start + self.head, 0);
-        if let Some(place) = out.get_mut(start..) {
-            self.message.head(&mut Slot::new(place));
+        if self.tail > 0 {
+            self.encode_into(out.append(self.len()));
+            return &[];
         }
-        if self.tail == 0 {
-            return self.message.content();
-        }
-        out.extend_from_slice(self.message.content());
-        self.message.tail(out);
-        &[]
+        self.message.head(&mut Slot::new(out.append(self.head)));
+        self.message.content()
     }
 }
 
 impl<'a> Message<'a> {
     pub(crate) fn measured(&self) -> Measured<'_> {
         Measured { head: count(|out| self.head(out)), tail: count(|out| self.tail(out)), message: self }
-    }
-
-    /// Appends the message to `out`.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        self.measured().encode(out);
     }
 
     /// How long the message is when encoded.
@@ -120,10 +113,11 @@ pub(crate) fn request_head(id: u64, deadline_ms: u32, out: &mut impl Sink) {
     out.unsigned(deadline_ms.into());
 }
 
-/// A request behind its deadline.
-pub(crate) fn request_tail(more: bool, method: &str, body: &[u8], out: &mut impl Sink) {
-    request_name(more, method, body, out);
-    out.put(body);
+/// Writes a request behind its deadline into a place of [`request_tail_len`].
+pub(crate) fn request_tail(more: bool, method: &str, body: &[u8], place: &mut [u8]) {
+    let mut slot = Slot::new(place);
+    request_name(more, method, body, &mut slot);
+    slot.put(body);
 }
 
 /// The same up to its body.
@@ -140,9 +134,9 @@ pub(crate) fn data_head(id: u64, len: usize, out: &mut impl Sink) {
     out.bytes_head(len);
 }
 
-/// How long a request is at most, whatever its id and deadline.
-pub(crate) fn request_len_max(method: &str, body: &[u8]) -> usize {
-    REQUEST_HEAD_MAX + count(|out| request_tail(false, method, body, out))
+/// How long a request is behind its deadline.
+pub(crate) fn request_tail_len(method: &str, body: &[u8]) -> usize {
+    count(|out| request_name(false, method, body, out)) + body.len()
 }
 
 impl Publication<'_> {

@@ -1,6 +1,6 @@
 //! What the second and third handshake messages carry.  SPEC §5.2
 
-use alloc::vec::Vec;
+use crate::buffer::Buffer;
 
 use super::cbor::{self, EncodingError, Item, Sink};
 use super::frame::MIN_FRAME;
@@ -71,7 +71,7 @@ impl From<EncodingError> for PayloadError {
 
 impl Payload {
     /// Appends the payload to `out`.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&self, out: &mut Buffer) {
         let PeerLimits { max_frame, max_requests, max_subscriptions, window, silence_ms, features } =
             self.limits;
         out.map(KEYS.into());

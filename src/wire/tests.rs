@@ -1,9 +1,11 @@
 //! Tests of the decoders, each against the clause that it names.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::cbor::Sink;
 use super::message::Message;
 
 mod encoding;
@@ -21,9 +23,16 @@ fn hex(text: &str) -> Vec<u8> {
 
 /// A message, in a buffer of its own.
 fn encoded(message: Message<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    message.encode(&mut out);
+    let message = message.measured();
+    let mut out = vec![0; message.len()];
+    message.encode_into(&mut out);
     out
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
 }
 
 /// Numbers of every length, as likely as each other.

@@ -8,6 +8,7 @@ use crate::{Source, read, report, sources};
 /// Each module of `src`, and the modules that it may import besides itself.  From the leaves up: no module imports one
 /// that stands below it in this table, so that each can be read with only those above in mind.
 pub const LAYERS: &[(&str, &[&str])] = &[
+    ("buffer", &[]),
     ("exchange", &[]),
     ("name", &[]),
     ("role", &[]),
@@ -17,9 +18,9 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // A device: its keys, its proofs.
     ("identity", &["crypto", "role"]),
     // The handshake and the ciphers; knows no message.
-    ("noise", &["crypto", "identity", "role"]),
+    ("noise", &["buffer", "crypto", "identity", "role"]),
     // Bytes and messages; knows no state and no key.
-    ("wire", &["name", "status"]),
+    ("wire", &["buffer", "name", "status"]),
     ("publication", &["wire"]),
     ("error", &["identity", "name", "status", "wire"]),
     ("config", &["crypto", "identity", "wire"]),
@@ -30,6 +31,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     (
         "connection",
         &[
+            "buffer",
             "config",
             "crypto",
             "error",
@@ -45,7 +47,7 @@ pub const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // Many links, one after the other, on a line that has none of its own.
-    ("serial", &["config", "connection", "time", "wire"]),
+    ("serial", &["buffer", "config", "connection", "time", "wire"]),
     // Bodies with types; on top of what a program sees, like an adapter.
     ("typed", PUBLIC),
     // What moves bytes and time.  Everything in it could have been written by a user of the crate.

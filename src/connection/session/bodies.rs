@@ -1,12 +1,12 @@
 //! Bodies in chunks, in both directions: what is written, what leaves, what comes, and how each ends.  SPEC §10.5
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::incoming::{Outcome, event};
 use super::outgoing::seal_last;
 use super::{Frame, Session};
+use crate::buffer::Buffer;
 use crate::connection::bodies::{Bodies, Outbound};
 use crate::connection::credit::Allowance;
 use crate::connection::exchanges::{Answer, Cancel, Exchanges, Taken, TakenKind};
@@ -85,7 +85,7 @@ impl Session {
             return Err(SendError::UnknownExchange);
         }
         self.check_call(len)?;
-        self.calls.push(Role::Ongoing, id, None, len, |out| response.encode(out));
+        self.calls.push(Role::Ongoing, id, &response);
         let outbound = self.outbound();
         let idle = self.body_idle.map(Wait::get);
         let Some(taken) = self.exchanges.theirs(id) else { return Err(SendError::UnknownExchange) };
@@ -123,7 +123,7 @@ impl Session {
         now: Instant,
         id: u64,
         bytes: &[u8],
-        wire: &mut Vec<u8>,
+        wire: &mut Buffer,
     ) -> Result<usize, Exhausted> {
         let head = data_head_max(id);
         let len = self.max_plaintext().saturating_sub(head);

@@ -33,8 +33,8 @@ impl Session {
         if self.exchanges.our_requests() >= most {
             return Err(SendError::TooMany);
         }
-        let len = encode::request_len_max(method, body);
-        self.check_call(len)?;
+        let len = encode::request_tail_len(method, body);
+        self.check_call(encode::REQUEST_HEAD_MAX + len)?;
         let deadline = deadline.map(|deadline| now + deadline);
         let bodies = more.then(|| {
             let mut bodies = Bodies::new(now, self.body_idle.map(Wait::get));
@@ -43,9 +43,7 @@ impl Session {
         });
         let stalls = bodies.as_ref().and_then(|bodies| bodies.stalls_at());
         let id = self.exchanges.open(deadline, kind, bodies);
-        self.calls.push(Role::Request, id, deadline, len, |out| {
-            encode::request_tail(more, method, body, out);
-        });
+        encode::request_tail(more, method, body, self.calls.place(Role::Request, id, deadline, len));
         self.arm_deadline(deadline);
         self.arm_deadline(stalls);
         Ok(id)
@@ -130,7 +128,7 @@ impl Session {
             return Err(SendError::UnknownExchange);
         }
         self.check_call(len)?;
-        self.calls.push(Role::Last, id, None, len, |out| message.encode(out));
+        self.calls.push(Role::Last, id, &message);
         if let Some(taken) = self.exchanges.theirs(id) {
             taken.answer = Answer::Queued;
         }

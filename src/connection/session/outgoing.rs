@@ -1,11 +1,10 @@
 //! What leaves: waiting messages become the plaintext of one frame, which is sealed in place.  SPEC §7, §12
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{Frame, Session};
+use crate::buffer::Buffer;
 use crate::connection::exchanges::{Answer, Cancel, Exchanges};
-use crate::connection::growth::make_room;
 use crate::connection::queue::{Entry, Role};
 use crate::noise::Exhausted;
 use crate::time::Instant;
@@ -31,7 +30,7 @@ impl Frame<'_> {
 
     /// Before so much is appended.
     pub(super) fn make_room(&mut self, len: usize) {
-        make_room(self.bytes, len + frame::TAG, self.most);
+        self.bytes.make_room(len + frame::TAG, self.most);
     }
 
     /// Appends the message if it fits.
@@ -54,7 +53,7 @@ impl Frame<'_> {
 
 impl Session {
     /// Appends one sealed frame with what waits, as much of it as fits; nothing if nothing waits.
-    pub(crate) fn seal_frame(&mut self, now: Instant, wire: &mut Vec<u8>) -> Result<(), Exhausted> {
+    pub(crate) fn seal_frame(&mut self, now: Instant, wire: &mut Buffer) -> Result<(), Exhausted> {
         // LAN-2: nothing before `accept`, nothing after `close`.
         if self.is_deciding() || self.control.close_sealed {
             return Ok(());
@@ -69,7 +68,7 @@ impl Session {
     /// room; nothing if that is nothing.
     pub(super) fn seal_with<'a>(
         &mut self,
-        wire: &mut Vec<u8>,
+        wire: &mut Buffer,
         fill: impl FnOnce(&mut Self, &mut Frame<'_>) -> &'a [u8],
     ) -> Result<(), Exhausted> {
         let header = wire.len();
@@ -184,7 +183,19 @@ impl Session {
     }
 
     /// Appends up to `most` messages of a lane; `false` where the next one does not fit.
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn drain(&mut self, lane: Lane, now: Instant, frame: &mut Frame<'_>, most: usize) -> bool {
+        // Most frames have messages of one lane.
+        let is_empty = match lane {
+            Lane::Calls => self.calls.is_empty(),
+            Lane::Publications => self.publications.is_empty(),
+            Lane::Bulk => self.bulk.is_empty(),
+        };
+        is_empty || self.drain_waiting(lane, now, frame, most)
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline(never))]
+    fn drain_waiting(&mut self, lane: Lane, now: Instant, frame: &mut Frame<'_>, most: usize) -> bool {
         for _ in 0..most {
             let queue = match lane {
                 Lane::Calls => &mut self.calls,

@@ -43,7 +43,7 @@ impl Session {
             return Err(SendError::Full);
         }
         *accepted = true;
-        self.publications.push(Role::Ongoing, id, None, len, |out| response.encode(out));
+        self.publications.push(Role::Ongoing, id, &response);
         self.exchanges.on_credited(id);
         Ok(())
     }
@@ -66,7 +66,7 @@ impl Session {
         if !self.publications.has_room(len) {
             return Err(SendError::Full);
         }
-        self.publications.push(Role::Last, id, None, len, |out| end.encode(out));
+        self.publications.push(Role::Last, id, &end);
         if let Some(taken) = self.exchanges.theirs(id) {
             taken.answer = Answer::Queued;
         }
@@ -178,7 +178,7 @@ impl Session {
         if !self.publications.has_room(len) {
             return Err(SendError::Full);
         }
-        self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
+        self.publications.push(Role::Ongoing, id, &message);
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl Session {
     fn seal_or_queue(&mut self, id: u64, message: &Measured<'_>, through: Through<'_>) {
         let len = message.len();
         if len < LONG || !self.seal_through(message, through) {
-            self.publications.push(Role::Ongoing, id, None, len, |out| message.encode(out));
+            self.publications.push(Role::Ongoing, id, message);
         }
     }
 

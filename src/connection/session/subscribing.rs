@@ -32,9 +32,7 @@ impl Session {
         self.check_call(len)?;
         let record = self.exchanges.subscription(filter, window, largest);
         let id = self.exchanges.open(None, OpenedKind::Subscription(record), None);
-        self.calls.push(Role::Subscribe, id, None, len, |out| {
-            Message::Subscribe { id, limit, filter, from }.encode(out);
-        });
+        self.calls.push(Role::Subscribe, id, &Message::Subscribe { id, limit, filter, from }.measured());
         Ok(id)
     }
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::hex;
+use crate::buffer::Buffer;
 use crate::wire::cbor::{EncodingError, Sink};
 use crate::wire::payload::{PAYLOAD_MAX, PAYLOAD_MIN, Payload, PayloadError, PeerLimits};
 
@@ -29,6 +30,12 @@ fn pairs() -> Vec<(u64, Vec<u8>)> {
     [identity, proof].into_iter().chain(numbers.map(hex)).zip(0..).map(|(value, key)| (key, value)).collect()
 }
 
+fn encoded(payload: Payload) -> Vec<u8> {
+    let mut out = Buffer::new();
+    payload.encode(&mut out);
+    out.to_vec()
+}
+
 fn map(pairs: &[(u64, Vec<u8>)]) -> Vec<u8> {
     let mut out = Vec::new();
     out.map(pairs.len() as u64);
@@ -41,8 +48,7 @@ fn map(pairs: &[(u64, Vec<u8>)]) -> Vec<u8> {
 
 #[test]
 fn bytes_of_a_payload() {
-    let mut bytes = Vec::new();
-    sample().encode(&mut bytes);
+    let bytes = encoded(sample());
     assert_eq!(bytes, map(&pairs()));
     assert_eq!(Payload::decode(&bytes), Ok(sample()));
 }
@@ -125,8 +131,7 @@ fn unknown_keys_from_16() {
 fn unknown_features() {
     let mut payload = sample();
     payload.limits.features = u64::MAX;
-    let mut bytes = Vec::new();
-    payload.encode(&mut bytes);
+    let bytes = encoded(payload);
     assert_eq!(Payload::decode(&bytes), Ok(payload));
 }
 
@@ -163,8 +168,7 @@ fn payload() -> impl Strategy<Value = Payload> {
 proptest! {
     #[test]
     fn round_trip(payload in payload()) {
-        let mut bytes = Vec::new();
-        payload.encode(&mut bytes);
+        let bytes = encoded(payload);
         prop_assert!((PAYLOAD_MIN..=PAYLOAD_MAX).contains(&bytes.len()));
         prop_assert_eq!(Payload::decode(&bytes), Ok(payload));
     }
@@ -172,14 +176,11 @@ proptest! {
     /// Attack C15, with one byte changed
     #[test]
     fn c15_accepted_is_canonical(payload in payload(), at: prop::sample::Index, byte: u8) {
-        let mut bytes = Vec::new();
-        payload.encode(&mut bytes);
+        let mut bytes = encoded(payload);
         let at = at.index(bytes.len());
         bytes[at] = byte;
         if let Ok(payload) = Payload::decode(&bytes) {
-            let mut again = Vec::new();
-            payload.encode(&mut again);
-            prop_assert_eq!(again, bytes);
+            prop_assert_eq!(encoded(payload), bytes);
         }
     }
 
@@ -193,8 +194,7 @@ proptest! {
             silence_ms: low.into(),
             features: low.into(),
         };
-        let mut bytes = Vec::new();
-        Payload { identity, proof: [9; 64], limits }.encode(&mut bytes);
+        let bytes = encoded(Payload { identity, proof: [9; 64], limits });
         prop_assert_eq!(bytes.len(), PAYLOAD_MIN);
     }
 
