@@ -12,20 +12,23 @@ use super::message::{Continuation, Message, Point, Publication, flag, kind};
 pub(crate) struct Measured<'a> {
     message: &'a Message<'a>,
     head: usize,
+    content: &'a [u8],
     tail: usize,
 }
 
 impl<'a> Measured<'a> {
     pub(crate) fn len(&self) -> usize {
-        self.head + self.message.content().len() + self.tail
+        self.head + self.content.len() + self.tail
     }
 
     /// Writes the message into a place of its length.
     pub(crate) fn encode_into(&self, place: &mut [u8]) {
         let mut slot = Slot::new(place);
         self.message.head(&mut slot);
-        slot.put(self.message.content());
-        self.message.tail(&mut slot);
+        slot.put(self.content);
+        if self.tail > 0 {
+            self.message.tail(&mut slot);
+        }
     }
 
     /// Appends the message to `out`, but for bytes of the application's that end it: those are what is still to be
@@ -37,13 +40,18 @@ impl<'a> Measured<'a> {
             return &[];
         }
         self.message.head(&mut Slot::new(out.append(self.head)));
-        self.message.content()
+        self.content
     }
 }
 
 impl<'a> Message<'a> {
     pub(crate) fn measured(&self) -> Measured<'_> {
-        Measured { head: count(|out| self.head(out)), tail: count(|out| self.tail(out)), message: self }
+        Measured {
+            message: self,
+            head: count(|out| self.head(out)),
+            content: self.content(),
+            tail: count(|out| self.tail(out)),
+        }
     }
 
     /// How long the message is when encoded.
