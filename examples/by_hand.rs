@@ -270,7 +270,7 @@ impl Publisher {
                 Offer::Missed { subscription, missed } => {
                     connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
                 }
-                Offer::Publication { subscription, publication } => {
+                Offer::Publication { subscription, publication, .. } => {
                     connection.publish_first(subscription, &publication).map(Verdict::Part)
                 }
                 Offer::Rest { subscription, rest } => {

@@ -134,7 +134,7 @@ pub use router::{Allow, RouteError, Router};
 pub use status::Status;
 pub use time::Instant;
 pub use topics::{
-    DeclareError, Kind, LinkId, Offer, Overflow, PublishError, TopicId, TopicLimits, Topics, Verdict,
+    Behind, DeclareError, Kind, LinkId, Offer, Overflow, PublishError, TopicId, TopicLimits, Topics, Verdict,
 };
 pub use typed::{BadBody, Body, Request, Topic, from_bytes, to_bytes};
 pub use wire::{EncodingError, PayloadError, Point, RefusalCode, WireError};

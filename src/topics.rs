@@ -15,7 +15,7 @@ use crate::exchange::ExchangeId;
 use crate::publication::Missed;
 pub use error::{DeclareError, PublishError};
 pub use kind::{Kind, Overflow, TopicLimits};
-pub use offer::{Offer, Verdict};
+pub use offer::{Behind, Offer, Verdict};
 
 use crate::{Point, Status, name};
 use alloc::boxed::Box;

@@ -1,6 +1,6 @@
 //! What topics hold for a connection, handed to it.
 
-use crate::{Connection, LinkId, Offer, SendError, Topics, Verdict};
+use crate::{Behind, Connection, ExchangeId, LinkId, Offer, Outgoing, SendError, Topics, Verdict};
 
 /// Moves what topics hold for a link into its connection, as far as there is room and credit; whether something found
 /// no room.
@@ -23,8 +23,8 @@ fn send(connection: &mut Connection, offer: &Offer<'_>) -> Verdict {
         Offer::Missed { subscription, missed } => {
             connection.publish_missed(*subscription, *missed).map(|()| Verdict::Sent)
         }
-        Offer::Publication { subscription, publication } => {
-            connection.publish_first(*subscription, publication).map(Verdict::Part)
+        Offer::Publication { subscription, publication, behind } => {
+            publish(connection, *subscription, publication, *behind)
         }
         Offer::Rest { subscription, rest } => connection.publish_next(*subscription, rest).map(Verdict::Part),
     };
@@ -35,4 +35,22 @@ fn send(connection: &mut Connection, offer: &Offer<'_>) -> Verdict {
         Err(SendError::TooLarge { .. }) => Verdict::TooLarge,
         Err(_) => Verdict::Full,
     }
+}
+
+/// With those behind it where there are any, otherwise by itself: then perhaps in parts.
+fn publish(
+    connection: &mut Connection,
+    subscription: ExchangeId,
+    publication: &Outgoing<'_>,
+    behind: Behind<'_>,
+) -> Result<Verdict, SendError> {
+    // Where flash is scarce, one by one.
+    if cfg!(not(target_os = "none")) && !behind.is_empty() {
+        match connection.publish_series(subscription, publication, behind.bodies()) {
+            Ok(sent) => return Ok(Verdict::Several(sent - 1)),
+            Err(SendError::NoCredit | SendError::TooLarge { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    connection.publish_first(subscription, publication).map(Verdict::Part)
 }

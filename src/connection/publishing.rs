@@ -70,6 +70,24 @@ impl Connection {
         self.sending(|session, through| session.publish(id.number(), publication, through))
     }
 
+    /// Publishes several into a subscription of theirs, each in a message of its own: `first`, and bodies of the same topic
+    /// that come `behind` it, numbered on from it, with nothing missed between.  The number says how many there was room and
+    /// credit for, `first` included; those behind them are still to be published.
+    ///
+    /// It does what as many calls of [`publish`](Self::publish) would, and takes less time.
+    ///
+    /// # Errors
+    ///
+    /// As [`publish`](Self::publish) about `first`; nothing was published then.
+    pub fn publish_series<'b>(
+        &mut self,
+        id: ExchangeId,
+        first: &Outgoing<'_>,
+        behind: impl IntoIterator<Item = &'b [u8]>,
+    ) -> Result<usize, SendError> {
+        self.sending(|session, through| session.publish_series(id.number(), first, behind, through))
+    }
+
     /// Publishes into a subscription of theirs, or begins to: `publication` has the whole body, and the number says how
     /// many bytes of it went out.  Where that is not all of them, the rest is for
     /// [`publish_next`](Self::publish_next), and nothing else is published into this subscription before.  SPEC §14.5

@@ -37,7 +37,7 @@ fn publish(topics: &mut Topics, topic: TopicId, bodies: &[&str]) {
 
 fn show(offer: Offer<'_>) -> String {
     let (line, unknown, retained) = match offer {
-        Offer::Publication { subscription, publication } => {
+        Offer::Publication { subscription, publication, .. } => {
             let Outgoing { topic, point, missed: Missed { count: missed, unknown }, retained, body } =
                 publication;
             let (sequence, body) = (point.sequence, String::from_utf8_lossy(body));
@@ -229,6 +229,48 @@ fn subscriptions_take_turns_and_a_full_link_goes_on_where_it_stopped() {
     }
     let expected = ["2 a@0=0", "4 b@0=0", "2 a@1=1", "2 a@2=2"].map(|line| format!("{line} missed 0"));
     assert_eq!(got, expected);
+}
+
+/// What is offered with a publication of the link, as text.
+fn behind(topics: &mut Topics, verdict: Verdict) -> Vec<String> {
+    let mut bodies = Vec::new();
+    topics.pump(LINK, |offer| {
+        let Offer::Publication { behind, .. } = offer else { panic!("{offer:?}") };
+        if !bodies.is_empty() {
+            return Verdict::Full;
+        }
+        bodies = behind.bodies().map(|body| String::from_utf8_lossy(body).into_owned()).collect();
+        assert_eq!(behind.is_empty(), bodies.is_empty());
+        if bodies.is_empty() { Verdict::Full } else { verdict }
+    });
+    bodies
+}
+
+#[test]
+fn several_leave_together_where_nothing_else_has_its_turn() {
+    let mut topics = table();
+    let a = declare(&mut topics, "a", event(4, Overflow::DropNewest));
+    let b = declare(&mut topics, "b", event(4, Overflow::DropOldest));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "#", None), Ok(()));
+    publish(&mut topics, a, &["0", "1", "2", "3", "lost"]);
+    assert_eq!(behind(&mut topics, Verdict::Several(1)), ["1", "2", "3"]);
+    // What was lost is a gap in the numbers, and the next behind it begins anew.
+    publish(&mut topics, a, &["5"]);
+    assert_eq!(behind(&mut topics, Verdict::Full), ["3"]);
+    // Another topic of the subscription has its turn, and so has another subscription of the link.
+    publish(&mut topics, b, &["0"]);
+    assert!(behind(&mut topics, Verdict::Full).is_empty());
+    assert_eq!(
+        drain(&mut topics, LINK),
+        ["2 a@2=2 missed 0", "2 b@0=0 missed 0", "2 a@3=3 missed 0", "2 a@5=5 missed 0"]
+    );
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(4), "a", None), Ok(()));
+    publish(&mut topics, a, &["6", "7"]);
+    assert!(behind(&mut topics, Verdict::Full).is_empty());
+    // Whoever says more than there were means all of them.
+    topics.unsubscribe(LINK, ExchangeId::from_number(4));
+    assert_eq!(behind(&mut topics, Verdict::Several(9)), ["7"]);
+    assert!(!topics.has_backlog(LINK));
 }
 
 /// One without credit is not asked again until some came, and then behind the others; one that leaves takes no

@@ -4,6 +4,7 @@
 //! one.  Requests can be written in two other parts: the deadline that is left is known only when the frame is sealed.
 
 use crate::buffer::Buffer;
+use crate::name::NAME_MAX;
 
 use super::cbor::{Counter, Sink, Slot};
 use super::message::{Continuation, Message, Point, Publication, flag, kind};
@@ -149,6 +150,12 @@ pub(crate) fn request_tail_len(method: &str, body: &[u8]) -> usize {
 
 impl Publication<'_> {
     fn head(&self, out: &mut impl Sink) {
+        self.beginning(out);
+        numbered(self.point.sequence, self.chunk, out);
+    }
+
+    /// Up to what is another one's in each of a topic.
+    fn beginning(&self, out: &mut impl Sink) {
         let flags = bit(self.total.is_some(), flag::MORE)
             | bit(self.unknown, flag::UNKNOWN)
             | bit(self.retained, flag::RETAINED);
@@ -158,9 +165,47 @@ impl Publication<'_> {
         out.unsigned(flags);
         out.text(self.topic);
         out.unsigned(self.point.epoch.into());
-        out.unsigned(self.point.sequence);
-        out.bytes_head(self.chunk.len());
     }
+}
+
+/// Publications of one topic into one subscription, whole and with nothing missed between: they begin alike, which is
+/// encoded once.
+pub(crate) struct Series {
+    beginning: [u8; Self::BEGINNING_MAX],
+    len: usize,
+}
+
+impl Series {
+    /// Array, type, id, missed, flags, topic, epoch.
+    const BEGINNING_MAX: usize = 1 + 1 + 9 + 1 + 1 + (2 + NAME_MAX) + 5;
+
+    /// Those that are as this one but for their number and their bytes.
+    pub(crate) fn new(like: &Publication<'_>) -> Self {
+        let like = Publication { missed: 0, unknown: false, total: None, ..*like };
+        let len = count(|out| like.beginning(out));
+        let mut beginning = [0; Self::BEGINNING_MAX];
+        like.beginning(&mut Slot::new(&mut beginning));
+        Self { beginning, len }
+    }
+
+    /// How long the one of this number and these bytes is.
+    pub(crate) fn encoded_len(&self, sequence: u64, chunk: &[u8]) -> usize {
+        self.len + count(|out| numbered(sequence, chunk, out)) + chunk.len()
+    }
+
+    /// Writes it into a place of its length.
+    pub(crate) fn encode_into(&self, sequence: u64, chunk: &[u8], place: &mut [u8]) {
+        let mut slot = Slot::new(place);
+        slot.put(self.beginning.get(..self.len).unwrap_or_default());
+        numbered(sequence, chunk, &mut slot);
+        slot.put(chunk);
+    }
+}
+
+/// What a publication has between its topic's epoch and its bytes.
+fn numbered(sequence: u64, chunk: &[u8], out: &mut impl Sink) {
+    out.unsigned(sequence);
+    out.bytes_head(chunk.len());
 }
 
 fn subscribe(out: &mut impl Sink, id: u64, limit: u64, filter: &str, from: Option<Point>) {

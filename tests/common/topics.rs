@@ -16,7 +16,7 @@ pub fn send(connection: &mut Connection, offer: Offer<'_>) -> Result<Verdict, Se
         Offer::Missed { subscription, missed } => {
             connection.publish_missed(subscription, missed).map(|()| Verdict::Sent)
         }
-        Offer::Publication { subscription, publication } => {
+        Offer::Publication { subscription, publication, .. } => {
             connection.publish_first(subscription, &publication).map(Verdict::Part)
         }
         Offer::Rest { subscription, rest } => connection.publish_next(subscription, rest).map(Verdict::Part),

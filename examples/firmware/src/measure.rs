@@ -265,7 +265,7 @@ mod publications {
                 }
                 topics.pump(LINK, |offer| {
                     let sent = match offer {
-                        Offer::Publication { subscription, publication } => {
+                        Offer::Publication { subscription, publication, .. } => {
                             connection.publish_first(subscription, &publication)
                         }
                         Offer::Rest { subscription, rest } => connection.publish_next(subscription, rest),

@@ -11,7 +11,7 @@ use crate::name;
 use crate::publication::{Missed, Outgoing};
 use crate::status::Status;
 use crate::time::Instant;
-use crate::wire::encode::{self, Measured};
+use crate::wire::encode::{self, Measured, Series};
 use crate::wire::frame;
 use crate::wire::message::{Continuation, Message, Publication};
 
@@ -85,13 +85,40 @@ impl Session {
         let message = beginning(id, publication, publication.body, None);
         let message = message.measured();
         let (len, max) = (message.len(), self.longest_publication());
-        let standing = between(&mut self.exchanges, id)?;
+        let mut standing = between(&mut self.exchanges, id)?;
         if len > max {
             return Err(SendError::TooLarge { len, max });
         }
         standing.pay(&self.publications, len, 0)?;
         self.seal_or_queue(id, &message, through);
         Ok(())
+    }
+
+    /// The same, and those of this topic that come behind it, numbered on, each in a message of its own: as many as there
+    /// is room and credit for.  How many, the first one included.
+    pub(crate) fn publish_series<'b>(
+        &mut self,
+        id: u64,
+        first: &Outgoing<'_>,
+        behind: impl IntoIterator<Item = &'b [u8]>,
+        through: Through<'_>,
+    ) -> Result<usize, SendError> {
+        self.publish(id, first, through)?;
+        let max = self.longest_publication();
+        let series = Series::new(&as_message(id, first, &[], None));
+        let mut standing = between(&mut self.exchanges, id)?;
+        let mut sent = 1;
+        for (sequence, body) in (first.point.sequence.saturating_add(1)..u64::MAX).zip(behind) {
+            let len = series.encoded_len(sequence, body);
+            // A long one is published by itself, lest it be copied once more.
+            if len > max || len >= LONG || standing.pay(&self.publications, len, 0).is_err() {
+                break;
+            }
+            let place = self.publications.place(Role::Ongoing, id, None, len);
+            series.encode_into(sequence, body, place);
+            sent += 1;
+        }
+        Ok(sent)
     }
 
     /// The same, or as much of its body as goes into one message where it does not go in whole; how many bytes.
@@ -109,7 +136,7 @@ impl Session {
         let first;
         let mut message = whole.measured();
         let (len, max) = (message.len(), self.longest_publication());
-        let standing = between(&mut self.exchanges, id)?;
+        let mut standing = between(&mut self.exchanges, id)?;
         let mut left = 0;
         if len > max || standing.budget.never_affords(len as u64) {
             let total = Some(body.len() as u64);
@@ -136,7 +163,7 @@ impl Session {
     ) -> Result<usize, SendError> {
         self.check_open()?;
         let max = self.longest_publication();
-        let standing = publishing(&mut self.exchanges, id)?;
+        let mut standing = publishing(&mut self.exchanges, id)?;
         if *standing.unsent == 0 || *standing.unsent != rest.len() {
             return Err(SendError::Unfinished);
         }
@@ -159,7 +186,7 @@ impl Session {
         self.check_open()?;
         let message = Message::Continuation(Continuation { id, more: false, abort: true, chunk: &[] });
         let message = message.measured();
-        let standing = publishing(&mut self.exchanges, id)?;
+        let mut standing = publishing(&mut self.exchanges, id)?;
         if *standing.unsent == 0 {
             return Err(SendError::Unfinished);
         }
@@ -231,7 +258,7 @@ struct Standing<'a> {
 impl Standing<'_> {
     /// Pays for a message of this length, behind which so much of the body is left; where the credit or the queue's room
     /// does not do, nothing has changed.
-    fn pay(self, queue: &Queue, len: usize, left: usize) -> Result<(), SendError> {
+    fn pay(&mut self, queue: &Queue, len: usize, left: usize) -> Result<(), SendError> {
         if len as u64 > self.budget.left() {
             return Err(SendError::NoCredit);
         }
@@ -263,10 +290,17 @@ fn publishing(exchanges: &mut Exchanges, id: u64) -> Result<Standing<'_>, SendEr
 
 /// A publication with this much of its body.
 fn beginning<'a>(id: u64, publication: &Outgoing<'a>, chunk: &'a [u8], total: Option<u64>) -> Message<'a> {
-    let Outgoing { topic, point, missed, retained, .. } = *publication;
-    let Missed { count, unknown } = missed;
-    let publication = Publication { id, missed: count, unknown, retained, topic, point, chunk, total };
-    Message::Publication(publication)
+    Message::Publication(as_message(id, publication, chunk, total))
+}
+
+fn as_message<'a>(
+    id: u64,
+    publication: &Outgoing<'a>,
+    chunk: &'a [u8],
+    total: Option<u64>,
+) -> Publication<'a> {
+    let Outgoing { topic, point, missed: Missed { count, unknown }, retained, .. } = *publication;
+    Publication { id, missed: count, unknown, retained, topic, point, chunk, total }
 }
 
 /// As much of a body as a message with this head takes, within its credit and the longest that there may be.

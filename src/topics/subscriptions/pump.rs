@@ -3,7 +3,7 @@
 //! Each publication goes through most of this, for each of its subscribers: where flash is not scarce, it may be put
 //! where it is called from.
 
-use super::super::{Offer, Topic, Verdict};
+use super::super::{Behind, Offer, Topic, Verdict};
 use super::{LinkId, PairKey, Subscription, SubscriptionKey, Subscriptions};
 use crate::Point;
 use crate::exchange::ExchangeId;
@@ -61,7 +61,7 @@ impl Subscriptions {
     #[cfg_attr(not(target_os = "none"), inline)]
     fn has_taken(&mut self, key: SubscriptionKey, next: Next, verdict: Verdict, bodies: &mut Bodies) -> bool {
         let taken = match verdict {
-            Verdict::Sent => usize::MAX,
+            Verdict::Sent | Verdict::Several(_) => usize::MAX,
             Verdict::Part(taken) => taken,
             Verdict::TooLarge => return self.drop_next(key, next, bodies),
             Verdict::NoCredit | Verdict::Full | Verdict::Gone => {
@@ -80,7 +80,11 @@ impl Subscriptions {
                 if taken < len {
                     self.begin(key, pair, taken, bodies);
                 }
-                self.pass(pair, bodies);
+                let behind = match verdict {
+                    Verdict::Several(most) => self.behind(key, pair, bodies).entries().take(most).count(),
+                    _ => 0,
+                };
+                self.pass(pair, behind, bodies);
                 self.all[key].missed = Missed::default();
             }
             Next::Rest(..) => self.go_on(key, taken, bodies),
@@ -94,7 +98,7 @@ impl Subscriptions {
         match next {
             Next::Abort | Next::Missed => return false,
             Next::Publication(pair, _) => {
-                self.pass(pair, bodies);
+                self.pass(pair, 0, bodies);
                 self.all[key].missed.add(1);
             }
             Next::Rest(..) => self.give_up(key, bodies),
@@ -161,8 +165,8 @@ impl Subscriptions {
         match next {
             Next::Abort => Offer::Abort { subscription },
             Next::Missed => Offer::Missed { subscription, missed },
-            Next::Publication(pair, _) => {
-                let pair = &self.pairs[pair];
+            Next::Publication(next, _) => {
+                let pair = &self.pairs[next];
                 let Some(entry) = pair.queue.front() else {
                     return Offer::Missed { subscription, missed };
                 };
@@ -173,7 +177,8 @@ impl Subscriptions {
                     retained: entry.sequence < pair.retained,
                     body: bodies.bytes(entry.body),
                 };
-                Offer::Publication { subscription, publication }
+                let behind = self.behind(key, next, bodies);
+                Offer::Publication { subscription, publication, behind }
             }
             Next::Rest(body, sent, _) => {
                 Offer::Rest { subscription, rest: bodies.bytes(body).get(sent..).unwrap_or_default() }
@@ -181,11 +186,21 @@ impl Subscriptions {
         }
     }
 
-    /// Takes the front of a pair at the front of its subscription's line; the pair goes to the back.
+    /// What may leave with the front of a pair, which is next for this subscription.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn pass(&mut self, key: PairKey, bodies: &mut Bodies) {
+    fn behind<'a>(&'a self, key: SubscriptionKey, pair: PairKey, bodies: &'a Bodies) -> Behind<'a> {
+        let (subscription, pair) = (&self.all[key], &self.pairs[pair]);
+        // Where another subscription waits, or another topic of this one, each has its turn.
+        let alone = subscription.behind.is_none() && subscription.ready.len() == 1;
+        // A state has nothing behind it, and nothing else is `retained`.
+        Behind::new(&pair.queue, if alone { usize::MAX } else { 1 }, bodies)
+    }
+
+    /// Takes the front of a pair at the front of its subscription's line, and so many behind it; the pair goes to the back.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn pass(&mut self, key: PairKey, behind: usize, bodies: &mut Bodies) {
         let pair = &mut self.pairs[key];
-        if let Some(entry) = pair.queue.pop_front() {
+        for entry in pair.queue.drain(..pair.queue.len().min(behind.saturating_add(1))) {
             bodies.release(entry.body);
         }
         pair.ready = !pair.queue.is_empty();

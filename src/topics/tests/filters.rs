@@ -191,7 +191,7 @@ fn five_thousand_topics_and_their_filters() {
         }
         let mut got = vec![Vec::new(); filters.len()];
         topics.pump(LINK, |offer| {
-            let Offer::Publication { subscription, publication } = offer else { panic!("{offer:?}") };
+            let Offer::Publication { subscription, publication, .. } = offer else { panic!("{offer:?}") };
             assert!(!publication.missed.is_any());
             got[subscription.number() as usize].push(String::from(publication.topic));
             Verdict::Sent

@@ -96,7 +96,7 @@ impl Subscriber {
         }
         assert!(self.under_way.is_none());
         match offer {
-            Offer::Publication { publication, .. } => {
+            Offer::Publication { publication, behind, .. } => {
                 let Outgoing { topic, point, missed: Missed { count: missed, .. }, retained, body } =
                     publication;
                 let topic = NAMES.iter().position(|&name| name == topic).expect("ours");
@@ -104,7 +104,18 @@ impl Subscriber {
                 assert_eq!(self.queues[topic].front(), Some(&front));
                 assert_eq!(missed, self.missed);
                 assert_eq!(body, point.sequence.to_be_bytes());
-                if matches!(verdict, Verdict::Sent | Verdict::TooLarge | Verdict::Part(1..)) {
+                // No other topic of it waits then; whether another subscription does is for the table to know.
+                let behind: Vec<_> = behind.bodies().collect();
+                assert!(behind.is_empty() || self.queued() == self.queues[topic].len());
+                for (body, (place, entry)) in behind.iter().zip(self.queues[topic].iter().enumerate().skip(1))
+                {
+                    assert_eq!(*entry, (point.sequence + place as u64, retained));
+                    assert_eq!(*body, entry.0.to_be_bytes());
+                }
+                if matches!(
+                    verdict,
+                    Verdict::Sent | Verdict::Several(_) | Verdict::TooLarge | Verdict::Part(1..)
+                ) {
                     self.queues[topic].pop_front();
                 }
                 match verdict {
@@ -115,6 +126,11 @@ impl Subscriber {
                         self.settle(0);
                     }
                     Verdict::Sent | Verdict::Part(LEN..) => self.settle(1),
+                    Verdict::Several(most) => {
+                        let several = most.min(behind.len());
+                        self.queues[topic].drain(..several);
+                        self.settle(1 + several as u64);
+                    }
                     Verdict::TooLarge => self.missed += 1,
                     _ => {}
                 }
@@ -123,7 +139,7 @@ impl Subscriber {
                 assert_eq!((self.queued(), count), (0, self.missed));
                 assert!(count > 0);
                 match verdict {
-                    Verdict::Sent | Verdict::Part(_) => self.settle(0),
+                    Verdict::Sent | Verdict::Several(_) | Verdict::Part(_) => self.settle(0),
                     Verdict::TooLarge => self.stalled = true,
                     _ => {}
                 }
@@ -141,7 +157,7 @@ impl Subscriber {
                 assert!(!under_way.aborted);
                 assert_eq!(rest, &under_way.sequence.to_be_bytes()[under_way.sent..]);
                 match verdict {
-                    Verdict::Sent | Verdict::Part(1..) => {
+                    Verdict::Sent | Verdict::Several(_) | Verdict::Part(1..) => {
                         under_way.sent += if let Verdict::Part(more) = verdict { more } else { LEN };
                         (under_way.starved, under_way.outdated) = (false, false);
                         if under_way.sent >= LEN {
@@ -157,7 +173,7 @@ impl Subscriber {
             Offer::Abort { .. } => {
                 assert!(under_way.aborted);
                 match verdict {
-                    Verdict::Sent | Verdict::Part(_) => {
+                    Verdict::Sent | Verdict::Several(_) | Verdict::Part(_) => {
                         self.under_way = None;
                         self.stalled = false;
                         // The subscriber counts it.
@@ -249,6 +265,7 @@ impl Run {
                 Some(0) => Verdict::TooLarge,
                 Some(1..4) => Verdict::NoCredit,
                 Some(4) => Verdict::Gone,
+                Some(&several @ 5..8) => Verdict::Several(usize::from(several) - 4),
                 Some(&part @ 10..) => Verdict::Part(usize::from(part) - 10),
                 Some(_) => Verdict::Sent,
                 None => otherwise,
