@@ -30,7 +30,7 @@ use handshake::Handshake;
 use pending::Pending;
 use reader::Reader;
 use session::Session;
-use timer::{Timer, Timers, Waits};
+use timer::{Slept, Timer, Timers, Waits};
 use wire_out::WireOut;
 
 use crate::config::{Admission, Config, Limits};
@@ -105,8 +105,8 @@ pub struct Connection {
     pending: Option<Pending>,
     ending: Option<CloseReason>,
     reported: bool,
-    /// A timer that waits for the peer has fired late once, and was begun anew.
-    slept: bool,
+    /// The timers that have fired late, and were begun anew, since the last complete frame.
+    slept: Slept,
     /// The stream has ended behind the frame in the reader.
     eof: bool,
     /// All the memory is there that the session may need, or it comes as it is needed.
@@ -167,7 +167,7 @@ impl Connection {
             pending: None,
             ending,
             reported: false,
-            slept: false,
+            slept: Slept::default(),
             eof: false,
             reserved: !limits.is_fixed(),
             on_line: false,

@@ -5,8 +5,8 @@ mod common;
 use common::attacker::Knobs;
 use common::cbor::message;
 use common::hostile::Hostile;
-use common::{Happened, device_with};
-use symbolon::{ExchangeId, Failure, Missed, Outgoing, Point, Role, Status};
+use common::{Happened, Pair, device, device_with};
+use symbolon::{ExchangeId, Failure, Missed, Outgoing, Point, RequestHead, Role, Status};
 
 fn outgoing<'a>(sequence: u64, body: &'a [u8]) -> Outgoing<'a> {
     Outgoing { topic: "t", point: Point { epoch: 1, sequence }, missed: Missed::NONE, retained: false, body }
@@ -200,4 +200,32 @@ fn frames_are_filled() {
         let expected: Vec<u8> = (0..300).flat_map(|n| publication(n, &[7; 90])).collect();
         assert_eq!(frames.concat(), expected);
     }
+}
+
+/// LAN-1: a long publication, which is sealed at once where it can be, does not first seal the bodies in chunks that wait.
+#[test]
+fn a_long_publication_overtakes_a_body() {
+    let wide = device_with(1, |limits, _| limits.window = 1 << 20);
+    let mut pair = Pair::connected_of(&wide, &device(2));
+    let now = pair.now;
+    let subscription = pair.a.subscribe("t", u32::MAX, None).unwrap();
+    pair.settle();
+    pair.b.accept_subscription(subscription).unwrap();
+    let head = RequestHead { method: "m", body: b"", more: false, deadline: None };
+    let id = pair.a.open(now, &head).unwrap();
+    pair.settle();
+    pair.b.respond_more(now, id, b"").unwrap();
+    pair.settle();
+    // A little is on its way, and as much as may wait waits behind it.
+    pair.b.write(id, &[1; 10]).unwrap();
+    pair.b.poll_transmit(now).expect("a frame of the body");
+    while pair.b.write(id, &[1; 20_000]).is_ok() {}
+    pair.b.publish(subscription, &outgoing(0, &[2; 5_000])).unwrap();
+    pair.take_logs();
+    pair.settle();
+    let events = pair.take_logs().0;
+    let of_body = |event: &&Happened| matches!(event, Happened::Data(..));
+    assert!(events.iter().filter(of_body).count() > 2, "{}", events.len());
+    let at = events.iter().position(|event| matches!(event, Happened::Publication { .. }));
+    assert_eq!(at, Some(1), "behind the one frame that had left");
 }

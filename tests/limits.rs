@@ -254,3 +254,37 @@ fn limits_are_declared() {
         assert!(peer.attacker.victim_payload.ends_with(&declared));
     }
 }
+
+/// `Limits::transmit_buffer`: publications that are sealed behind what is on its way take the room of what has left, also
+/// where the stream always takes less than there is.
+#[test]
+fn what_has_left_takes_no_room() {
+    let mut pair = Pair::connected();
+    let id = publishing(&mut pair);
+    let body = [7; 16_000];
+    let most = Limits::default().transmit_buffer;
+    for _ in 0..3 {
+        pair.b.publish(id, &outgoing(&body)).unwrap();
+    }
+    for round in 0..200 {
+        pair.b.publish(id, &outgoing(&body)).unwrap();
+        let frame = pair.b.poll_transmit(pair.now).expect("four frames")[..16_050].to_vec();
+        pair.b.advance_transmit(frame.len());
+        let buffered = pair.b.buffered();
+        assert!(buffered <= 2 * most + Limits::default().publication_queue, "round {round}: {buffered}");
+    }
+}
+
+/// The same of what is sealed one frame behind the other: the buffer never grows beyond what it may have.
+#[test]
+fn a_buffer_grows_no_further_than_its_bound() {
+    let mut pair = Pair::connected();
+    let id = publishing(&mut pair);
+    let before = pair.b.buffered();
+    for _ in 0..9 {
+        pair.b.publish(id, &outgoing(&[7; 5_000])).unwrap();
+    }
+    // None of them went through the queue, which has grown no more.
+    let grown = pair.b.buffered() - before;
+    assert!(grown <= Limits::default().transmit_buffer, "{grown}");
+}

@@ -464,3 +464,22 @@ fn memory_comes_back_without_a_keepalive() {
     assert!(pair.a.buffered() <= at_rest && pair.b.buffered() <= at_rest);
     assert_eq!(pair.next_due(), None, "and then nothing is waited for");
 }
+
+/// TIM-4: each of the two timers has its own once, where one sleep makes both of them late.
+#[test]
+fn one_sleep_makes_both_timers_late() {
+    let mut peer = peer_of_silence(1_000);
+    peer.victim.pass(SECOND);
+    assert_eq!(peer.heard(), message::ping(1), "probed");
+    let pong = peer.attacker.seal(&message::pong(1));
+    peer.victim.pass(SECOND);
+    peer.victim.feed(&pong[..5]);
+    let now = peer.victim.now + 60 * SECOND;
+    peer.victim.now = now;
+    peer.victim.connection.handle_timeout(now);
+    assert_eq!(peer.heard(), message::ping(2), "probed once more");
+    // The rest of the frame was in this side's own buffers.
+    peer.victim.feed(&pong[5..]);
+    peer.victim.pass(SECOND / 2);
+    assert!(peer.victim.connection.is_connected());
+}

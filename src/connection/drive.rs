@@ -1,13 +1,13 @@
 //! What moves a connection on: units that are complete, and timers that fire.
 
 use alloc::boxed::Box;
+use core::fmt;
 use core::time::Duration;
-use core::{fmt, mem};
 
 use super::handshake::{Failed, Progress};
 use super::pending::Pending;
 use super::session::{Received, Session};
-use super::timer::{Timer, Wait};
+use super::timer::{Slept, Timer, Wait};
 use super::{Connection, State};
 use crate::error::{CloseReason, HandshakeError, SendError, TimedOut};
 use crate::noise::Exhausted;
@@ -126,6 +126,7 @@ impl Connection {
             return Ok(());
         }
         self.timers.stop(Timer::Frame);
+        self.slept = Slept::default();
         let progress = handshake.on_message(self.reader.noise_message(), self.wire.buffer());
         self.reader.restart(frame::LENGTH_PREFIX);
         self.on_progress(progress);
@@ -151,7 +152,7 @@ impl Connection {
     /// A frame that authenticates: the peer is there.
     pub(super) fn on_frame(&mut self) {
         self.timers.stop(Timer::Probe);
-        self.slept = false;
+        self.slept = Slept::default();
         self.arm_silence();
     }
 
@@ -324,7 +325,7 @@ impl Connection {
                 self.fall_silent();
             }
             // TIM-4
-            Timer::Frame if self.has_slept(due, self.waits.frame.get()) => {
+            Timer::Frame if self.has_slept(timer, due, self.waits.frame.get()) => {
                 self.timers.set(Timer::Frame, self.clock + self.waits.frame.get());
             }
             Timer::Frame => self.end(CloseReason::TimedOut(TimedOut::Frame)),
@@ -332,7 +333,7 @@ impl Connection {
             Timer::Probe | Timer::Silence if self.is_blocked() => self.arm_silence(),
             // END-1: a `close` of ours is the last that can be sent, so no probe; the close timer bounds the wait.
             Timer::Probe | Timer::Silence if self.has_sealed_close() => {}
-            Timer::Probe if !self.has_slept(due, self.waits.probe.get()) => {
+            Timer::Probe if !self.has_slept(timer, due, self.waits.probe.get()) => {
                 self.end(CloseReason::TimedOut(TimedOut::Silence));
             }
             Timer::Probe | Timer::Silence => {
@@ -355,10 +356,9 @@ impl Connection {
         }
     }
 
-    /// Whether a timer fires so late that this side, not the peer, was away; once between two frames.  TIM-4
-    pub(super) fn has_slept(&mut self, due: Instant, length: Duration) -> bool {
-        let late = self.clock.saturating_since(due) > length / 2;
-        late && !mem::replace(&mut self.slept, true)
+    /// Whether a timer fires so late that this side, not the peer, was away.  TIM-4
+    fn has_slept(&mut self, timer: Timer, due: Instant, length: Duration) -> bool {
+        self.clock.saturating_since(due) > length / 2 && self.slept.is_first(timer)
     }
 
     pub(super) fn ping(&mut self) {

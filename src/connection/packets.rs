@@ -66,6 +66,10 @@ impl Connection {
     pub(crate) fn handle_line_gone(&mut self, now: Instant) {
         self.handle_eof(now);
         self.wire.clear();
+        if self.ending.is_some() {
+            // Also one that had ended before, whose `close` nobody will take now.
+            self.fall_silent();
+        }
     }
 
     /// What the handshake has for the line, if anything: a preamble, a frame, or both, each whole.

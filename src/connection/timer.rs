@@ -1,5 +1,6 @@
 //! The timers of a connection.  SPEC §15
 
+use core::mem;
 use core::num::NonZeroU64;
 use core::time::Duration;
 
@@ -39,6 +40,25 @@ impl Timer {
         Self::Rest,
         Self::Deadline,
     ];
+}
+
+/// Which timers have fired late, and were begun anew, since the last complete frame: each has its own once.  TIM-4
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Slept {
+    frame: bool,
+    probe: bool,
+}
+
+impl Slept {
+    /// Notes that this one was late; whether it was so for the first time.
+    pub(crate) fn is_first(&mut self, timer: Timer) -> bool {
+        let slept = match timer {
+            Timer::Frame => &mut self.frame,
+            Timer::Probe => &mut self.probe,
+            _ => return false,
+        };
+        !mem::replace(slept, true)
+    }
 }
 
 /// How long a connection waits: [`Timeouts`] in less than half of the room, as exact as an [`Instant`] is.

@@ -36,6 +36,16 @@ impl WireOut {
         &mut self.bytes
     }
 
+    /// Where to append so much behind what is on its way. What has left makes room for it, where the buffer would have
+    /// more than `most` bytes otherwise.
+    pub(crate) fn buffer_for(&mut self, more: usize, most: usize) -> &mut Buffer {
+        if self.bytes.len() + more > most {
+            self.bytes.remove_front(self.sent);
+            self.sent = 0;
+        }
+        self.buffer()
+    }
+
     pub(crate) fn unsent(&self) -> Option<&[u8]> {
         self.bytes.get(self.sent..).filter(|unsent| !unsent.is_empty())
     }

@@ -199,7 +199,7 @@ impl Subscriptions {
                 let subscription = self.pairs[key].subscription;
                 self.all[subscription].missed.add(1);
                 // What it has now may need less credit than what was refused, or none.
-                self.line_up(subscription);
+                self.wait(subscription);
                 if bodies.make_room(len) {
                     return true;
                 }

@@ -446,6 +446,22 @@ fn the_limit_of_bytes_costs_the_slow_subscriber_and_not_the_publisher() {
     assert_eq!(topics.publish(TopicId(9), b""), Err(PublishError::UnknownTopic));
 }
 
+/// What its queue held goes to make room for another topic: there is something to tell, which needs no credit.
+#[test]
+fn a_link_is_woken_where_room_is_made_at_its_cost() {
+    let limits = TopicLimits { bytes: 3 * 16, body: 16, ..TopicLimits::default() };
+    let mut topics = Topics::new(EPOCH, limits);
+    let a = declare(&mut topics, "a", event(1, Overflow::DropNewest));
+    let b = declare(&mut topics, "b", event(2, Overflow::DropOldest));
+    assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "a", None), Ok(()));
+    publish(&mut topics, a, &["0", "1"]);
+    topics.pump(LINK, |_| Verdict::NoCredit);
+    topics.wake().for_each(drop);
+    publish(&mut topics, b, &["0", "1"]);
+    assert_eq!(topics.wake().collect::<Vec<_>>(), [LINK]);
+    assert_eq!(drain(&mut topics, LINK), ["2 missed 2"]);
+}
+
 #[test]
 fn a_body_is_stored_once_and_its_buffer_used_again() {
     let mut topics = table();

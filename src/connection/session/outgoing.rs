@@ -72,6 +72,7 @@ impl Session {
         fill: impl FnOnce(&mut Self, &mut Frame<'_>) -> &'a [u8],
     ) -> Result<(), Exhausted> {
         let header = wire.len();
+        wire.make_room(frame::LENGTH_PREFIX, self.limits.longest_sent());
         wire.extend_from_slice(&[0; frame::LENGTH_PREFIX]);
         let start = wire.len();
         let max = self.max_plaintext();

@@ -220,21 +220,26 @@ impl Session {
     /// Seals what waits, and this message behind it, where there is room for all of that: so it is copied once.
     fn seal_through(&mut self, message: &Measured<'_>, through: Through<'_>) -> bool {
         let Through { wire, now } = through;
+        // Bodies in chunks come behind publications.  SPEC §12
+        if !self.bulk.is_empty() {
+            return false;
+        }
+        let (most, frame) = (self.limits.transmit_buffer, frame::LENGTH_PREFIX + self.longest_frame());
         loop {
             let sealed = wire.len();
-            if self.limits.transmit_buffer < sealed + frame::LENGTH_PREFIX + self.longest_frame() {
+            if most < sealed + frame {
                 return false;
             }
             if !self.has_waiting() {
                 break;
             }
             // Where it cannot be sealed, whoever asks for bytes to send is told.
-            if self.seal_frame(now, wire.buffer()).is_err() || wire.len() == sealed {
+            if self.seal_frame(now, wire.buffer_for(frame, most)).is_err() || wire.len() == sealed {
                 return false;
             }
         }
         let mut begun = false;
-        let sealed = self.seal_with(wire.buffer(), |_, frame| {
+        let sealed = self.seal_with(wire.buffer_for(frame, most), |_, frame| {
             let rest = frame.begin(message);
             begun = rest.is_some();
             rest.unwrap_or_default()
