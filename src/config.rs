@@ -150,16 +150,10 @@ impl Limits {
         at_rest >= self.longest_sent() && at_rest >= self.call_queue && at_rest >= self.publication_queue
     }
 
-    /// The longest unit that is received, with its length.
-    pub(crate) const fn longest_unit(&self) -> usize {
-        let frame = self.max_frame as usize;
-        frame::LENGTH_PREFIX + if frame > frame::HANDSHAKE_MAX { frame } else { frame::HANDSHAKE_MAX }
-    }
-
     /// How many bytes of frames may wait for the socket, and so how long one may be, with its length.
     pub(crate) const fn longest_sent(&self) -> usize {
         let one = frame::LENGTH_PREFIX + self.max_frame as usize;
-        if self.transmit_buffer > one { self.transmit_buffer } else { one }
+        larger(self.transmit_buffer, one)
     }
 
     /// The same for a session on a serial line, which seals one frame at a time.
@@ -196,6 +190,17 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// The longest unit that is received, with its length, where frames have at most this length: those of a handshake come
+/// at any time.
+pub(crate) const fn longest_unit(max_frame: u16) -> usize {
+    frame::LENGTH_PREFIX + larger(max_frame as usize, frame::HANDSHAKE_MAX)
+}
+
+/// [`Ord::max`] is not const.
+pub(crate) const fn larger(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
 }
 
 /// Below this, no chunk of a single byte could ever come.

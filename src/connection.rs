@@ -33,7 +33,7 @@ use session::Session;
 use timer::{Timer, Timers, Waits};
 use wire_out::WireOut;
 
-use crate::config::{Admission, Config, Limits};
+use crate::config::{self, Admission, Config, Limits};
 use crate::error::{CloseReason, SendError};
 use crate::exchange::ExchangeId;
 use crate::identity::{PeerId, Seed};
@@ -158,7 +158,11 @@ impl Connection {
         };
         Self {
             state,
-            reader: Reader::new(PREAMBLE_LEN, limits.reader_at_first(), limits.longest_unit()),
+            reader: Reader::new(
+                PREAMBLE_LEN,
+                limits.reader_at_first(),
+                config::longest_unit(limits.max_frame),
+            ),
             wire,
             timers,
             clock: now,
