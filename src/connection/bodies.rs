@@ -7,6 +7,7 @@ use core::time::Duration;
 use super::credit::{Allowance, Budget};
 use crate::status::Status;
 use crate::time::Instant;
+use crate::wire::message::Message;
 
 /// The two bodies of one exchange, each until it has ended.
 #[derive(Debug)]
@@ -174,5 +175,21 @@ impl Outbound {
     }
 }
 
-/// How long a `data` message is at most without its chunk: array, type, id, length.
+/// How long a `data` message of this exchange is at most without its chunk.
+pub(crate) fn data_head_max(id: u64) -> usize {
+    // A chunk has a length of up to three bytes, where an empty one has one.
+    Message::Data { id, chunk: &[] }.encoded_len() + 2
+}
+
+/// The same of any exchange.
 const DATA_HEAD_MAX: u64 = 1 + 1 + 9 + 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_exchange_has_a_longer_head() {
+        assert_eq!(data_head_max(u64::MAX) as u64, DATA_HEAD_MAX);
+    }
+}

@@ -11,7 +11,6 @@ use core::mem;
 
 use super::bodies::{Bodies, Outbound};
 use super::credit::Allowance;
-use super::event::{Failure, StopCause};
 use crate::config::Limits;
 use crate::error::PeerMisbehaved;
 use crate::name;
@@ -20,7 +19,7 @@ use crate::time::Instant;
 
 use records::Record;
 pub(crate) use records::{
-    Answer, Cancel, Coming, FILTER_AT_REST, Opened, OpenedKind, Subscription, Taken, TakenKind,
+    Answer, Cancel, Coming, FILTER_AT_REST, Opened, OpenedKind, Overdue, Subscription, Taken, TakenKind,
 };
 
 /// Both tables.  Ids rise within each, so a table is sorted by being appended to.
@@ -303,20 +302,20 @@ impl Exchanges {
 
     /// The exchange of ours above this id whose time is over, or which has stalled, and of which the application is
     /// still to be told.
-    pub(crate) fn overdue_ours(&self, above: u64, now: Instant) -> Option<(u64, Failure)> {
+    pub(crate) fn overdue_ours(&self, above: u64, now: Instant) -> Option<(u64, Overdue)> {
         let from = self.ours.partition_point(|opened| opened.id <= above);
         self.ours.range(from..).find_map(|opened| {
-            let (_, failure) = opened.ends_at().filter(|(at, _)| *at <= now)?;
-            Some((opened.id, failure))
+            let (_, why) = opened.ends_at().filter(|(at, _)| *at <= now)?;
+            Some((opened.id, why))
         })
     }
 
     /// The exchange of theirs above this id whose time is over, or which has stalled, without a last message.
-    pub(crate) fn overdue_theirs(&self, above: u64, now: Instant) -> Option<(u64, StopCause)> {
+    pub(crate) fn overdue_theirs(&self, above: u64, now: Instant) -> Option<(u64, Overdue)> {
         let from = self.theirs.partition_point(|taken| taken.id <= above);
         self.theirs.range(from..).find_map(|taken| {
-            let (_, cause) = taken.ends_at().filter(|(at, _)| *at <= now)?;
-            Some((taken.id, cause))
+            let (_, why) = taken.ends_at().filter(|(at, _)| *at <= now)?;
+            Some((taken.id, why))
         })
     }
 

@@ -353,20 +353,16 @@ impl Session {
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Instant> {
         // In one pass: both tables are sorted by id.
         let mut id = 0;
-        while let Some((overdue, failure)) = self.exchanges.overdue_ours(id, now) {
+        while let Some((overdue, why)) = self.exchanges.overdue_ours(id, now) {
             id = overdue;
-            let stalled = failure == Failure::Stalled;
-            let status = if stalled { Status::STALLED } else { Status::DEADLINE_PASSED };
-            self.give_up(id, failure, status);
+            self.give_up(id, why.failure(), why.status());
         }
         let mut id = 0;
-        while let Some((overdue, cause)) = self.exchanges.overdue_theirs(id, now) {
+        while let Some((overdue, why)) = self.exchanges.overdue_theirs(id, now) {
             id = overdue;
             // EXC-12
-            let stalled = cause == StopCause::Stalled;
-            let status = if stalled { Status::STALLED } else { Status::DEADLINE_PASSED };
-            self.end_without_application(id, status);
-            self.local.push_back((id, Local::Stop(cause)));
+            self.end_without_application(id, why.status());
+            self.local.push_back((id, Local::Stop(why.cause())));
         }
         self.exchanges.next_deadline()
     }

@@ -78,14 +78,50 @@ impl Opened {
     }
 
     /// When it ends for want of time, or of movement.
-    pub(super) fn ends_at(&self) -> Option<(Instant, Failure)> {
-        if !self.is_awaited() {
-            return None;
-        }
-        let stalls = self.bodies.as_ref().and_then(|bodies| bodies.stalls_at());
-        let stalls = stalls.map(|at| (at, Failure::Stalled));
-        let deadline = self.deadline.map(|at| (at, Failure::DeadlinePassed));
+    pub(super) fn ends_at(&self) -> Option<(Instant, Overdue)> {
+        self.is_awaited().then(|| Overdue::first(self.deadline, self.bodies.as_deref()))?
+    }
+}
+
+/// Why an exchange ends without a word of the peer's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Overdue {
+    /// Its deadline has passed.
+    Deadline,
+    /// Its bodies have stood still for too long.
+    Stalled,
+}
+
+impl Overdue {
+    /// What comes first of the two, and when.
+    fn first(deadline: Option<Instant>, bodies: Option<&Bodies>) -> Option<(Instant, Self)> {
+        let deadline = deadline.map(|at| (at, Self::Deadline));
+        let stalls = bodies.and_then(Bodies::stalls_at).map(|at| (at, Self::Stalled));
         deadline.into_iter().chain(stalls).min_by_key(|(at, _)| *at)
+    }
+
+    /// What the peer is told.
+    pub(crate) fn status(self) -> Status {
+        match self {
+            Self::Deadline => Status::DEADLINE_PASSED,
+            Self::Stalled => Status::STALLED,
+        }
+    }
+
+    /// What the application is told of one of ours.
+    pub(crate) fn failure(self) -> Failure {
+        match self {
+            Self::Deadline => Failure::DeadlinePassed,
+            Self::Stalled => Failure::Stalled,
+        }
+    }
+
+    /// What the application is told of one of theirs.
+    pub(crate) fn cause(self) -> StopCause {
+        match self {
+            Self::Deadline => StopCause::Deadline,
+            Self::Stalled => StopCause::Stalled,
+        }
     }
 }
 
@@ -165,14 +201,8 @@ impl Taken {
     }
 
     /// When it ends for want of time, or of movement.
-    pub(super) fn ends_at(&self) -> Option<(Instant, StopCause)> {
-        if !self.is_owed() {
-            return None;
-        }
-        let stalls = self.bodies.as_ref().and_then(|bodies| bodies.stalls_at());
-        let stalls = stalls.map(|at| (at, StopCause::Stalled));
-        let deadline = self.deadline.map(|at| (at, StopCause::Deadline));
-        deadline.into_iter().chain(stalls).min_by_key(|(at, _)| *at)
+    pub(super) fn ends_at(&self) -> Option<(Instant, Overdue)> {
+        self.is_owed().then(|| Overdue::first(self.deadline, self.bodies.as_deref()))?
     }
 }
 

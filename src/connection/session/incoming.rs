@@ -181,8 +181,13 @@ impl Session {
 
     /// This side's own limit holds as well, once the request is complete.  SPEC §10.4
     fn deadline_of(&self, asked: Option<Instant>, more: bool) -> Option<Instant> {
-        let own = self.answer_within.filter(|_| !more).map(|within| self.plaintext.arrived + within.get());
+        let own = self.own_deadline().filter(|_| !more);
         asked.into_iter().chain(own).min()
+    }
+
+    /// What that limit is for a request that was complete with the last message.
+    pub(super) fn own_deadline(&self) -> Option<Instant> {
+        self.answer_within.map(|within| self.plaintext.arrived + within.get())
     }
 
     /// SPEC §10.1, §10.3; `None` where this side has sent `goaway` and ignores the opening.
