@@ -91,7 +91,6 @@ impl Missed {
     }
 
     /// Adds what was missed behind that.
-    #[cfg(feature = "std")]
     pub(crate) fn merge(&mut self, more: Self) {
         self.add(more.count.into());
         self.unknown |= more.unknown;

@@ -248,8 +248,7 @@ impl Subscriptions {
 
     pub(super) fn add_missed(&mut self, key: SubscriptionKey, missed: Missed) {
         let tally = &mut self.all[key].missed;
-        tally.add(missed.count.into());
-        tally.unknown |= missed.unknown;
+        tally.merge(missed);
         if tally.is_any() {
             self.wait(key);
         }
