@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use super::credit::{Allowance, Budget};
+use super::credit::{ReceiveCredit, SendCredit};
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::message::Message;
@@ -15,7 +15,7 @@ pub(crate) struct Bodies {
     /// This side's.
     pub(crate) outbound: Option<Outbound>,
     /// The other side's.
-    pub(crate) inbound: Option<Allowance>,
+    pub(crate) inbound: Option<ReceiveCredit>,
     /// When something of them moved last.
     pub(crate) moved: Instant,
     /// How long nothing of them may move.
@@ -44,7 +44,7 @@ impl Bodies {
 pub(crate) struct Outbound {
     waiting: VecDeque<u8>,
     max: usize,
-    pub(crate) budget: Budget,
+    pub(crate) budget: SendCredit,
     /// The message that begins it has left, so chunks may follow.  SPEC §12 LAN-3
     begun: bool,
     /// Behind what waits.
@@ -65,7 +65,7 @@ impl Outbound {
         Self {
             waiting: VecDeque::with_capacity(if fixed { max } else { 0 }),
             max,
-            budget: Budget::new(window.into()),
+            budget: SendCredit::new(window.into()),
             begun: false,
             end: None,
             given_up: false,

@@ -8,10 +8,10 @@ use super::outgoing::seal_last;
 use super::{Frame, Session};
 use crate::buffer::Buffer;
 use crate::connection::bodies::{Bodies, Outbound, data_head_max};
-use crate::connection::credit::Allowance;
+use crate::connection::credit::ReceiveCredit;
 use crate::connection::exchanges::{Answer, Cancel, Exchanges, Taken, TakenKind};
 use crate::connection::pending::Pending;
-use crate::connection::queue::Role;
+use crate::connection::queue::OnSeal;
 use crate::connection::reader::Span;
 use crate::connection::timer::Wait;
 use crate::error::{PeerMisbehaved, SendError};
@@ -85,7 +85,7 @@ impl Session {
             return Err(SendError::UnknownExchange);
         }
         self.check_call(len)?;
-        self.calls.push(Role::Ongoing, id, &response);
+        self.calls.push(OnSeal::Ongoing, id, &response);
         let outbound = self.outbound();
         let idle = self.body_idle.map(Wait::get);
         let Some(taken) = self.exchanges.theirs(id) else { return Err(SendError::UnknownExchange) };
@@ -349,7 +349,7 @@ impl Session {
         let (window, idle, now) = (self.limits.window, self.body_idle.map(Wait::get), self.plaintext.arrived);
         let Some(opened) = self.exchanges.ours(id) else { return };
         let bodies = opened.bodies.get_or_insert_with(|| Bodies::new(now, idle));
-        bodies.inbound = Some(Allowance::new(window));
+        bodies.inbound = Some(ReceiveCredit::new(window));
         bodies.touch(now);
         let stalls = bodies.stalls_at();
         self.arm_deadline(stalls);
