@@ -112,8 +112,8 @@ pub struct Limits {
     /// Bytes of a body in chunks that wait to be sent, for each such body; at least 1, by default 64 KiB.
     pub body_buffer: usize,
     /// How many bytes of frames are sealed at once, for one write to the socket, where so much waits: at least one frame,
-    /// by default 66 KiB, which are four.  What is sealed cannot be overtaken any more.  No frame sent is longer, though
-    /// the peer take it, or than `max_frame` where that is more.
+    /// by default 66 KiB, which are four.  What is sealed cannot be overtaken any more.  No frame that this side sends is
+    /// longer than the larger of this and `max_frame` + 2, even where the peer takes longer ones.
     pub transmit_buffer: usize,
     /// Bytes that the two frame buffers and the two queues keep while idle, by default 512; they grow from here, and come
     /// back to it when the connection has been silent.  Where it is at least `max_frame` and 2, `transmit_buffer`, and

@@ -109,7 +109,7 @@ pub struct Connection {
     slept: bool,
     /// The stream has ended behind the frame in the reader.
     eof: bool,
-    /// All the memory is there that the session may need, or it comes as it is needed.
+    /// Nothing is left to reserve: it has been, or buffers grow as they need.
     reserved: bool,
     /// On a serial line, which has the buffer that frames are sealed into.
     on_line: bool,

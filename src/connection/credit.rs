@@ -90,8 +90,8 @@ impl ReceiveCredit {
 
     /// Notes that a message of this cost was a part of a publication that goes on.  PUB-8
     ///
-    /// So no more than the window and one publication is ever here: what was lent raises the limit once, and the next
-    /// publication is lent nothing more before it is the longer one, or the application has taken this one.
+    /// At most the window and one publication is held: credit lent for one is not lent again until the next outgrows it,
+    /// or the application has taken it.
     pub(crate) fn lend(&mut self, cost: u32) {
         self.lent = self.lent.saturating_add(cost.into());
     }

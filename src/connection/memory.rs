@@ -128,7 +128,7 @@ impl Limits {
 
 impl Connection {
     /// Takes all the memory that a session may need, where its limits say so: once it has been let in, or is commanded
-    /// before.  So whoever is not let in costs no more than his handshake, and on a line the session before has given
+    /// before.  So a peer that is not let in costs no more than its handshake, and on a line the session before has given
     /// back what it had.
     pub(super) fn reserve(&mut self) {
         if self.reserved {

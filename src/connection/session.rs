@@ -59,7 +59,7 @@ pub(crate) struct Session {
     plaintext: Plaintext,
     /// Events of this side's own making; at most one or two for each exchange.
     local: VecDeque<(u64, Local)>,
-    /// Some of it by the last message.
+    /// `local` has events which the last message caused; they are told before the next is read.
     holds: bool,
     /// Openings above this are ignored: `goaway` was sent.  SPEC §16.2
     goaway_sent: Option<u64>,
@@ -287,7 +287,7 @@ impl Session {
         let status = if self.is_deciding() { status.map(|_| Status::REFUSED) } else { status };
         self.accept_state = AcceptState::Done;
         let close_sealed = self.control.close_sealed;
-        // Who was let in hears of it first: without `accept` he would take what he asked as not executed.  ADM-2
+        // The peer that was let in hears of it first: without `accept` it would take what it asked as not executed.  ADM-2
         let accept = self.control.accept && status.is_some();
         self.control = Control { accept, close: status, close_sealed, ..Control::default() };
         self.stop_reading();

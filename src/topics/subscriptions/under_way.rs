@@ -81,7 +81,7 @@ impl Subscriptions {
     }
 
     /// A newer value of this state is about to come. What is half sent of it is given up where it waited for credit
-    /// already when the last newer one came: its subscriber does not read, and shall have the newest when he does.
+    /// already when the last newer one came: its subscriber does not read, and shall have the newest when it does.
     ///
     /// Where the round trip is longer than the time between two values it only looks so. The one behind a given up one
     /// is therefore spared, and such a subscriber gets at least every other one that is begun.
