@@ -1,7 +1,7 @@
 //! What plugs the core into a runtime.  Each adapter is one folder: it holds what waits, and nothing else.
 //!
 //! What does not wait is here, once for all: `base` and `builder` make a device, `link` is one of its
-//! connections, `body` holds the two ends of a body in chunks, `delivery` what subscriptions give, `error` how things
+//! connections, `body` holds the two ends of a body in chunks, `defaults` what is the same everywhere, `delivery` what subscriptions give, `error` how things
 //! fail, `guard` what is taken back when a wait is given up, `offers` what topics hold for a connection, `socket` what is
 //! asked of TCP.  `embassy` shares what needs no std.
 
@@ -22,6 +22,7 @@ pub mod blocking;
 mod body;
 #[cfg(feature = "std")]
 mod builder;
+mod defaults;
 #[cfg(feature = "std")]
 mod delivery;
 #[cfg(feature = "embedded-io-async-v0_7")]

@@ -112,8 +112,8 @@ pub struct Limits {
     /// Bytes of a body in chunks that wait to be sent, for each such body; at least 1, by default 64 KiB.
     pub body_buffer: usize,
     /// How many bytes of frames are sealed at once, for one write to the socket, where so much waits: at least one frame,
-    /// by default 66 KiB, which are four.  What is sealed cannot be overtaken any more.  No frame sent is longer, though
-    /// the peer take it, or than `max_frame` where that is more.
+    /// by default 66 KiB, which are four.  What is sealed cannot be overtaken any more.  No frame that this side sends is
+    /// longer than the larger of this and `max_frame` + 2, even where the peer takes longer ones.
     pub transmit_buffer: usize,
     /// Bytes that the two frame buffers and the two queues keep while idle, by default 512; they grow from here, and come
     /// back to it when the connection has been silent.  Where it is at least `max_frame` and 2, `transmit_buffer`, and
@@ -150,16 +150,10 @@ impl Limits {
         at_rest >= self.longest_sent() && at_rest >= self.call_queue && at_rest >= self.publication_queue
     }
 
-    /// The longest unit that is received, with its length.
-    pub(crate) const fn longest_unit(&self) -> usize {
-        let frame = self.max_frame as usize;
-        frame::LENGTH_PREFIX + if frame > frame::HANDSHAKE_MAX { frame } else { frame::HANDSHAKE_MAX }
-    }
-
     /// How many bytes of frames may wait for the socket, and so how long one may be, with its length.
     pub(crate) const fn longest_sent(&self) -> usize {
         let one = frame::LENGTH_PREFIX + self.max_frame as usize;
-        if self.transmit_buffer > one { self.transmit_buffer } else { one }
+        larger(self.transmit_buffer, one)
     }
 
     /// The same for a session on a serial line, which seals one frame at a time.
@@ -196,6 +190,17 @@ impl Limits {
         }
         Ok(())
     }
+}
+
+/// The longest unit that is received, with its length, where frames have at most this length: those of a handshake come
+/// at any time.
+pub(crate) const fn longest_unit(max_frame: u16) -> usize {
+    frame::LENGTH_PREFIX + larger(max_frame as usize, frame::HANDSHAKE_MAX)
+}
+
+/// [`Ord::max`] is not const.
+pub(crate) const fn larger(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
 }
 
 /// Below this, no chunk of a single byte could ever come.

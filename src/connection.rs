@@ -33,7 +33,7 @@ use session::Session;
 use timer::{Slept, Timer, Timers, Waits};
 use wire_out::WireOut;
 
-use crate::config::{Admission, Config, Limits};
+use crate::config::{self, Admission, Config, Limits};
 use crate::error::{CloseReason, SendError};
 use crate::exchange::ExchangeId;
 use crate::identity::{PeerId, Seed};
@@ -109,7 +109,7 @@ pub struct Connection {
     slept: Slept,
     /// The stream has ended behind the frame in the reader.
     eof: bool,
-    /// All the memory is there that the session may need, or it comes as it is needed.
+    /// Nothing is left to reserve: it has been, or buffers grow as they need.
     reserved: bool,
     /// On a serial line, which has the buffer that frames are sealed into.
     on_line: bool,
@@ -158,7 +158,11 @@ impl Connection {
         };
         Self {
             state,
-            reader: Reader::new(PREAMBLE_LEN, limits.reader_at_first(), limits.longest_unit()),
+            reader: Reader::new(
+                PREAMBLE_LEN,
+                limits.reader_at_first(),
+                config::longest_unit(limits.max_frame),
+            ),
             wire,
             timers,
             clock: now,

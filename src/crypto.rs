@@ -28,7 +28,10 @@ pub(crate) const SIGNATURE_LEN: usize = 64;
 pub(crate) const AEAD: usize = size_of::<rustcrypto::ChaChaPoly>();
 /// Bytes of heap of an [`Aead`], in every suite, without what a library in C takes for itself.
 #[cfg(feature = "aws-lc")]
-pub(crate) const AEAD: usize = larger(size_of::<rustcrypto::ChaChaPoly>(), aws_lc::AEAD);
+pub(crate) const AEAD: usize = {
+    let rust = size_of::<rustcrypto::ChaChaPoly>();
+    if rust > aws_lc::AEAD { rust } else { aws_lc::AEAD }
+};
 /// Bytes of heap of a [`KeyPair`], without what a library in C takes for itself.
 #[cfg(not(feature = "aws-lc"))]
 pub(crate) const PREPARED: usize = 0;
@@ -37,11 +40,6 @@ pub(crate) const PREPARED: usize = 0;
 pub(crate) const PREPARED: usize = aws_lc::PREPARED;
 /// Bytes of heap of a [`Hash256`].
 pub(crate) const HASH: usize = size_of::<rustcrypto::Sha256Stream>();
-
-#[cfg(feature = "aws-lc")]
-const fn larger(a: usize, b: usize) -> usize {
-    if a > b { a } else { b }
-}
 
 /// Where the cryptographic primitives come from: how fast they are, and whether AES is among them.
 ///

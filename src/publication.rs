@@ -31,9 +31,9 @@ pub struct Outgoing<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SubscribeOptions {
-    /// How many bytes of publications may be on their way or wait here; 64 KiB by default.  One publication that goes on
-    /// for longer comes beside it.  Where not even its topic's name fits, it never arrives, and is counted as missed at
-    /// the latest when the subscription ends.  As much as fits may wait for a slow reader, and grow old; see `latest`.
+    /// How many bytes of publications may be on their way or wait here; 64 KiB by default.  One publication
+    /// longer than the window may be held beside it.  Where not even its topic's name fits, it never arrives, and is counted
+    /// as missed at the latest when the subscription ends.  As much as fits may wait for a slow reader, and grow old; see `latest`.
     /// SPEC §11
     pub window: u32,
     /// The longest body that is taken in several messages, in bytes; 1 MiB by default, 0 for none at all.  A longer one
@@ -91,7 +91,6 @@ impl Missed {
     }
 
     /// Adds what was missed behind that.
-    #[cfg(feature = "std")]
     pub(crate) fn merge(&mut self, more: Self) {
         self.add(more.count.into());
         self.unknown |= more.unknown;

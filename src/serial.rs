@@ -58,9 +58,9 @@ use core::fmt;
 pub use redial::Redial;
 pub use session::Session;
 
-use packet::{Incoming, Outgoing, Packet, longest_packet};
+use packet::{Incoming, Outgoing, Packet};
 
-use crate::config::Limits;
+use crate::config::{Limits, longest_unit};
 use crate::connection::Connection;
 use crate::connection::packets::Fate;
 use crate::time::Instant;
@@ -131,7 +131,7 @@ impl<S: Session> Line<S> {
             running: None,
             candidate: None,
             ended: VecDeque::new(),
-            incoming: Incoming::new(limits.buffer_at_rest.min(longest_packet(limits.max_frame))),
+            incoming: Incoming::new(limits.buffer_at_rest.min(longest_unit(limits.max_frame))),
             outgoing: Outgoing::new(limits.buffer_at_rest, limits.on_a_line().longest_sent()),
             candidate_sent: false,
             max_frame: limits.max_frame,
@@ -427,7 +427,7 @@ impl<S: Session> Line<S> {
     fn max_packet(&mut self) -> usize {
         let mut slots = [&mut self.running, &mut self.candidate].into_iter().flatten();
         let has_keys = slots.any(|slot| slot.session.with(|connection| connection.has_keys()));
-        longest_packet(if has_keys { self.max_frame } else { 0 })
+        longest_unit(if has_keys { self.max_frame } else { 0 })
     }
 
     /// Makes packets of what one of the sessions has to send; whether there was anything.

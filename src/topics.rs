@@ -21,7 +21,7 @@ use crate::{Point, Status, name};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use bodies::Bodies;
+use bodies::BodyPool;
 use core::{fmt, iter};
 use subscriptions::{Entry, SubscriptionKey, Subscriptions};
 
@@ -68,7 +68,7 @@ pub struct Topics {
     /// In the order of their names.
     by_name: Vec<TopicId>,
     subscriptions: Subscriptions,
-    bodies: Bodies,
+    bodies: BodyPool,
 }
 
 struct Topic {
@@ -104,7 +104,7 @@ impl Topics {
             topics: Vec::new(),
             by_name: Vec::new(),
             subscriptions: Subscriptions::default(),
-            bodies: Bodies::new(limits.bytes),
+            bodies: BodyPool::new(limits.bytes),
         }
     }
 

@@ -1,4 +1,5 @@
-//! What every adapter's device is made of: who it is, what it serves and publishes, and its connections.
+//! What a device of the host adapters (tokio and blocking) is made of: who it is, what it serves and publishes, and its
+//! connections.
 
 use std::collections::HashMap;
 use std::io;

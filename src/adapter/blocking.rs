@@ -19,7 +19,7 @@
 //!
 //! # What blocks, and for how long
 //!
-//! Each call that blocks has an end of its own: it is said at each, and for both adapters in one table in
+//! Each call that blocks has an end of its own: it is said at each, and for both host adapters in one table in
 //! [`guide::cancellation`](crate::guide::cancellation).  What `Ok` means is in
 //! [`guide::outcomes`](crate::guide::outcomes), what bounds memory and threads in
 //! [`guide::limits`](crate::guide::limits).

@@ -1,4 +1,4 @@
-//! The two ends of a body in chunks, as every adapter holds them.  SPEC §10.5
+//! The two ends of a body in chunks, as the host adapters (tokio and blocking) hold them.  SPEC §10.5
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use super::base::Base;
+use super::defaults::CALL_TIMEOUT;
 use super::error::BuildError;
 use super::link::{Admit, AllowSubscribe, Shared};
 use crate::{
@@ -60,7 +61,7 @@ impl<H> Builder<H> {
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             provider: Provider::default(),
-            call_timeout: Duration::from_secs(10),
+            call_timeout: CALL_TIMEOUT,
             admit: Box::new(|_| false),
             allow_subscribe: Box::new(|_, _| true),
             router: Router::new(),

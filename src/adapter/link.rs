@@ -1,4 +1,4 @@
-//! One connection and what its application waits for: all that an adapter does without waiting.
+//! One connection and what its application waits for: all that the host adapters (tokio and blocking) do without waiting.
 //!
 //! Nothing here knows a socket or a runtime.  Events become entries in tables that exchanges bound, and wake
 //! whoever waits for them.
@@ -367,7 +367,7 @@ pub(crate) fn let_go(spent: impl Sized) {
     let _panicked = catch_unwind(AssertUnwindSafe(|| drop(spent)));
 }
 
-/// Has something done to what waits for a subscriber, and wakes him.
+/// Has something done to what waits for a subscriber, and wakes it.
 fn change(inboxes: &mut Own<Inbox>, woken: &mut Vec<Waker>, id: ExchangeId, change: impl FnOnce(&mut Inbox)) {
     if let Some(inbox) = inboxes.get_mut(id) {
         change(inbox);

@@ -1,4 +1,4 @@
-//! What every adapter asks of a TCP socket.
+//! What the host adapters (tokio and blocking) ask of a TCP socket.
 
 use std::io;
 

@@ -25,7 +25,7 @@
 //! # Cancel safety
 //!
 //! Every future here may be dropped at any await, without losing a byte of the connection or tearing its
-//! state.  What dropping means for what was asked is said at each, and for both adapters in one table in
+//! state.  What dropping means for what was asked is said at each, and for both host adapters in one table in
 //! [`guide::cancellation`](crate::guide::cancellation).  What `Ok` means is in
 //! [`guide::outcomes`](crate::guide::outcomes), what bounds memory in [`guide::limits`](crate::guide::limits).
 //!

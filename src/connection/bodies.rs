@@ -4,9 +4,10 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-use super::credit::{Allowance, Budget};
+use super::credit::{ReceiveCredit, SendCredit};
 use crate::status::Status;
 use crate::time::Instant;
+use crate::wire::message::Message;
 
 /// The two bodies of one exchange, each until it has ended.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub(crate) struct Bodies {
     /// This side's.
     pub(crate) outbound: Option<Outbound>,
     /// The other side's.
-    pub(crate) inbound: Option<Allowance>,
+    pub(crate) inbound: Option<ReceiveCredit>,
     /// When something of them moved last.
     pub(crate) moved: Instant,
     /// How long nothing of them may move.
@@ -43,7 +44,7 @@ impl Bodies {
 pub(crate) struct Outbound {
     waiting: VecDeque<u8>,
     max: usize,
-    pub(crate) budget: Budget,
+    pub(crate) budget: SendCredit,
     /// The message that begins it has left, so chunks may follow.  SPEC §12 LAN-3
     begun: bool,
     /// Behind what waits.
@@ -64,7 +65,7 @@ impl Outbound {
         Self {
             waiting: VecDeque::with_capacity(if fixed { max } else { 0 }),
             max,
-            budget: Budget::new(window.into()),
+            budget: SendCredit::new(window.into()),
             begun: false,
             end: None,
             given_up: false,
@@ -174,5 +175,21 @@ impl Outbound {
     }
 }
 
-/// How long a `data` message is at most without its chunk: array, type, id, length.
+/// How long a `data` message of this exchange is at most without its chunk.
+pub(crate) fn data_head_max(id: u64) -> usize {
+    // A chunk has a length of up to three bytes, where an empty one has one.
+    Message::Data { id, chunk: &[] }.encoded_len() + 2
+}
+
+/// The same of any exchange.
 const DATA_HEAD_MAX: u64 = 1 + 1 + 9 + 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_exchange_has_a_longer_head() {
+        assert_eq!(data_head_max(u64::MAX) as u64, DATA_HEAD_MAX);
+    }
+}

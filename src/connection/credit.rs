@@ -1,15 +1,15 @@
 //! Credit, as the side that spends it sees it and as the side that gives it does.  SPEC §11
 
-/// What this side may send in one direction of an exchange.
+/// The credit of a direction in which this side sends: the peer gives it, and this side spends it.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct SendCredit {
     /// What there was at first, which a peer that keeps CRD-4 gives again once its application has taken all.
     first: u64,
     limit: u64,
     spent: u64,
 }
 
-impl Budget {
+impl SendCredit {
     pub(crate) const fn new(limit: u64) -> Self {
         Self { first: limit, limit, spent: 0 }
     }
@@ -50,9 +50,10 @@ impl Budget {
     }
 }
 
-/// What the peer may send in one direction of an exchange, and what the application has taken of it.
+/// The credit of a direction in which the peer sends: this side gives it as the application takes what came, and the peer
+/// spends it.
 #[derive(Debug)]
-pub(crate) struct Allowance {
+pub(crate) struct ReceiveCredit {
     /// How much credit the peer has when nothing waits for the application.
     window: u64,
     /// The credit announced so far.
@@ -66,7 +67,7 @@ pub(crate) struct Allowance {
     due: bool,
 }
 
-impl Allowance {
+impl ReceiveCredit {
     pub(crate) fn new(window: u32) -> Self {
         let window = u64::from(window);
         Self { window, limit: window, spent: 0, released: 0, lent: 0, due: false }
@@ -89,8 +90,8 @@ impl Allowance {
 
     /// Notes that a message of this cost was a part of a publication that goes on.  PUB-8
     ///
-    /// So no more than the window and one publication is ever here: what was lent raises the limit once, and the next
-    /// publication is lent nothing more before it is the longer one, or the application has taken this one.
+    /// At most the window and one publication is held: credit lent for one is not lent again until the next outgrows it,
+    /// or the application has taken it.
     pub(crate) fn lend(&mut self, cost: u32) {
         self.lent = self.lent.saturating_add(cost.into());
     }
@@ -152,7 +153,7 @@ mod tests {
     /// CRD-1, CRD-2: credit rises only, and nothing is spent beyond it.
     #[test]
     fn a_budget_rises_and_is_never_overspent() {
-        let mut budget = Budget::new(10);
+        let mut budget = SendCredit::new(10);
         assert!(!budget.spend(11));
         assert!(budget.spend(10));
         assert!(!budget.raise(9) && !budget.raise(10));
@@ -165,7 +166,7 @@ mod tests {
     /// CRD-3, CRD-4: what was taken comes back, half a window at a time, or all of it to who is starved.
     #[test]
     fn an_allowance_grows_as_it_is_taken() {
-        let mut allowance = Allowance::new(100);
+        let mut allowance = ReceiveCredit::new(100);
         assert!(!allowance.spend(101));
         assert!(allowance.spend(90));
         allowance.release(49);
@@ -183,7 +184,7 @@ mod tests {
     }
 
     /// Spends all that was announced, as parts of one publication, until so much has come; how much that was.
-    fn fill(allowance: &mut Allowance, most: u32) -> u32 {
+    fn fill(allowance: &mut ReceiveCredit, most: u32) -> u32 {
         let mut came = 0;
         while came < most {
             let cost = u32::try_from(allowance.limit - allowance.spent).unwrap().min(most - came).min(30);
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn one_that_goes_on_arrives_whole_beside_the_window() {
         for unread in [0, 40, 100] {
-            let mut allowance = Allowance::new(100);
+            let mut allowance = ReceiveCredit::new(100);
             assert!(allowance.spend(unread));
             let came = fill(&mut allowance, 1_000);
             assert_eq!(came, if unread == 100 { 0 } else { 1_000 }, "only what is complete is waited for");
@@ -228,7 +229,7 @@ mod tests {
     /// SPEC §14.5: what came of one that is given up counts as taken, and nothing of it twice.
     #[test]
     fn one_that_is_given_up_gives_its_credit_back() {
-        let mut allowance = Allowance::new(100);
+        let mut allowance = ReceiveCredit::new(100);
         assert!(allowance.spend(20));
         assert_eq!(fill(&mut allowance, 500), 500);
         allowance.give_back();
@@ -243,7 +244,7 @@ mod tests {
     /// CRD-2: a part is as long as the credit lets it, and not sent where little is left of much.
     #[test]
     fn a_part_waits_for_credit_that_is_worth_it() {
-        let mut budget = Budget::new(100);
+        let mut budget = SendCredit::new(100);
         assert!(!budget.never_affords(100) && budget.never_affords(101));
         assert_eq!(budget.part(1_000, 80), Some(100));
         assert_eq!(budget.part(60, 60), Some(60));
@@ -253,7 +254,7 @@ mod tests {
         assert_eq!(budget.part(1_000, 80), None);
         assert_eq!(budget.part(1_000, 49), Some(49), "a frame's worth");
         assert_eq!(budget.part(49, 80), Some(49), "all of it");
-        let mut nothing = Budget::new(0);
+        let mut nothing = SendCredit::new(0);
         assert_eq!((nothing.never_affords(1), nothing.part(5, 5)), (false, Some(0)));
         assert!(nothing.raise(3));
         assert_eq!(nothing.part(5, 5), Some(3));

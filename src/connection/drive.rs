@@ -15,9 +15,9 @@ use crate::role::Role;
 use crate::time::Instant;
 use crate::wire::frame;
 
-/// How long a connection without keepalive is idle before it gives memory back.
+/// How long a connection without keepalive is idle before the frame buffers and the queues shrink to `buffer_at_rest`.
 const REST: Duration = Duration::from_secs(15);
-/// The frame buffers and queues, each at rest.
+/// They shrink where they have more than so many times that together: two frame buffers and two queues keep it each.
 const REST_ABOVE: usize = 4;
 
 impl Connection {

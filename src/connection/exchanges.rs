@@ -10,8 +10,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::bodies::{Bodies, Outbound};
-use super::credit::Allowance;
-use super::event::{Failure, StopCause};
+use super::credit::ReceiveCredit;
 use crate::config::Limits;
 use crate::error::PeerMisbehaved;
 use crate::name;
@@ -20,7 +19,7 @@ use crate::time::Instant;
 
 use records::Record;
 pub(crate) use records::{
-    Answer, Cancel, Coming, FILTER_AT_REST, Opened, OpenedKind, Subscription, Taken, TakenKind,
+    Answer, Cancel, Coming, FILTER_AT_REST, Opened, OpenedKind, Overdue, Subscription, Taken, TakenKind,
 };
 
 /// Both tables.  Ids rise within each, so a table is sorted by being appended to.
@@ -150,13 +149,13 @@ impl Exchanges {
         id
     }
 
-    /// The record of a subscription of ours.
-    pub(crate) fn subscription(&mut self, filter: &str, window: u32, largest: u32) -> Box<Subscription> {
+    /// A record for a subscription of ours.
+    pub(crate) fn new_subscription(&mut self, filter: &str, window: u32, largest: u32) -> Box<Subscription> {
         let mut record = self.spare.pop().unwrap_or_else(|| Subscription::spare(filter.len()));
         record.filter.clear();
         record.filter.push_str(filter);
         record.wildcards = name::has_wildcards(filter);
-        (record.allowance, record.largest, record.coming) = (Allowance::new(window), largest, None);
+        (record.allowance, record.largest, record.coming) = (ReceiveCredit::new(window), largest, None);
         record
     }
 
@@ -256,8 +255,8 @@ impl Exchanges {
         }
     }
 
-    /// The exchange of ours whose opening leaves now: from now on the peer may speak of it.
-    pub(crate) fn seal(&mut self, id: u64) {
+    /// Notes the exchange of ours whose opening leaves now: from now on the peer may speak of it.
+    pub(crate) fn note_sealed(&mut self, id: u64) {
         self.highest_sealed = id;
     }
 
@@ -303,20 +302,20 @@ impl Exchanges {
 
     /// The exchange of ours above this id whose time is over, or which has stalled, and of which the application is
     /// still to be told.
-    pub(crate) fn overdue_ours(&self, above: u64, now: Instant) -> Option<(u64, Failure)> {
+    pub(crate) fn overdue_ours(&self, above: u64, now: Instant) -> Option<(u64, Overdue)> {
         let from = self.ours.partition_point(|opened| opened.id <= above);
         self.ours.range(from..).find_map(|opened| {
-            let (_, failure) = opened.ends_at().filter(|(at, _)| *at <= now)?;
-            Some((opened.id, failure))
+            let (_, why) = opened.ends_at().filter(|(at, _)| *at <= now)?;
+            Some((opened.id, why))
         })
     }
 
     /// The exchange of theirs above this id whose time is over, or which has stalled, without a last message.
-    pub(crate) fn overdue_theirs(&self, above: u64, now: Instant) -> Option<(u64, StopCause)> {
+    pub(crate) fn overdue_theirs(&self, above: u64, now: Instant) -> Option<(u64, Overdue)> {
         let from = self.theirs.partition_point(|taken| taken.id <= above);
         self.theirs.range(from..).find_map(|taken| {
-            let (_, cause) = taken.ends_at().filter(|(at, _)| *at <= now)?;
-            Some((taken.id, cause))
+            let (_, why) = taken.ends_at().filter(|(at, _)| *at <= now)?;
+            Some((taken.id, why))
         })
     }
 
@@ -334,7 +333,7 @@ impl Exchanges {
     }
 
     /// The credit of what comes in a live exchange: of a subscription's publications, or of the other side's body.
-    pub(crate) fn allowance(&mut self, id: u64) -> Option<&mut Allowance> {
+    pub(crate) fn allowance(&mut self, id: u64) -> Option<&mut ReceiveCredit> {
         if !self.is_ours(id) {
             return self.bodies(id)?.inbound.as_mut();
         }
@@ -354,7 +353,7 @@ impl Exchanges {
     }
 
     /// Whether the peer is asked to stop: an exchange of ours, or its body in one of theirs.
-    pub(crate) fn cancel(&mut self, id: u64) -> Option<&mut Cancel> {
+    pub(crate) fn cancel_mut(&mut self, id: u64) -> Option<&mut Cancel> {
         if self.is_ours(id) {
             return self.ours(id).map(|opened| &mut opened.cancel);
         }
@@ -362,7 +361,7 @@ impl Exchanges {
     }
 
     /// Whether the line of what is due has a live exchange.
-    pub(crate) fn due(&mut self, id: u64) -> Option<&mut bool> {
+    pub(crate) fn due_mut(&mut self, id: u64) -> Option<&mut bool> {
         if self.is_ours(id) {
             return self.ours(id).map(|opened| &mut opened.due);
         }

@@ -20,8 +20,6 @@ use crate::wire::preamble::{
     InitiatorPreamble, PREAMBLE_LEN, PROFILE, RefusalCode, ResponderPreamble, VERSION,
 };
 
-/// How much longer message 2 is than its payload: two keys and two tags.
-const MESSAGE_2_OVERHEAD: usize = 96;
 /// How much longer message 3 is than its payload: a key and two tags.
 const MESSAGE_3_OVERHEAD: usize = 64;
 /// How many packets of a line may fail before the handshake does.  SPEC §19.2 SER-11
@@ -116,6 +114,7 @@ impl Handshake {
         out: &mut Buffer,
     ) -> Result<Self, HandshakeError> {
         let provider = config.provider;
+        // It betrays a generator that repeats, too.
         if seed.as_bytes() == config.identity.static_key().private() {
             return Err(HandshakeError::RepeatedSeed);
         }
@@ -344,7 +343,8 @@ impl Handshake {
     pub(crate) fn takes_length(&self, len: usize) -> bool {
         let least = match self.step {
             Step::Message1 => return len == 32,
-            Step::Message2 => MESSAGE_2_OVERHEAD,
+            // The longest of the three.
+            Step::Message2 => noise::MAX_OVERHEAD,
             Step::Message3 => MESSAGE_3_OVERHEAD,
             Step::Preamble | Step::Deciding => return false,
         };

@@ -6,7 +6,7 @@ use super::handshake::Handshake;
 use super::queue::Queue;
 use super::session::{LOCAL, Session};
 use super::{Connection, State};
-use crate::config::Limits;
+use crate::config::{Limits, larger, longest_unit};
 use crate::name::NAME_MAX;
 use crate::noise;
 use crate::wire::frame;
@@ -80,7 +80,7 @@ impl Limits {
     const fn session_memory(&self) -> usize {
         let (out, coming) = (self.exchanges_out(), self.exchanges_in());
         let fixed = self.is_fixed();
-        let reader = if fixed { self.reader_at_rest() } else { self.longest_unit() };
+        let reader = if fixed { self.reader_at_rest() } else { longest_unit(self.max_frame) };
         let queues = Queue::most(self.call_queue, fixed) + Queue::most(self.publication_queue, fixed);
         let tables = self.table(out, size_of::<Opened>())
             + self.table(coming, size_of::<Taken>())
@@ -128,7 +128,7 @@ impl Limits {
 
 impl Connection {
     /// Takes all the memory that a session may need, where its limits say so: once it has been let in, or is commanded
-    /// before.  So whoever is not let in costs no more than his handshake, and on a line the session before has given
+    /// before.  So a peer that is not let in costs no more than its handshake, and on a line the session before has given
     /// back what it had.
     pub(super) fn reserve(&mut self) {
         if self.reserved {
@@ -152,10 +152,6 @@ impl Connection {
 /// A table that grows by doubling, from four entries.
 const fn doubled(entries: usize, size: usize) -> usize {
     if entries == 0 { 0 } else { larger(4, entries.next_power_of_two()) * size }
-}
-
-const fn larger(a: usize, b: usize) -> usize {
-    if a > b { a } else { b }
 }
 
 const fn smaller(a: usize, b: usize) -> usize {

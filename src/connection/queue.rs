@@ -6,7 +6,7 @@ use crate::wire::encode::Measured;
 
 /// What sealing a message means for its exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Role {
+pub(crate) enum OnSeal {
     /// Opens a request: its head, with the time left, is encoded at sealing.
     Request,
     /// Opens a subscription.
@@ -17,10 +17,25 @@ pub(crate) enum Role {
     Ongoing,
 }
 
+impl OnSeal {
+    /// What `as u8` made of one.
+    const fn from_u8(byte: u8) -> Self {
+        const REQUEST: u8 = OnSeal::Request as u8;
+        const SUBSCRIBE: u8 = OnSeal::Subscribe as u8;
+        const LAST: u8 = OnSeal::Last as u8;
+        match byte {
+            REQUEST => Self::Request,
+            SUBSCRIBE => Self::Subscribe,
+            LAST => Self::Last,
+            _ => Self::Ongoing,
+        }
+    }
+}
+
 /// One message that waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
-    pub(crate) role: Role,
+    pub(crate) on_seal: OnSeal,
     /// The exchange.
     pub(crate) id: u64,
     pub(crate) deadline: Option<Instant>,
@@ -82,17 +97,23 @@ impl Queue {
     }
 
     /// Appends a message without a deadline.  The caller has asked [`Queue::has_room`].
-    pub(crate) fn push(&mut self, role: Role, id: u64, message: &Measured<'_>) {
-        message.encode_into(self.place(role, id, None, message.len()));
+    pub(crate) fn push(&mut self, on_seal: OnSeal, id: u64, message: &Measured<'_>) {
+        message.encode_into(self.place(on_seal, id, None, message.len()));
     }
 
     /// Appends room for a message, to be written by the caller, who has asked [`Queue::has_room`].
-    pub(crate) fn place(&mut self, role: Role, id: u64, deadline: Option<Instant>, len: usize) -> &mut [u8] {
+    pub(crate) fn place(
+        &mut self,
+        on_seal: OnSeal,
+        id: u64,
+        deadline: Option<Instant>,
+        len: usize,
+    ) -> &mut [u8] {
         self.compact();
         self.bytes.make_room(HEADER + len, self.most);
         let room = self.bytes.append(HEADER + len);
         let Some((header, place)) = room.split_first_chunk_mut::<HEADER>() else { return &mut [] };
-        header[0] = role as u8;
+        header[0] = on_seal as u8;
         header[1..5].copy_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
         header[5..13].copy_from_slice(&id.to_le_bytes());
         header[13..].copy_from_slice(&deadline.map_or(NO_DEADLINE, Instant::as_micros).to_le_bytes());
@@ -102,18 +123,13 @@ impl Queue {
     /// The oldest message.
     pub(crate) fn front(&self) -> Option<(Entry, &[u8])> {
         let (header, rest) = self.bytes[self.head..].split_first_chunk::<HEADER>()?;
-        let (role, header) = header.split_first()?;
+        let (on_seal, header) = header.split_first()?;
         let (len, header) = header.split_first_chunk()?;
         let (id, header) = header.split_first_chunk()?;
         let deadline = u64::from_le_bytes(*header.first_chunk()?);
         let len = u32::from_le_bytes(*len) as usize;
         let entry = Entry {
-            role: match *role {
-                0 => Role::Request,
-                1 => Role::Subscribe,
-                2 => Role::Last,
-                _ => Role::Ongoing,
-            },
+            on_seal: OnSeal::from_u8(*on_seal),
             id: u64::from_le_bytes(*id),
             deadline: (deadline != NO_DEADLINE).then_some(Instant::from_micros(deadline)),
             len,

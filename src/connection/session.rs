@@ -48,7 +48,7 @@ pub(crate) struct Session {
     body_idle: Option<Wait>,
     send: CipherState,
     receive: CipherState,
-    admission: Admission,
+    accept_state: AcceptState,
     exchanges: Exchanges,
     control: Control,
     calls: Queue,
@@ -59,7 +59,7 @@ pub(crate) struct Session {
     plaintext: Plaintext,
     /// Events of this side's own making; at most one or two for each exchange.
     local: VecDeque<(u64, Local)>,
-    /// Some of it by the last message.
+    /// `local` has events which the last message caused; they are told before the next is read.
     holds: bool,
     /// Openings above this are ignored: `goaway` was sent.  SPEC §16.2
     goaway_sent: Option<u64>,
@@ -72,7 +72,7 @@ pub(crate) struct Session {
 
 /// How far the two sides have let each other in.  SPEC §6
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Admission {
+enum AcceptState {
     /// Initiator: `accept` has not come yet.
     AwaitingAccept,
     /// Responder: the application has not decided yet.
@@ -124,9 +124,9 @@ struct Plaintext {
 
 impl Session {
     pub(crate) fn new(role: Role, established: Established, limits: Limits, waits: &Waits) -> Self {
-        let admission = match (role, established.admitted) {
-            (Role::Initiator, _) => Admission::AwaitingAccept,
-            (Role::Responder, _) => Admission::Deciding,
+        let accept_state = match (role, established.admitted) {
+            (Role::Initiator, _) => AcceptState::AwaitingAccept,
+            (Role::Responder, _) => AcceptState::Deciding,
         };
         Self {
             role,
@@ -138,7 +138,7 @@ impl Session {
             body_idle: waits.body_idle,
             send: established.ciphers.send,
             receive: established.ciphers.receive,
-            admission,
+            accept_state,
             exchanges: Exchanges::new(role),
             control: Control::default(),
             calls: Queue::new(limits.call_queue, limits.is_fixed()),
@@ -172,21 +172,21 @@ impl Session {
     }
 
     pub(crate) fn is_deciding(&self) -> bool {
-        self.admission == Admission::Deciding
+        self.accept_state == AcceptState::Deciding
     }
 
     /// Initiator: `accept` has not come yet.
     pub(crate) fn is_awaiting_accept(&self) -> bool {
-        self.admission == Admission::AwaitingAccept
+        self.accept_state == AcceptState::AwaitingAccept
     }
 
     pub(crate) fn is_connected(&self) -> bool {
-        self.admission == Admission::Done
+        self.accept_state == AcceptState::Done
     }
 
     /// Responder: lets the initiator in.  SPEC §6 ADM-2
     pub(crate) fn admit(&mut self) {
-        self.admission = Admission::Done;
+        self.accept_state = AcceptState::Done;
         self.control.accept = true;
     }
 
@@ -246,7 +246,7 @@ impl Session {
 
     /// Has something sent for an exchange, ahead of all queues.
     fn fall_due(&mut self, id: u64) {
-        if let Some(due) = self.exchanges.due(id)
+        if let Some(due) = self.exchanges.due_mut(id)
             && !mem::replace(due, true)
         {
             self.control.due.push_back(id);
@@ -285,9 +285,9 @@ impl Session {
         self.bulk.clear();
         // ADM-2: an initiator that is not let in learns no more than that, whatever the reason.
         let status = if self.is_deciding() { status.map(|_| Status::REFUSED) } else { status };
-        self.admission = Admission::Done;
+        self.accept_state = AcceptState::Done;
         let close_sealed = self.control.close_sealed;
-        // Who was let in hears of it first: without `accept` he would take what he asked as not executed.  ADM-2
+        // The peer that was let in hears of it first: without `accept` it would take what it asked as not executed.  ADM-2
         let accept = self.control.accept && status.is_some();
         self.control = Control { accept, close: status, close_sealed, ..Control::default() };
         self.stop_reading();
@@ -312,7 +312,7 @@ impl Session {
 
     /// The peer's `close` came: nothing more is opened, and it is answered behind what is queued.  SPEC §16.1
     pub(crate) fn on_close(&mut self) {
-        self.refused = self.admission == Admission::AwaitingAccept;
+        self.refused = self.accept_state == AcceptState::AwaitingAccept;
         self.exchanges.stop();
         self.close_after_queues(Status::OK);
     }
@@ -353,20 +353,16 @@ impl Session {
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Instant> {
         // In one pass: both tables are sorted by id.
         let mut id = 0;
-        while let Some((overdue, failure)) = self.exchanges.overdue_ours(id, now) {
+        while let Some((overdue, why)) = self.exchanges.overdue_ours(id, now) {
             id = overdue;
-            let stalled = failure == Failure::Stalled;
-            let status = if stalled { Status::STALLED } else { Status::DEADLINE_PASSED };
-            self.give_up(id, failure, status);
+            self.give_up(id, why.failure(), why.status());
         }
         let mut id = 0;
-        while let Some((overdue, cause)) = self.exchanges.overdue_theirs(id, now) {
+        while let Some((overdue, why)) = self.exchanges.overdue_theirs(id, now) {
             id = overdue;
             // EXC-12
-            let stalled = cause == StopCause::Stalled;
-            let status = if stalled { Status::STALLED } else { Status::DEADLINE_PASSED };
-            self.end_without_application(id, status);
-            self.local.push_back((id, Local::Stop(cause)));
+            self.end_without_application(id, why.status());
+            self.local.push_back((id, Local::Stop(why.cause())));
         }
         self.exchanges.next_deadline()
     }

@@ -1,7 +1,7 @@
 //! How much of the heap a line takes at most.
 
-use super::packet::{Incoming, Outgoing, longest_packet};
-use crate::config::Limits;
+use super::packet::{Incoming, Outgoing};
+use crate::config::{Limits, longest_unit};
 use crate::connection::Connection;
 
 impl Limits {
@@ -22,7 +22,7 @@ impl Limits {
     #[must_use]
     pub const fn line_memory(&self) -> usize {
         let each = self.on_a_line();
-        let packets = Incoming::most(longest_packet(self.max_frame)) + Outgoing::most(each.longest_sent());
+        let packets = Incoming::most(longest_unit(self.max_frame)) + Outgoing::most(each.longest_sent());
         // The list of those that have ended is made for four.
         packets + each.memory_on_a_line() + 4 * size_of::<Connection>()
     }

@@ -172,12 +172,6 @@ impl Outgoing {
     }
 }
 
-/// The longest packet where frames have at most this length; those of a handshake come at any time.
-pub(super) const fn longest_packet(max_frame: u16) -> usize {
-    let longest = max_frame as usize;
-    frame::LENGTH_PREFIX + if longest > frame::HANDSHAKE_MAX { longest } else { frame::HANDSHAKE_MAX }
-}
-
 /// Encodes the packet at the end of these bytes, in them, from `start` on; where its encoding ends.  SER-7
 ///
 /// What is written never reaches what is still to be read, as long as the two are so far apart as the encoding adds.

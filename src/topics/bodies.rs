@@ -21,7 +21,7 @@ pub(super) struct Slot {
 
 /// Buffers of a power of two bytes, used again by bodies of the same class: once each class has as many as
 /// are needed at the same time, nothing is allocated.
-pub(super) struct Bodies {
+pub(super) struct BodyPool {
     /// Each with a buffer, and those that are not idle with a body in it.
     slots: Slab<Slot>,
     /// By the class of their buffers.
@@ -33,7 +33,7 @@ pub(super) struct Bodies {
     limit: usize,
 }
 
-impl Bodies {
+impl BodyPool {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             slots: Slab::default(),

@@ -1,6 +1,6 @@
 //! What the table hands to a link, and what the link says about it.
 
-use super::bodies::Bodies;
+use super::bodies::BodyPool;
 use super::subscriptions::Entry;
 use crate::exchange::ExchangeId;
 use crate::publication::{Missed, Outgoing};
@@ -47,12 +47,12 @@ pub struct Behind<'a> {
     queue: &'a VecDeque<Entry>,
     /// How many of the queue it may be, the one that is offered included.
     most: usize,
-    bodies: &'a Bodies,
+    bodies: &'a BodyPool,
 }
 
 impl<'a> Behind<'a> {
     /// Those behind the front of this queue, of whose first `most` it is one.
-    pub(super) const fn new(queue: &'a VecDeque<Entry>, most: usize, bodies: &'a Bodies) -> Self {
+    pub(super) const fn new(queue: &'a VecDeque<Entry>, most: usize, bodies: &'a BodyPool) -> Self {
         Self { queue, most, bodies }
     }
 

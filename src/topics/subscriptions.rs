@@ -3,11 +3,11 @@
 //! A *pair* joins a subscription and a topic that its filter matches; it holds the queue of what that subscription
 //! still has to get of that topic. Pairs are made when either side comes, so that publishing matches no names.
 
-mod line;
 mod pump;
+mod ready_queue;
 mod under_way;
 
-use super::bodies::{Bodies, BodyKey};
+use super::bodies::{BodyKey, BodyPool};
 use super::filters::Filters;
 use super::slab::{Key, Slab};
 use super::sorted::Sorted;
@@ -18,7 +18,7 @@ use crate::publication::Missed;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use line::Line;
+use ready_queue::ReadyQueue;
 use under_way::UnderWay;
 
 pub(super) type SubscriptionKey = Key<Subscription>;
@@ -73,7 +73,7 @@ struct Link {
     /// How many pairs they have together.
     pairs: usize,
     /// Subscriptions with something to send or to tell, but for those that wait for credit.
-    line: Line,
+    ready: ReadyQueue,
     /// Whether it is in `woken`.
     woken: bool,
     /// Whether it is going to be pumped without having to be named again.
@@ -174,7 +174,7 @@ impl Subscriptions {
     }
 
     /// Drops the oldest of a topic wherever its queue is full.
-    pub(super) fn drop_oldest(&mut self, topic: TopicId, depth: usize, bodies: &mut Bodies) {
+    pub(super) fn drop_oldest(&mut self, topic: TopicId, depth: usize, bodies: &mut BodyPool) {
         for &key in &self.of_topic[topic.index()] {
             let pair = &mut self.pairs[key];
             if pair.queue.len() >= depth
@@ -187,7 +187,7 @@ impl Subscriptions {
     }
 
     /// Drops, oldest first, what only queues of this topic hold, until there is room for a body of `len` bytes.
-    pub(super) fn drop_unkept(&mut self, topic: TopicId, len: usize, bodies: &mut Bodies) -> bool {
+    pub(super) fn drop_unkept(&mut self, topic: TopicId, len: usize, bodies: &mut BodyPool) -> bool {
         // What a topic keeps is its newest, so the rest is at the front of each queue.
         for place in 0..self.of_topic[topic.index()].len() {
             let key = self.of_topic[topic.index()][place];
@@ -209,7 +209,13 @@ impl Subscriptions {
     }
 
     /// Queues a publication for all subscribers of a topic whose queues have room; the others miss it.
-    pub(super) fn queue_for_all(&mut self, topic: TopicId, entry: Entry, depth: usize, bodies: &mut Bodies) {
+    pub(super) fn queue_for_all(
+        &mut self,
+        topic: TopicId,
+        entry: Entry,
+        depth: usize,
+        bodies: &mut BodyPool,
+    ) {
         for place in 0..self.of_topic[topic.index()].len() {
             let pair = self.of_topic[topic.index()][place];
             if self.pairs[pair].queue.len() < depth {
@@ -226,7 +232,7 @@ impl Subscriptions {
         topic: TopicId,
         kept: impl Iterator<Item = Entry>,
         retained: u64,
-        bodies: &mut Bodies,
+        bodies: &mut BodyPool,
     ) {
         let Some(&pair) = self.of_topic[topic.index()].last() else { return };
         self.pairs[pair].retained = retained;
@@ -234,7 +240,7 @@ impl Subscriptions {
     }
 
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn queue(&mut self, key: PairKey, entry: Entry, bodies: &mut Bodies) {
+    fn queue(&mut self, key: PairKey, entry: Entry, bodies: &mut BodyPool) {
         bodies.hold(entry.body);
         let pair = &mut self.pairs[key];
         pair.queue.push_back(entry);
@@ -248,8 +254,7 @@ impl Subscriptions {
 
     pub(super) fn add_missed(&mut self, key: SubscriptionKey, missed: Missed) {
         let tally = &mut self.all[key].missed;
-        tally.add(missed.count.into());
-        tally.unknown |= missed.unknown;
+        tally.merge(missed);
         if tally.is_any() {
             self.wait(key);
         }
@@ -267,7 +272,7 @@ impl Subscriptions {
     }
 
     pub(super) fn has_backlog(&self, link: LinkId) -> bool {
-        self.by_link.get(&link).is_some_and(|&key| self.links[key].line.first.is_some())
+        self.by_link.get(&link).is_some_and(|&key| self.links[key].ready.first.is_some())
     }
 
     /// Names this link no more until it has been pumped.
@@ -293,7 +298,7 @@ impl Subscriptions {
         Some(link.id)
     }
 
-    pub(super) fn remove(&mut self, link: LinkId, id: ExchangeId, bodies: &mut Bodies) -> Option<Missed> {
+    pub(super) fn remove(&mut self, link: LinkId, id: ExchangeId, bodies: &mut BodyPool) -> Option<Missed> {
         let link = *self.by_link.get(&link)?;
         let key = *self.links[link].subscriptions.get(&id)?;
         let missed = self.forget(key, bodies);
@@ -301,7 +306,7 @@ impl Subscriptions {
         missed.is_any().then_some(missed)
     }
 
-    pub(super) fn remove_link(&mut self, link: LinkId, bodies: &mut Bodies) {
+    pub(super) fn remove_link(&mut self, link: LinkId, bodies: &mut BodyPool) {
         let Some(&link) = self.by_link.get(&link) else {
             return;
         };
@@ -313,7 +318,7 @@ impl Subscriptions {
 
     /// Forgets a subscription. Returns what it was not told, with what it gets no more; its subscriber knows of what
     /// is half sent.
-    fn forget(&mut self, key: SubscriptionKey, bodies: &mut Bodies) -> Missed {
+    fn forget(&mut self, key: SubscriptionKey, bodies: &mut BodyPool) -> Missed {
         self.leave_line(key);
         self.give_up(key, bodies);
         self.end_under_way(key);

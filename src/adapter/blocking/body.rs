@@ -97,8 +97,8 @@ impl fmt::Debug for BodyReader {
 /// ([`Timeouts::body_idle`](crate::Timeouts::body_idle)).
 ///
 /// [`finish`](Self::finish) says that it is complete.  Dropped before, it is given up: the reader gets an error, never an end
-/// of file.  Of a reply that is when its handler ends, whose error the reader is told;
-/// [`reset`](Self::reset) is at once.
+/// of file.  A reply's writer that is dropped takes effect when the handler returns, with the handler's error;
+/// [`reset`](Self::reset) takes effect at once.
 pub struct BodyWriter(WriteEnd<Core>);
 
 impl BodyWriter {
@@ -107,8 +107,8 @@ impl BodyWriter {
     }
 
     /// Says that the body is complete; what was written still goes out.  It does not wait: the reply tells that all has
-    /// arrived.  Repeated, it does nothing.  The end of a reply ends the request, so a handler reads before what it wants
-    /// of that.
+    /// arrived.  Repeated, it does nothing.  The end of a reply ends the exchange: a handler reads what it wants of
+    /// the request first.
     ///
     /// # Errors
     ///

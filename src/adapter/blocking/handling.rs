@@ -98,7 +98,7 @@ impl Source for Core {
         let handle = Handle::new(self.clone());
         let core = self.clone();
         let job = move || {
-            // Who asks has proven who he is.
+            // A peer that asks has proven who it is.
             let Some(peer) = peer else { return };
             let context = Context { handle, peer, deadline, stop };
             if !context.is_cancelled() {

@@ -16,12 +16,10 @@ use super::handle::Handle;
 use super::permit::Door;
 use super::signal::Signal;
 use super::stream::{READ_CHUNK, WOULD_BLOCK, is_passing};
+use crate::adapter::defaults::BETWEEN_OFFERS;
 use crate::adapter::link::{Link, lock};
 use crate::serial::{Line, Redial, Session};
 use crate::{Admission, CloseReason, Connection, Instant, PeerId, Role};
-
-/// How soon after an offer another one is taken: each costs operations on a curve, and noise costs nothing.
-const BETWEEN_OFFERS: Duration = Duration::from_millis(50);
 
 /// A serial line of a [`Device`], at work in two threads; made by [`Device::serial`].
 ///

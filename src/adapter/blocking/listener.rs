@@ -14,16 +14,13 @@ use super::arrivals::Arrivals;
 use super::device::Device;
 use super::handle::Handle;
 use super::permit::{Door, Permits};
+use crate::adapter::defaults::{HANDSHAKES, OUT_OF_SOCKETS};
 use crate::adapter::link::lock;
 use crate::adapter::socket;
 use crate::{Admission, Role};
 
 /// How many connections a listener serves at once, unless [`Listener::with_connections`] says otherwise.
 const CONNECTIONS: usize = 256;
-/// How many handshakes may be on their way at once, unless [`Listener::with_handshakes`] says otherwise.
-const HANDSHAKES: usize = 64;
-/// How long to wait where the operating system has no more sockets.
-const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
 /// Accepts TCP connections for a device; made by [`Device::listen`].
 ///

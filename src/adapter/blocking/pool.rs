@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(lock(&pool.0.queue).threads, 4);
     }
 
-    /// Whoever has taken his share, by however many connections, waits for his own; others do not.
+    /// A peer that has taken its share, by however many connections, waits for its own; others do not.
     #[test]
     fn one_peer_leaves_threads_to_others() {
         let pool = Pool::new(4);

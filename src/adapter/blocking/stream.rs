@@ -13,13 +13,12 @@ use std::vec::Vec;
 use super::core::{Core, Next};
 use super::signal::Signal;
 use crate::CloseReason;
+use crate::adapter::defaults::LINGER;
 
 /// How much is read at once.
 pub(super) const READ_CHUNK: usize = 64 * 1024;
 /// The same while the peer is a stranger: more than a handshake has.
 const STRANGERS_CHUNK: usize = 2 * 1024;
-/// How long a stream is kept to let the last bytes arrive.  SPEC §16.3
-pub(super) const LINGER: Duration = Duration::from_millis(500);
 /// How long to wait where a stream says that it would block, though it should.
 pub(super) const WOULD_BLOCK: Duration = Duration::from_millis(5);
 

@@ -7,6 +7,7 @@ use core::task::Waker;
 use core::time::Duration;
 
 use super::drive::now;
+use crate::adapter::defaults::CALL_TIMEOUT;
 use crate::{Admission, Config, Connection, LinkId, PeerId, Point, PublishError, Seed, TopicId, Topics};
 
 /// Who this device is, what it publishes, and how long its calls wait: in place before the first handshake.
@@ -34,7 +35,7 @@ pub struct Device {
     allow_subscribe: fn(PeerId, &str) -> bool,
     call_timeout: Duration,
     next: Cell<u64>,
-    /// Whom to wake where something was published for him.
+    /// Whom to wake where something was published for its link.
     runners: RefCell<Vec<(LinkId, Waker)>>,
 }
 
@@ -45,7 +46,7 @@ impl Device {
             config,
             topics: RefCell::new(topics),
             allow_subscribe: |_, _| true,
-            call_timeout: Duration::from_secs(10),
+            call_timeout: CALL_TIMEOUT,
             next: Cell::new(0),
             runners: RefCell::new(Vec::new()),
         }

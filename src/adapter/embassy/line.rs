@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
-use core::time::Duration;
 
 use super::desk::Desk;
 use super::device::Device;
@@ -13,15 +12,12 @@ use super::handle::Responder;
 use super::link::Link;
 use super::runner::Step;
 use super::transport::Buffers;
+use crate::adapter::defaults::BETWEEN_OFFERS;
 use crate::serial::{Line, Redial};
 use crate::{Admission, Connection, Event, ExchangeId, Instant, PeerId, Seed};
 
 /// Fresh seeds, one for each session: from the hardware's source of random numbers.  `None`: no session now.
 pub type Seeds<'a> = &'a mut dyn FnMut() -> Option<Seed>;
-
-/// How soon another session may be begun by the other side: each costs a few operations on a curve, and noise may look
-/// like one.
-const BETWEEN_OFFERS: Duration = Duration::from_millis(50);
 
 /// Drives a serial line, for as long as the program runs: sessions come and go, [`Event::Connected`] to
 /// [`Event::Closed`], and the next one after that.

@@ -174,7 +174,7 @@ impl Table {
         self.memory = memory;
     }
 
-    /// Whoever read has gone: with him the exchange, unless it is over.
+    /// The reader has gone: with it the exchange, unless it is over.
     pub(super) fn drop_reader(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.reading = false;

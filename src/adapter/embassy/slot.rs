@@ -77,7 +77,7 @@ pub(super) struct Slot {
     pub(super) reset: bool,
     /// The whole exchange is.
     pub(super) given_up: bool,
-    /// Publications that did not fit, and gaps that were told.
+    /// Publications that did not fit, and gaps that were told, since the last one that is kept.
     pub(super) missed: Missed,
     /// To be released at the connection.
     pub(super) release: u32,
@@ -143,7 +143,7 @@ impl Slot {
             Event::SubscriptionEnded { status, .. } => {
                 self.end(Answer::Reply(status, 0), BodyError::Status(status));
             }
-            Event::Missed { missed, .. } => self.miss(missed),
+            Event::Missed { missed, .. } => self.missed.merge(missed),
             Event::Publication { publication, .. } => self.on_publication(memory, &publication),
             // Publications longer than a frame are not asked for.
             _ => {}
@@ -178,7 +178,7 @@ impl Slot {
     // Publications
 
     fn on_publication(&mut self, memory: &mut [u8], publication: &Publication<'_>) {
-        self.miss(publication.missed);
+        self.missed.merge(publication.missed);
         let len = Head::LEN + publication.topic.len() + publication.body.len();
         if len > self.inward.room() {
             self.missed.add(1);
@@ -189,12 +189,6 @@ impl Slot {
         for part in [&head.to_bytes()[..], publication.topic.as_bytes(), publication.body] {
             let _fits = self.inward.push(memory, part);
         }
-    }
-
-    /// Adds to what was missed since the last publication that is kept.
-    fn miss(&mut self, missed: Missed) {
-        self.missed.add(missed.count.into());
-        self.missed.unknown |= missed.unknown;
     }
 
     /// The head of the next publication.

@@ -177,7 +177,7 @@ async fn write_all(tx: &mut impl Write, mut bytes: &[u8]) -> Result<(), ()> {
     Ok(())
 }
 
-/// Pending once, without a waker: whoever polls does so again before he sleeps.
+/// Pending once, without a waker: whoever polls does so again before sleeping.
 async fn yield_once() {
     let mut yielded = false;
     poll_fn(|_| if core::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }).await;

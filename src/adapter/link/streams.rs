@@ -269,7 +269,7 @@ impl<H: Serve> Link<H> {
         stream.write_end = Some(BodyError::Finished);
         if stream.theirs {
             // The answer is complete with this: what of the request's body has not come yet may never come, and the
-            // caller, who may have to read before he writes on, is told.
+            // caller, which may have to read before it writes on, is told.
             if stream.read_end.is_none() {
                 let _ended = self.connection.cancel_with(id, Status::CANCELLED);
             }

@@ -234,7 +234,7 @@ impl Device {
         Ok((Handle::new(core.clone()), Runner::new(core)))
     }
 
-    /// The connection with this peer on which to ask, the one accepted last, if there is one.
+    /// The newest connection with this peer that stands.
     pub fn link(&self, peer: PeerId) -> Option<Handle> {
         self.0.base.links_with(peer).map(Handle::new).find(Handle::is_connected)
     }

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use ::tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use ::tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,13 +16,9 @@ use ::tokio::time::{self, Sleep};
 
 use super::device::Device;
 use super::handle::Handle;
+use crate::adapter::defaults::{HANDSHAKES, OUT_OF_SOCKETS};
 use crate::adapter::socket;
 use crate::{Admission, Role};
-
-/// How many handshakes may be on their way at once, unless [`Listener::with_handshakes`] says otherwise.
-const HANDSHAKES: usize = 64;
-/// How long to wait where the operating system has no more sockets.
-const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
 /// Accepts TCP connections for a device; made by [`Device::listen`].
 ///

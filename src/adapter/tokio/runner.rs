@@ -22,6 +22,7 @@ use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::owed::Owed;
 use crate::adapter::base::Accepted;
+use crate::adapter::defaults::LINGER;
 use crate::adapter::link::{Incoming, Reply, let_go, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
@@ -29,8 +30,6 @@ use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
 /// How many handlers are started before what they answered is sent: the peer acts on that while the next are started,
 /// where both sides would wait for each other's last one.
 const HANDLED_AT_ONCE: usize = 16;
-/// How long a socket is kept to let the last bytes arrive.  SPEC §16.3
-const LINGER: Duration = Duration::from_millis(500);
 
 /// What drives a connection until it ends; made by [`Device::attach`](super::Device::attach).
 #[must_use = "a connection does nothing unless its runner runs"]

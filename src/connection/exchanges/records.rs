@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::super::bodies::Bodies;
-use super::super::credit::{Allowance, Budget};
+use super::super::credit::{ReceiveCredit, SendCredit};
 use super::super::event::{Failure, StopCause};
 use crate::status::Status;
 use crate::time::Instant;
@@ -78,14 +78,50 @@ impl Opened {
     }
 
     /// When it ends for want of time, or of movement.
-    pub(super) fn ends_at(&self) -> Option<(Instant, Failure)> {
-        if !self.is_awaited() {
-            return None;
-        }
-        let stalls = self.bodies.as_ref().and_then(|bodies| bodies.stalls_at());
-        let stalls = stalls.map(|at| (at, Failure::Stalled));
-        let deadline = self.deadline.map(|at| (at, Failure::DeadlinePassed));
+    pub(super) fn ends_at(&self) -> Option<(Instant, Overdue)> {
+        self.is_awaited().then(|| Overdue::first(self.deadline, self.bodies.as_deref()))?
+    }
+}
+
+/// Why an exchange ends without a word of the peer's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Overdue {
+    /// Its deadline has passed.
+    Deadline,
+    /// Its bodies have stood still for too long.
+    Stalled,
+}
+
+impl Overdue {
+    /// What comes first of the two, and when.
+    fn first(deadline: Option<Instant>, bodies: Option<&Bodies>) -> Option<(Instant, Self)> {
+        let deadline = deadline.map(|at| (at, Self::Deadline));
+        let stalls = bodies.and_then(Bodies::stalls_at).map(|at| (at, Self::Stalled));
         deadline.into_iter().chain(stalls).min_by_key(|(at, _)| *at)
+    }
+
+    /// What the peer is told.
+    pub(crate) fn status(self) -> Status {
+        match self {
+            Self::Deadline => Status::DEADLINE_PASSED,
+            Self::Stalled => Status::STALLED,
+        }
+    }
+
+    /// What the application is told of one of ours.
+    pub(crate) fn failure(self) -> Failure {
+        match self {
+            Self::Deadline => Failure::DeadlinePassed,
+            Self::Stalled => Failure::Stalled,
+        }
+    }
+
+    /// What the application is told of one of theirs.
+    pub(crate) fn cause(self) -> StopCause {
+        match self {
+            Self::Deadline => StopCause::Deadline,
+            Self::Stalled => StopCause::Stalled,
+        }
     }
 }
 
@@ -103,7 +139,7 @@ pub(crate) struct Subscription {
     pub(crate) filter: String,
     /// Whether the filter has any.
     pub(crate) wildcards: bool,
-    pub(crate) allowance: Allowance,
+    pub(crate) allowance: ReceiveCredit,
     /// The longest body that is taken in several messages; 0 for none.
     pub(crate) largest: u32,
     /// A publication that goes on.
@@ -116,7 +152,7 @@ impl Subscription {
         Box::new(Self {
             filter: String::with_capacity(filter),
             wildcards: false,
-            allowance: Allowance::new(0),
+            allowance: ReceiveCredit::new(0),
             largest: 0,
             coming: None,
         })
@@ -165,14 +201,8 @@ impl Taken {
     }
 
     /// When it ends for want of time, or of movement.
-    pub(super) fn ends_at(&self) -> Option<(Instant, StopCause)> {
-        if !self.is_owed() {
-            return None;
-        }
-        let stalls = self.bodies.as_ref().and_then(|bodies| bodies.stalls_at());
-        let stalls = stalls.map(|at| (at, StopCause::Stalled));
-        let deadline = self.deadline.map(|at| (at, StopCause::Deadline));
-        deadline.into_iter().chain(stalls).min_by_key(|(at, _)| *at)
+    pub(super) fn ends_at(&self) -> Option<(Instant, Overdue)> {
+        self.is_owed().then(|| Overdue::first(self.deadline, self.bodies.as_deref()))?
     }
 }
 
@@ -182,7 +212,7 @@ pub(crate) enum TakenKind {
     Subscription {
         /// The application has accepted it.
         accepted: bool,
-        budget: Budget,
+        budget: SendCredit,
         /// Whether `credited` has it.
         credited: bool,
         /// How much of a publication's body is still to be sent; 0 where none is half sent.  SPEC §14.5

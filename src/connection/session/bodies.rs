@@ -7,11 +7,11 @@ use super::incoming::{Outcome, event};
 use super::outgoing::seal_last;
 use super::{Frame, Session};
 use crate::buffer::Buffer;
-use crate::connection::bodies::{Bodies, Outbound};
-use crate::connection::credit::Allowance;
+use crate::connection::bodies::{Bodies, Outbound, data_head_max};
+use crate::connection::credit::ReceiveCredit;
 use crate::connection::exchanges::{Answer, Cancel, Exchanges, Taken, TakenKind};
 use crate::connection::pending::Pending;
-use crate::connection::queue::Role;
+use crate::connection::queue::OnSeal;
 use crate::connection::reader::Span;
 use crate::connection::timer::Wait;
 use crate::error::{PeerMisbehaved, SendError};
@@ -85,7 +85,7 @@ impl Session {
             return Err(SendError::UnknownExchange);
         }
         self.check_call(len)?;
-        self.calls.push(Role::Ongoing, id, &response);
+        self.calls.push(OnSeal::Ongoing, id, &response);
         let outbound = self.outbound();
         let idle = self.body_idle.map(Wait::get);
         let Some(taken) = self.exchanges.theirs(id) else { return Err(SendError::UnknownExchange) };
@@ -285,7 +285,7 @@ impl Session {
         told: &mut Option<Pending>,
     ) -> Outcome {
         let arrived = self.plaintext.arrived;
-        let within = self.answer_within.map(Wait::get);
+        let own = self.own_deadline();
         let Some(taken) = self.exchanges.theirs_or_stray(id)? else { return Ok(None) };
         let bodies = taken.bodies.as_mut().filter(|bodies| bodies.inbound.is_some());
         let bodies = bodies.ok_or(PeerMisbehaved::State(id))?;
@@ -300,9 +300,8 @@ impl Session {
             Answer::Started => {}
             // From here on this side's own limit counts.  SPEC §10.4
             Answer::Owed => {
-                let own = within.map(|within| arrived + within);
-                taken.deadline = taken.asked.into_iter().chain(own).min();
-                let deadline = taken.deadline;
+                let deadline = taken.asked.into_iter().chain(own).min();
+                taken.deadline = deadline;
                 self.arm_deadline(deadline);
             }
         }
@@ -350,7 +349,7 @@ impl Session {
         let (window, idle, now) = (self.limits.window, self.body_idle.map(Wait::get), self.plaintext.arrived);
         let Some(opened) = self.exchanges.ours(id) else { return };
         let bodies = opened.bodies.get_or_insert_with(|| Bodies::new(now, idle));
-        bodies.inbound = Some(Allowance::new(window));
+        bodies.inbound = Some(ReceiveCredit::new(window));
         bodies.touch(now);
         let stalls = bodies.stalls_at();
         self.arm_deadline(stalls);
@@ -459,12 +458,6 @@ fn push_data(id: u64, body: &mut Outbound, waiting: usize, fresh: usize, frame: 
     let cost = frame.bytes.len() - start + fresh;
     body.sent(waiting, cost as u64);
     cost
-}
-
-/// How long a `data` message of this exchange is at most without its chunk.
-fn data_head_max(id: u64) -> usize {
-    // A chunk has a length of up to three bytes, where an empty one has one.
-    Message::Data { id, chunk: &[] }.encoded_len() + 2
 }
 
 /// How long the next chunk is: what waits, as far as credit, its share and the frame go; `None` where the frame is too full.

@@ -7,7 +7,7 @@ use crate::connection::RequestHead;
 use crate::connection::bodies::Bodies;
 use crate::connection::event::Failure;
 use crate::connection::exchanges::{Answer, OpenedKind, Taken, TakenKind};
-use crate::connection::queue::Role;
+use crate::connection::queue::OnSeal;
 use crate::connection::timer::Wait;
 use crate::error::SendError;
 use crate::name;
@@ -43,7 +43,7 @@ impl Session {
         });
         let stalls = bodies.as_ref().and_then(|bodies| bodies.stalls_at());
         let id = self.exchanges.open(deadline, kind, bodies);
-        encode::request_tail(more, method, body, self.calls.place(Role::Request, id, deadline, len));
+        encode::request_tail(more, method, body, self.calls.place(OnSeal::Request, id, deadline, len));
         self.arm_deadline(deadline);
         self.arm_deadline(stalls);
         Ok(id)
@@ -128,7 +128,7 @@ impl Session {
             return Err(SendError::UnknownExchange);
         }
         self.check_call(len)?;
-        self.calls.push(Role::Last, id, &message);
+        self.calls.push(OnSeal::Last, id, &message);
         if let Some(taken) = self.exchanges.theirs(id) {
             taken.answer = Answer::Queued;
         }

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use super::{Admission, Local, Plaintext, Session};
+use super::{AcceptState, Local, Plaintext, Session};
 use crate::connection::bodies::Bodies;
-use crate::connection::credit::{Allowance, Budget};
+use crate::connection::credit::{ReceiveCredit, SendCredit};
 use crate::connection::event::{Failure, StopCause};
 use crate::connection::exchanges::{Answer, Cancel, OpenedKind, Taken, TakenKind};
 use crate::connection::pending::Pending;
@@ -112,7 +112,7 @@ impl Session {
         self.check_accept(&message)?;
         match message {
             Message::Accept => {
-                self.admission = Admission::Done;
+                self.accept_state = AcceptState::Done;
                 event(Pending::Connected(self.peer), told)
             }
             Message::Close { status } => {
@@ -164,7 +164,7 @@ impl Session {
 
     /// SPEC §6 ADM-5
     fn check_accept(&self, message: &Message<'_>) -> Result<(), PeerMisbehaved> {
-        let awaited = self.admission == Admission::AwaitingAccept;
+        let awaited = self.accept_state == AcceptState::AwaitingAccept;
         match message {
             Message::Accept if awaited => Ok(()),
             Message::Close { .. } => Ok(()),
@@ -181,17 +181,22 @@ impl Session {
 
     /// This side's own limit holds as well, once the request is complete.  SPEC §10.4
     fn deadline_of(&self, asked: Option<Instant>, more: bool) -> Option<Instant> {
-        let own = self.answer_within.filter(|_| !more).map(|within| self.plaintext.arrived + within.get());
+        let own = self.own_deadline().filter(|_| !more);
         asked.into_iter().chain(own).min()
     }
 
-    /// SPEC §10.1, §10.3; `None` where this side has sent `goaway` and ignores the opening.
-    fn take(&mut self, taken: Taken) -> Result<Option<()>, PeerMisbehaved> {
+    /// What that limit is for a request that was complete with the last message.
+    pub(super) fn own_deadline(&self) -> Option<Instant> {
+        self.answer_within.map(|within| self.plaintext.arrived + within.get())
+    }
+
+    /// SPEC §10.1, §10.3; `false` where this side has sent `goaway` and ignores the opening.
+    fn take(&mut self, taken: Taken) -> Result<bool, PeerMisbehaved> {
         self.exchanges.check_opening(taken.id)?;
         // END-5
         if self.goaway_sent.is_some_and(|last| taken.id > last) {
             self.exchanges.pass_over(taken.id);
-            return Ok(None);
+            return Ok(false);
         }
         // EXC-9: checked before anything is registered.
         match taken.kind {
@@ -205,7 +210,7 @@ impl Session {
             }
             _ => {
                 self.exchanges.take(taken);
-                Ok(Some(()))
+                Ok(true)
             }
         }
     }
@@ -222,7 +227,7 @@ impl Session {
         let more = matches!(request, Pending::Request { more: true, .. });
         let bodies = more.then(|| {
             let mut bodies = Bodies::new(self.plaintext.arrived, self.body_idle.map(Wait::get));
-            bodies.inbound = Some(Allowance::new(self.limits.window));
+            bodies.inbound = Some(ReceiveCredit::new(self.limits.window));
             bodies
         });
         let stalls = bodies.as_ref().and_then(|bodies| bodies.stalls_at());
@@ -237,7 +242,7 @@ impl Session {
             due: false,
             bodies,
         };
-        if self.take(taken)?.is_none() {
+        if !self.take(taken)? {
             return Ok(None);
         }
         if name::check_name(method).is_err() {
@@ -270,7 +275,7 @@ impl Session {
             asked: None,
             kind: TakenKind::Subscription {
                 accepted: false,
-                budget: Budget::new(limit),
+                budget: SendCredit::new(limit),
                 credited: false,
                 unsent: 0,
             },
@@ -280,7 +285,7 @@ impl Session {
             due: false,
             bodies: None,
         };
-        if self.take(taken)?.is_none() {
+        if !self.take(taken)? {
             return Ok(None);
         }
         // NAM-1, PUB-4

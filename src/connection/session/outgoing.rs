@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::{Frame, Session};
 use crate::buffer::Buffer;
 use crate::connection::exchanges::{Answer, Cancel, Exchanges};
-use crate::connection::queue::{Entry, Role};
+use crate::connection::queue::{Entry, OnSeal};
 use crate::noise::Exhausted;
 use crate::time::Instant;
 use crate::wire::encode::{self, Measured};
@@ -142,7 +142,7 @@ impl Session {
                 return false;
             }
             self.control.due.pop_front();
-            if let Some(due) = self.exchanges.due(id) {
+            if let Some(due) = self.exchanges.due_mut(id) {
                 *due = false;
             }
         }
@@ -151,7 +151,7 @@ impl Session {
 
     /// Appends what is due for one exchange, if the exchange still is.
     fn fill_due(&mut self, id: u64, now: Instant, frame: &mut Frame<'_>) -> bool {
-        if let Some(cancel) = self.exchanges.cancel(id)
+        if let Some(cancel) = self.exchanges.cancel_mut(id)
             && let Cancel::Due(status) = *cancel
         {
             if !frame.push(Message::Cancel { id, status }) {
@@ -215,7 +215,7 @@ impl Session {
             }
             queue.pop(entry);
             // LAN-3: what was not opened after all has no body, and a last message has none behind it.
-            let may_go_on = lane == Lane::Calls && entry.role != Role::Last;
+            let may_go_on = lane == Lane::Calls && entry.on_seal != OnSeal::Last;
             if may_go_on && matches!(appended, Appended::Yes) {
                 self.begin_outbound(entry.id, now);
             }
@@ -283,8 +283,8 @@ fn append(
     frame: &mut Frame<'_>,
 ) -> Appended {
     let id = entry.id;
-    match entry.role {
-        Role::Request | Role::Subscribe => {
+    match entry.on_seal {
+        OnSeal::Request | OnSeal::Subscribe => {
             let stopped = exchanges.is_stopped();
             let Some(opened) = exchanges.ours(id) else { return Appended::Obsolete };
             if opened.given_up {
@@ -299,20 +299,20 @@ fn append(
             if stopped {
                 return Appended::Obsolete;
             }
-            let head = if entry.role == Role::Request { encode::REQUEST_HEAD_MAX } else { 0 };
+            let head = if entry.on_seal == OnSeal::Request { encode::REQUEST_HEAD_MAX } else { 0 };
             if !frame.has_room(head + bytes.len()) {
                 return Appended::Full;
             }
             frame.make_room(head + bytes.len());
-            if entry.role == Role::Request {
+            if entry.on_seal == OnSeal::Request {
                 let left = entry.deadline.map_or(0, |deadline| whole_millis(deadline.saturating_since(now)));
                 encode::request_head(id, left, frame.bytes);
             }
             frame.bytes.extend_from_slice(bytes);
             opened.sealed = true;
-            exchanges.seal(id);
+            exchanges.note_sealed(id);
         }
-        Role::Last | Role::Ongoing => {
+        OnSeal::Last | OnSeal::Ongoing => {
             if exchanges.theirs(id).is_none() {
                 return Appended::Obsolete;
             }
@@ -321,7 +321,7 @@ fn append(
             }
             frame.make_room(bytes.len());
             frame.bytes.extend_from_slice(bytes);
-            if entry.role == Role::Last {
+            if entry.on_seal == OnSeal::Last {
                 seal_last(exchanges, id);
             }
         }

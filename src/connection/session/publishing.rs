@@ -2,9 +2,9 @@
 //! SPEC §11, §14
 
 use super::Session;
-use crate::connection::credit::Budget;
+use crate::connection::credit::SendCredit;
 use crate::connection::exchanges::{Answer, Exchanges, Taken, TakenKind};
-use crate::connection::queue::{Queue, Role};
+use crate::connection::queue::{OnSeal, Queue};
 use crate::connection::wire_out::WireOut;
 use crate::error::SendError;
 use crate::name;
@@ -43,7 +43,7 @@ impl Session {
             return Err(SendError::Full);
         }
         *accepted = true;
-        self.publications.push(Role::Ongoing, id, &response);
+        self.publications.push(OnSeal::Ongoing, id, &response);
         self.exchanges.on_credited(id);
         Ok(())
     }
@@ -66,7 +66,7 @@ impl Session {
         if !self.publications.has_room(len) {
             return Err(SendError::Full);
         }
-        self.publications.push(Role::Last, id, &end);
+        self.publications.push(OnSeal::Last, id, &end);
         if let Some(taken) = self.exchanges.theirs(id) {
             taken.answer = Answer::Queued;
         }
@@ -114,7 +114,7 @@ impl Session {
             if len > max || len >= LONG || standing.pay(&self.publications, len, 0).is_err() {
                 break;
             }
-            let place = self.publications.place(Role::Ongoing, id, None, len);
+            let place = self.publications.place(OnSeal::Ongoing, id, None, len);
             series.encode_into(sequence, body, place);
             sent += 1;
         }
@@ -205,7 +205,7 @@ impl Session {
         if !self.publications.has_room(len) {
             return Err(SendError::Full);
         }
-        self.publications.push(Role::Ongoing, id, &message);
+        self.publications.push(OnSeal::Ongoing, id, &message);
         Ok(())
     }
 
@@ -213,7 +213,7 @@ impl Session {
     fn seal_or_queue(&mut self, id: u64, message: &Measured<'_>, through: Through<'_>) {
         let len = message.len();
         if len < LONG || !self.seal_through(message, through) {
-            self.publications.push(Role::Ongoing, id, message);
+            self.publications.push(OnSeal::Ongoing, id, message);
         }
     }
 
@@ -255,7 +255,7 @@ impl Session {
 
 /// An accepted subscription of theirs.
 struct Standing<'a> {
-    budget: &'a mut Budget,
+    budget: &'a mut SendCredit,
     /// How much of a publication is still to be sent.
     unsent: &'a mut usize,
 }

@@ -4,7 +4,7 @@ use super::Session;
 use super::incoming::{Outcome, event};
 use crate::connection::exchanges::{Coming, OpenedKind, Subscription};
 use crate::connection::pending::Pending;
-use crate::connection::queue::Role;
+use crate::connection::queue::OnSeal;
 use crate::connection::reader::Span;
 use crate::error::{PeerMisbehaved, SendError};
 use crate::name;
@@ -30,9 +30,9 @@ impl Session {
         let limit = u64::from(window);
         let len = Message::Subscribe { id: u64::MAX, limit, filter, from }.encoded_len();
         self.check_call(len)?;
-        let record = self.exchanges.subscription(filter, window, largest);
+        let record = self.exchanges.new_subscription(filter, window, largest);
         let id = self.exchanges.open(None, OpenedKind::Subscription(record), None);
-        self.calls.push(Role::Subscribe, id, &Message::Subscribe { id, limit, filter, from }.measured());
+        self.calls.push(OnSeal::Subscribe, id, &Message::Subscribe { id, limit, filter, from }.measured());
         Ok(id)
     }
 

@@ -4,11 +4,12 @@
 //! where it is called from.
 
 use super::super::{Behind, Offer, Topic, Verdict};
+use super::under_way::Rest;
 use super::{LinkId, PairKey, Subscription, SubscriptionKey, Subscriptions};
 use crate::Point;
 use crate::exchange::ExchangeId;
 use crate::publication::{Missed, Outgoing};
-use crate::topics::bodies::{Bodies, BodyKey};
+use crate::topics::bodies::{BodyKey, BodyPool};
 
 /// What is next for a subscription.
 #[derive(Clone, Copy)]
@@ -29,14 +30,14 @@ impl Subscriptions {
         link: LinkId,
         epoch: u32,
         topics: &[Topic],
-        bodies: &mut Bodies,
+        bodies: &mut BodyPool,
         mut send: impl FnMut(Offer<'_>) -> Verdict,
     ) {
         let Some(&link) = self.by_link.get(&link) else {
             return;
         };
         self.links[link].handed_over = false;
-        while let Some(key) = self.links[link].line.first {
+        while let Some(key) = self.links[link].ready.first {
             let next = self.next(key, bodies);
             match send(self.offer(key, next, epoch, topics, bodies)) {
                 Verdict::Full => break,
@@ -59,7 +60,13 @@ impl Subscriptions {
 
     /// Does what a verdict means; `false` where there was no credit.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn has_taken(&mut self, key: SubscriptionKey, next: Next, verdict: Verdict, bodies: &mut Bodies) -> bool {
+    fn has_taken(
+        &mut self,
+        key: SubscriptionKey,
+        next: Next,
+        verdict: Verdict,
+        bodies: &mut BodyPool,
+    ) -> bool {
         let taken = match verdict {
             Verdict::Sent | Verdict::Several(_) => usize::MAX,
             Verdict::Part(taken) => taken,
@@ -94,7 +101,7 @@ impl Subscriptions {
 
     /// What can never be sent. Telling what was missed is never too large, nor is giving up; if they are said to be, they
     /// are kept for later.
-    fn drop_next(&mut self, key: SubscriptionKey, next: Next, bodies: &mut Bodies) -> bool {
+    fn drop_next(&mut self, key: SubscriptionKey, next: Next, bodies: &mut BodyPool) -> bool {
         match next {
             Next::Abort | Next::Missed => return false,
             Next::Publication(pair, _) => {
@@ -127,10 +134,10 @@ impl Subscriptions {
 
     /// What a subscription has to be sent, if it has anything.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn next(&mut self, key: SubscriptionKey, bodies: &Bodies) -> Next {
+    fn next(&mut self, key: SubscriptionKey, bodies: &BodyPool) -> Next {
         match self.rest(key) {
-            Some(Some((body, sent))) => return Next::Rest(body, sent, bodies.bytes(body).len() - sent),
-            Some(None) => return Next::Abort,
+            Some(Rest::Body(body, sent)) => return Next::Rest(body, sent, bodies.bytes(body).len() - sent),
+            Some(Rest::GivenUp) => return Next::Abort,
             None => {}
         }
         match self.next_ready(key).and_then(|pair| Some((pair, self.pairs[pair].queue.front()?.body))) {
@@ -159,7 +166,7 @@ impl Subscriptions {
         next: Next,
         epoch: u32,
         topics: &'a [Topic],
-        bodies: &'a Bodies,
+        bodies: &'a BodyPool,
     ) -> Offer<'a> {
         let Subscription { id: subscription, missed, .. } = self.all[key];
         match next {
@@ -188,7 +195,7 @@ impl Subscriptions {
 
     /// What may leave with the front of a pair, which is next for this subscription.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn behind<'a>(&'a self, key: SubscriptionKey, pair: PairKey, bodies: &'a Bodies) -> Behind<'a> {
+    fn behind<'a>(&'a self, key: SubscriptionKey, pair: PairKey, bodies: &'a BodyPool) -> Behind<'a> {
         let (subscription, pair) = (&self.all[key], &self.pairs[pair]);
         // Where another subscription waits, or another topic of this one, each has its turn.
         let alone = subscription.behind.is_none() && subscription.ready.len() == 1;
@@ -198,7 +205,7 @@ impl Subscriptions {
 
     /// Takes the front of a pair at the front of its subscription's line, and so many behind it; the pair goes to the back.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn pass(&mut self, key: PairKey, behind: usize, bodies: &mut Bodies) {
+    fn pass(&mut self, key: PairKey, behind: usize, bodies: &mut BodyPool) {
         let pair = &mut self.pairs[key];
         for entry in pair.queue.drain(..pair.queue.len().min(behind.saturating_add(1))) {
             bodies.release(entry.body);

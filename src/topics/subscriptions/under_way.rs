@@ -2,7 +2,7 @@
 
 use super::{PairKey, SubscriptionKey, Subscriptions};
 use crate::topics::TopicId;
-use crate::topics::bodies::{Bodies, BodyKey};
+use crate::topics::bodies::{BodyKey, BodyPool};
 
 /// A publication that is half sent. A subscription has one at most: no other of it may come between the parts.
 pub(super) struct UnderWay {
@@ -16,15 +16,23 @@ pub(super) struct UnderWay {
     outdated: bool,
 }
 
+/// What is left of a publication that is half sent.
+pub(super) enum Rest {
+    /// The body, and how much of it has left.
+    Body(BodyKey, usize),
+    /// It was given up, and its subscriber is to be told.
+    GivenUp,
+}
+
 impl Subscriptions {
-    /// What is left of what is half sent: the body and how much of it has left, or nothing where it was given up.
-    pub(super) fn rest(&self, key: SubscriptionKey) -> Option<Option<(BodyKey, usize)>> {
+    /// What is left of what is half sent, if anything is.
+    pub(super) fn rest(&self, key: SubscriptionKey) -> Option<Rest> {
         let under_way = self.all[key].under_way.as_ref()?;
-        Some(under_way.body.map(|body| (body, under_way.sent)))
+        Some(under_way.body.map_or(Rest::GivenUp, |body| Rest::Body(body, under_way.sent)))
     }
 
     /// Notes that so much of the front of a pair has left, which the caller takes out of its queue.
-    pub(super) fn begin(&mut self, key: SubscriptionKey, pair: PairKey, sent: usize, bodies: &mut Bodies) {
+    pub(super) fn begin(&mut self, key: SubscriptionKey, pair: PairKey, sent: usize, bodies: &mut BodyPool) {
         let Some(entry) = self.pairs[pair].queue.front() else {
             return;
         };
@@ -35,7 +43,7 @@ impl Subscriptions {
     }
 
     /// Notes that so much more has left.
-    pub(super) fn go_on(&mut self, key: SubscriptionKey, more: usize, bodies: &mut Bodies) {
+    pub(super) fn go_on(&mut self, key: SubscriptionKey, more: usize, bodies: &mut BodyPool) {
         let subscription = &mut self.all[key];
         let Some(UnderWay { body: Some(body), sent, starved, outdated, .. }) = &mut subscription.under_way
         else {
@@ -65,7 +73,7 @@ impl Subscriptions {
     }
 
     /// Gives up what is half sent, if anything; its subscriber is told next.
-    pub(super) fn give_up(&mut self, key: SubscriptionKey, bodies: &mut Bodies) {
+    pub(super) fn give_up(&mut self, key: SubscriptionKey, bodies: &mut BodyPool) {
         let under_way = self.all[key].under_way.as_mut();
         if let Some(body) = under_way.and_then(|under_way| under_way.body.take()) {
             bodies.release(body);
@@ -73,11 +81,11 @@ impl Subscriptions {
     }
 
     /// A newer value of this state is about to come. What is half sent of it is given up where it waited for credit
-    /// already when the last newer one came: its subscriber does not read, and shall have the newest when he does.
+    /// already when the last newer one came: its subscriber does not read, and shall have the newest when it does.
     ///
     /// Where the round trip is longer than the time between two values it only looks so. The one behind a given up one
     /// is therefore spared, and such a subscriber gets at least every other one that is begun.
-    pub(in crate::topics) fn outdate(&mut self, topic: TopicId, bodies: &mut Bodies) {
+    pub(in crate::topics) fn outdate(&mut self, topic: TopicId, bodies: &mut BodyPool) {
         if self.half_sent == 0 {
             return;
         }
@@ -103,7 +111,7 @@ impl Subscriptions {
         &mut self,
         topic: TopicId,
         len: usize,
-        bodies: &mut Bodies,
+        bodies: &mut BodyPool,
     ) -> bool {
         if self.half_sent == 0 {
             return false;

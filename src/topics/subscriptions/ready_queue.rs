@@ -1,5 +1,5 @@
-//! The line of a link: its subscriptions with something to send or to tell, each once, the first one next. One that
-//! was refused for want of credit is out of it until credit comes, or something new for it.
+//! The line in which the subscriptions of a link wait that have something to send or to tell, each once, the first one
+//! next. One that was refused for want of credit is out of it until credit comes, or something new for it.
 //!
 //! Each knows its neighbours, so that one which leaves out of turn costs nothing of the others: a peer may end as many
 //! as it likes.
@@ -8,7 +8,7 @@ use super::{SubscriptionKey, Subscriptions};
 
 /// Both ends; `None` where nobody waits.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct ReadyQueue {
     pub(super) first: Option<SubscriptionKey>,
     last: Option<SubscriptionKey>,
 }
@@ -20,7 +20,7 @@ impl Subscriptions {
         if subscription.waiting {
             return;
         }
-        let line = &mut self.links[subscription.link].line;
+        let line = &mut self.links[subscription.link].ready;
         let last = line.last.replace(key);
         subscription.waiting = true;
         subscription.before = last;
@@ -48,7 +48,7 @@ impl Subscriptions {
         }
         subscription.waiting = false;
         let (before, behind) = (subscription.before, subscription.behind);
-        let line = &mut self.links[subscription.link].line;
+        let line = &mut self.links[subscription.link].ready;
         match before {
             Some(before) => self.all[before].behind = behind,
             None => line.first = behind,
