@@ -11,7 +11,7 @@
 //!   [`Link`], which has memory of its own for them; [`Device::publish`] is for any task.
 //!
 //! Both at once is usual: requests are served in the loop, and a task calls.  What goes on for longer than a moment
-//! belongs into another task: the connection stands still while the loop is elsewhere.
+//! belongs in another task: the connection stands still while the loop is elsewhere.
 //!
 //! `examples/firmware` is a whole program, for a Cortex-M3 in an emulator;
 //! [`guide::firmware`](crate::guide::firmware) says what costs what, and how to choose.

@@ -68,8 +68,8 @@ async fn a_state_is_there_for_whoever_comes_later() {
     .await;
 }
 
-/// A reader who sleeps has his publications counted by their publisher, and those that his buffer is too short for by
-/// himself.
+/// A reader that sleeps has its publications counted by their publisher, and those that its buffer is too short for by
+/// itself.
 #[tokio::test]
 async fn a_slow_reader_is_told_what_it_missed() {
     let (board, device) = (board(), host_device());

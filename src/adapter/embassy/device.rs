@@ -34,7 +34,7 @@ pub struct Device {
     allow_subscribe: fn(PeerId, &str) -> bool,
     call_timeout: Duration,
     next: Cell<u64>,
-    /// Whom to wake where something was published for him.
+    /// Whom to wake where something was published for its peer.
     runners: RefCell<Vec<(LinkId, Waker)>>,
 }
 

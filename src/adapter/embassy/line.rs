@@ -209,7 +209,7 @@ struct Sessions<'a> {
 }
 
 impl Sessions<'_> {
-    /// Lets time pass, dials where it is time to, and decides about who has proven himself.
+    /// Lets time pass, dials where it is time to, and decides about a peer that has proven its identity.
     fn pass(&mut self, now: Instant) {
         self.line.handle_timeout(now);
         if let Some(redial) = &mut self.redial

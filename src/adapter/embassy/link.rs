@@ -174,7 +174,7 @@ impl Table {
         self.memory = memory;
     }
 
-    /// Whoever read has gone: with him the exchange, unless it is over.
+    /// The reading end is gone, and with it the exchange, unless that is over.
     pub(super) fn drop_reader(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.reading = false;
@@ -183,7 +183,7 @@ impl Table {
         self.tidy(index);
     }
 
-    /// Whoever wrote has gone: a body that was not finished is given up.
+    /// The writing end is gone: a body that was not finished is given up.
     pub(super) fn drop_writer(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.writing = false;

@@ -102,7 +102,7 @@ impl<'a> Runner<'a> {
     /// ended, after [`Event::Closed`], and its last bytes have left.
     ///
     /// While nobody awaits it, nothing moves: the peer takes a program that stays away for longer than it is patient for
-    /// gone.  Long work belongs into another task, which answers through a [`responder`](Self::responder).
+    /// gone.  Long work belongs in another task, which answers through a [`responder`](Self::responder).
     ///
     /// # Cancel safety
     ///
