@@ -30,6 +30,7 @@ mod slot;
 mod store;
 mod subscription;
 mod transport;
+mod watchers;
 
 pub use super::error::{BodyError, Gap, SubscribeError};
 pub use body::{BodyReader, BodyWriter, Reply};

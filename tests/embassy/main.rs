@@ -5,6 +5,7 @@ mod line;
 mod publications;
 mod streams;
 mod transports;
+mod waiting;
 
 use std::future::Future;
 use std::pin::pin;

@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::body::{BodyReader, BodyWriter, Reply};
 use super::drive::now;
 use super::error::CallError;
-use super::link::Link;
+use super::link::{Link, Table};
 use super::slot::{Answer, Ask};
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::error::SubscribeError;
@@ -34,34 +34,39 @@ impl<'d> Handle<'d> {
         self.link.table().peer
     }
 
-    /// Waits until both sides of a connection have let each other in, and says who the peer is.
+    /// Waits until both sides of a connection have let each other in, and says who the peer is.  One that has ended again
+    /// before this task has its turn is not told.
+    ///
+    /// Any number of tasks may wait; each takes three words, of the heap where more wait than the link has exchanges.
     ///
     /// # Cancel safety
     ///
     /// Dropped, nothing has changed.
     pub async fn connected(self) -> PeerId {
-        self.watch(|peer| peer).await
+        self.watch(|table| table.peer).await
     }
 
-    /// Waits until no connection stands.
+    /// Waits until the connection has ended that stands when this is first polled; does not wait where none does.
+    ///
+    /// Any number of tasks may wait, as for [`connected`](Self::connected).
     ///
     /// # Cancel safety
     ///
     /// Dropped, nothing has changed.
     pub async fn disconnected(self) {
-        self.watch(|peer| peer.is_none().then_some(())).await;
+        // The next one may stand already when this task has its turn.
+        let session = self.link.table().session;
+        self.watch(|table| (table.peer.is_none() || table.session != session).then_some(())).await;
     }
 
-    async fn watch<R>(self, seen: impl Fn(Option<PeerId>) -> Option<R>) -> R {
+    async fn watch<R>(self, seen: impl Fn(&Table) -> Option<R>) -> R {
+        let place = Watching { link: self.link, number: self.link.table().watchers.enter() };
         poll_fn(|task| {
             let mut table = self.link.table();
-            if let Some(result) = seen(table.peer) {
+            if let Some(result) = seen(&table) {
                 return Poll::Ready(result);
             }
-            if !table.watch(task.waker()) {
-                // More wait than are kept: this one asks again.
-                task.waker().wake_by_ref();
-            }
+            table.watchers.watch(place.number, task.waker());
             Poll::Pending
         })
         .await
@@ -277,6 +282,18 @@ impl<'d> Responder<'d> {
     /// Dropped, it may have been answered or not; if not, it never is.
     pub async fn respond(self, status: Status, body: &[u8]) -> Result<(), SendError> {
         self.handle.respond(self.session, self.id, status, body).await
+    }
+}
+
+/// A place among those who wait for a connection, or for its end.
+struct Watching<'d> {
+    link: &'d Link,
+    number: u32,
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.link.table().watchers.leave(self.number);
     }
 }
 

@@ -10,6 +10,7 @@ use super::device::Device;
 use super::handle::Handle;
 use super::slot::{Answer, Ask, Slot, State};
 use super::store::Store;
+use super::watchers::Watchers;
 use crate::adapter::error::BodyError;
 use crate::{
     Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, RequestHead, SendError, Status,
@@ -46,8 +47,7 @@ pub(super) struct Table {
     /// How many connections have ended here: an answer to a request of one of them is not for the next.
     pub(super) session: u32,
     pub(super) close: Option<Status>,
-    /// Who waits for a connection, or for its end.
-    pub(super) watchers: [Option<Waker>; SLOTS],
+    pub(super) watchers: Watchers,
     /// How much may come of a body before it is read.
     window: usize,
     pub(super) call_timeout: Duration,
@@ -55,6 +55,8 @@ pub(super) struct Table {
 
 impl Link {
     /// A link with this memory for as many exchanges at once; at most 4, and at most one for each byte.
+    ///
+    /// As many futures may wait for a connection, or for its end, before the heap is asked for more room.
     pub fn new(memory: &'static mut [u8], exchanges: usize) -> Self {
         let count = exchanges.min(SLOTS).min(memory.len());
         let table = Table {
@@ -67,7 +69,7 @@ impl Link {
             peer: None,
             session: 0,
             close: None,
-            watchers: Default::default(),
+            watchers: Watchers::new(count),
             window: 0,
             call_timeout: Duration::ZERO,
         };
@@ -209,13 +211,6 @@ impl Table {
         self.wake_runner();
     }
 
-    /// Keeps who waits for a change of the link; `false` where too many do.
-    pub(super) fn watch(&mut self, waker: &Waker) -> bool {
-        let same = |kept: &Option<Waker>| kept.as_ref().is_none_or(|kept| kept.will_wake(waker));
-        let place = self.watchers.iter_mut().find(|kept| same(kept));
-        place.map(|place| *place = Some(waker.clone())).is_some()
-    }
-
     // What the runner does
 
     pub(super) fn set_runner(&mut self, waker: &Waker) {
@@ -227,7 +222,7 @@ impl Table {
 
     pub(super) fn on_connected(&mut self, peer: PeerId) {
         self.peer = Some(peer);
-        self.wake_watchers();
+        self.watchers.wake();
     }
 
     /// The connection has ended, and with it all that was open or asked.
@@ -246,15 +241,7 @@ impl Table {
             }
         }
         self.left = Default::default();
-        self.wake_watchers();
-    }
-
-    fn wake_watchers(&mut self) {
-        for watcher in &mut self.watchers {
-            if let Some(watcher) = watcher.take() {
-                watcher.wake();
-            }
-        }
+        self.watchers.wake();
     }
 
     /// Takes an event that is for a handle; `false` where it is not.
