@@ -24,6 +24,7 @@ mod error;
 mod handle;
 mod line;
 mod link;
+mod owed;
 mod runner;
 mod served;
 mod slot;

@@ -1,5 +1,6 @@
 //! The embassy adapter, over streams in memory: against the tokio adapter, and against itself.
 
+mod answers;
 mod calls;
 mod line;
 mod publications;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use super::body::{BodyReader, BodyWriter, Reply};
@@ -230,58 +230,89 @@ impl<'d> Handle<'d> {
         let index = self.link.table().ask(ask, (name, body), deadline, halves)?;
         Ok(Exchange { link: self.link, index })
     }
-
-    /// Answers a request of the peer's, of the connection with this number.
-    async fn respond(
-        self,
-        session: u32,
-        to: ExchangeId,
-        status: Status,
-        body: &[u8],
-    ) -> Result<(), SendError> {
-        if self.link.table().session != session {
-            return Err(SendError::UnknownExchange);
-        }
-        let index = self.link.table().ask(Ask::Respond { to, status }, ("", body), None, false)?;
-        match (Exchange { link: self.link, index }).answer().await {
-            Answer::Sent => Ok(()),
-            Answer::Refused(error) => Err(error),
-            _ => Err(SendError::Closed),
-        }
-    }
 }
 
 /// Answers one request of the peer's from another task than the one that runs the connection; made by
 /// [`Runner::responder`](super::Runner::responder).
 ///
-/// Dropped, nothing is answered, and the peer waits until [`Timeouts::answer`](crate::Timeouts::answer).
+/// Dropped, the request is answered with [`Status::FAILED`], by the runner and without an exchange of the link's memory.
 #[derive(Debug)]
 #[must_use = "the peer waits for an answer"]
 pub struct Responder<'d> {
-    handle: Handle<'d>,
-    session: u32,
+    link: &'d Link,
+    /// The connection that the request is of; none where the handles reach another runner's.
+    connection: Option<u32>,
     id: ExchangeId,
+    /// What is answered where nothing is.
+    otherwise: Status,
 }
 
 impl<'d> Responder<'d> {
-    pub(super) fn new(link: &'d Link, id: ExchangeId) -> Self {
-        let session = link.table().session;
-        Self { handle: link.handle(), session, id }
+    pub(super) const fn new(link: &'d Link, connection: Option<u32>, id: ExchangeId) -> Self {
+        Self { link, connection, id, otherwise: Status::FAILED }
     }
 
-    /// Answers; waits for room in the connection's queue.  It takes an exchange of the link's memory while it waits.
+    /// Answers; waits for an exchange of the link's memory, and for room in the connection's queue, for as long as the peer
+    /// waits for the answer.  Answers come before what handles ask, which is refused while all exchanges that are free are
+    /// for answers.
+    ///
+    /// An exchange that is open for long, as a subscription is, is not free: give the link one more than those.
     ///
     /// # Errors
     ///
     /// [`SendError::UnknownExchange`]: nobody waits any more, or the connection was another one;
-    /// [`SendError::TooMany`]: the link has no memory for it now; otherwise as
+    /// [`SendError::TooLarge`]: the body does not fit, and [`Status::TOO_LARGE`] is the answer;
+    /// [`SendError::TooMany`]: the link has no exchanges, and [`Status::FAILED`] is; otherwise as
     /// [`Connection::respond`](crate::Connection::respond).
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it may have been answered or not; if not, it never is.
-    pub async fn respond(self, status: Status, body: &[u8]) -> Result<(), SendError> {
-        self.handle.respond(self.session, self.id, status, body).await
+    /// Dropped, the request has been answered so, or is with [`Status::FAILED`].
+    pub async fn respond(mut self, status: Status, body: &[u8]) -> Result<(), SendError> {
+        let mut exchange = None;
+        poll_fn(|task| {
+            let answered = self.poll(&mut exchange, status, body, task);
+            if matches!(answered, Poll::Ready(Err(SendError::TooLarge { .. }))) {
+                self.otherwise = Status::TOO_LARGE;
+            }
+            answered
+        })
+        .await
+    }
+
+    fn poll(
+        &self,
+        exchange: &mut Option<Exchange<'d>>,
+        status: Status,
+        body: &[u8],
+        task: &Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        let exchange = match exchange {
+            Some(exchange) => exchange,
+            None => {
+                let mut table = self.link.table();
+                if self.connection != Some(table.session) {
+                    return Poll::Ready(Err(SendError::UnknownExchange));
+                }
+                let index = ready!(table.poll_respond((self.id, status), body, task.waker()))?;
+                exchange.insert(Exchange { link: self.link, index })
+            }
+        };
+        exchange.poll(task).map(|answer| match answer {
+            Answer::Sent => Ok(()),
+            Answer::Refused(error) => Err(error),
+            _ => Err(SendError::Closed),
+        })
+    }
+}
+
+impl Drop for Responder<'_> {
+    fn drop(&mut self) {
+        let mut table = self.link.table();
+        if self.connection == Some(table.session) {
+            table.owed.abandon(self.id, self.otherwise);
+            table.wake_runner();
+        }
     }
 }
 
@@ -307,16 +338,17 @@ pub(super) struct Exchange<'d> {
 impl Exchange<'_> {
     /// Waits for the answer.
     pub(super) async fn answer(&self) -> Answer {
-        poll_fn(|task| {
-            let mut table = self.link.table();
-            let (slot, _) = table.slot(self.index);
-            if let Some(answer) = slot.answer {
-                return Poll::Ready(answer);
-            }
-            slot.reader = Some(task.waker().clone());
-            Poll::Pending
-        })
-        .await
+        poll_fn(|task| self.poll(task)).await
+    }
+
+    fn poll(&self, task: &Context<'_>) -> Poll<Answer> {
+        let mut table = self.link.table();
+        let (slot, _) = table.slot(self.index);
+        if let Some(answer) = slot.answer {
+            return Poll::Ready(answer);
+        }
+        slot.reader = Some(task.waker().clone());
+        Poll::Pending
     }
 
     /// Waits for a reply that is a success, and says how long it is.

@@ -3,18 +3,19 @@
 use core::cell::{RefCell, RefMut};
 use core::fmt;
 use core::mem;
-use core::task::Waker;
+use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use super::device::Device;
 use super::handle::Handle;
+use super::owed::Owed;
 use super::slot::{Answer, Ask, Slot, State};
 use super::store::Store;
 use super::watchers::Watchers;
 use crate::adapter::error::BodyError;
 use crate::{
     Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, RequestHead, SendError, Status,
-    SubscribeOptions,
+    StopCause, SubscribeOptions,
 };
 
 /// How many exchanges handles may have open on one link, whatever memory there is.
@@ -48,6 +49,7 @@ pub(super) struct Table {
     pub(super) session: u32,
     pub(super) close: Option<Status>,
     pub(super) watchers: Watchers,
+    pub(super) owed: Owed,
     /// How much may come of a body before it is read.
     window: usize,
     pub(super) call_timeout: Duration,
@@ -70,6 +72,7 @@ impl Link {
             session: 0,
             close: None,
             watchers: Watchers::new(count),
+            owed: Owed::default(),
             window: 0,
             call_timeout: Duration::ZERO,
         };
@@ -101,7 +104,11 @@ impl Link {
         let mut table = self.table.borrow_mut();
         table.on_closed();
         table.owner = Some(owner);
-        table.window = device.config().limits().window as usize;
+        let limits = device.config().limits();
+        if table.count > 0 {
+            table.owed.reserve(limits.requests_in.into());
+        }
+        table.window = limits.window as usize;
         table.call_timeout = device.call_timeout();
     }
 
@@ -136,7 +143,10 @@ impl Table {
             return Err(SendError::NotConnected);
         }
         let free = |slot: &Slot| matches!(slot.state, State::Free);
-        let index = self.slots[..self.count].iter().position(free).ok_or(SendError::TooMany)?;
+        // Those first that the peer waits for.
+        let first = if matches!(ask, Ask::Respond { .. }) { 0 } else { self.owed.waiting() };
+        let mut places = (0..self.count).filter(|index| free(&self.slots[*index]));
+        let index = places.nth(first).ok_or(SendError::TooMany)?;
         let share = self.memory.len() / self.count;
         let (from, to) = (index * share, (index + 1) * share);
         let middle = if halves { from + share / 2 } else { from };
@@ -160,6 +170,28 @@ impl Table {
         };
         self.wake_runner();
         Ok(index)
+    }
+
+    /// A task is to answer this request; says of which connection it is.
+    pub(super) fn owe(&mut self, to: ExchangeId) -> u32 {
+        self.owed.add(to);
+        self.session
+    }
+
+    /// Places an answer that is owed; waits where all exchanges are taken.
+    pub(super) fn poll_respond(
+        &mut self,
+        (to, status): (ExchangeId, Status),
+        body: &[u8],
+        waker: &Waker,
+    ) -> Poll<Result<usize, SendError>> {
+        if !self.owed.contains(to) {
+            return Poll::Ready(Err(SendError::UnknownExchange));
+        }
+        let placed = self.ask(Ask::Respond { to, status }, ("", body), None, false);
+        let waits = placed == Err(SendError::TooMany) && self.count > 0;
+        self.owed.wait(to, waits.then_some(waker));
+        if waits { Poll::Pending } else { Poll::Ready(placed) }
     }
 
     /// A slot and the memory in which its bytes lie.
@@ -207,6 +239,7 @@ impl Table {
                 // So many are under way that this one has to wait in its slot.
                 (Some(_), None) => {}
             }
+            self.owed.wake();
         }
         self.wake_runner();
     }
@@ -241,11 +274,15 @@ impl Table {
             }
         }
         self.left = Default::default();
+        self.owed.clear();
         self.watchers.wake();
     }
 
     /// Takes an event that is for a handle; `false` where it is not.
     pub(super) fn take(&mut self, event: &Event<'_>) -> bool {
+        if let Event::Stop { id, cause: StopCause::Deadline | StopCause::Stalled } = *event {
+            self.owed.settle(id);
+        }
         let Some(id) = exchange_of_ours(event) else { return false };
         if let Some(left) = self.left.iter_mut().find(|left| left.is_some_and(|(left, _)| left == id)) {
             left.take_if(|_| is_last(event));
@@ -256,6 +293,7 @@ impl Table {
         slot.take(self.memory, event);
         if slot.is_done() {
             *slot = Slot::default();
+            self.owed.wake();
         }
         true
     }
@@ -272,11 +310,12 @@ impl Table {
         }
         for slot in &mut self.slots[..self.count] {
             match slot.state {
-                State::Asked(ask) => hand_over(slot, self.memory, connection, ask, now),
+                State::Asked(ask) => hand_over(slot, self.memory, &mut self.owed, connection, ask, now),
                 State::Open(id) => move_on(slot, self.memory, connection, id),
                 State::Free | State::Over => {}
             }
         }
+        self.owed.pay(connection);
     }
 
     /// Whether this exchange is a handle's.
@@ -292,7 +331,14 @@ impl Table {
 }
 
 /// Gives a command to the connection, or keeps it where there is no room.
-fn hand_over(slot: &mut Slot, memory: &[u8], connection: &mut Connection, ask: Ask, now: Instant) {
+fn hand_over(
+    slot: &mut Slot,
+    memory: &[u8],
+    owed: &mut Owed,
+    connection: &mut Connection,
+    ask: Ask,
+    now: Instant,
+) {
     let left = slot.deadline.map(|deadline| deadline.saturating_since(now));
     if left.is_some_and(|left| left.is_zero()) {
         return slot.end(Answer::Failed(Failure::DeadlinePassed), BodyError::DeadlinePassed);
@@ -308,7 +354,10 @@ fn hand_over(slot: &mut Slot, memory: &[u8], connection: &mut Connection, ask: A
             connection.subscribe_with(name, &options)
         }
         Ask::Respond { to, status } => match connection.respond(to, status, body) {
-            Ok(()) => return slot.end(Answer::Sent, BodyError::Answered),
+            Ok(()) => {
+                owed.settle(to);
+                return slot.end(Answer::Sent, BodyError::Answered);
+            }
             Err(error) => Err(error),
         },
     };

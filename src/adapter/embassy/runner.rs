@@ -135,7 +135,8 @@ impl<'a> Runner<'a> {
         &mut self.connection
     }
 
-    /// The answer to a request of the peer's, to be given by another task.
+    /// The answer to a request of the peer's, to be given by another task; none reaches the peer where another runner has
+    /// taken the link.
     pub fn responder(&self, request: ExchangeId) -> Responder<'a> {
         self.desk.responder(request)
     }

@@ -33,7 +33,9 @@ impl Watchers {
 
     /// The future is gone.
     pub(super) fn leave(&mut self, number: u32) {
-        self.wakers.retain(|(kept, _)| *kept != number);
+        if let Some(at) = self.wakers.iter().position(|(kept, _)| *kept == number) {
+            self.wakers.swap_remove(at);
+        }
     }
 
     /// Something has changed.
