@@ -1,7 +1,7 @@
 //! The adapter for embassy: any transport with `embedded-io-async`'s traits, and `embassy-time`'s clock.
 //!
-//! For firmware, with `core` and `alloc` alone.  It spawns nothing, allocates nothing once a connection stands, and needs
-//! no atomics: all of it belongs to one executor.
+//! For firmware, with `core` and `alloc` alone.  It spawns nothing, allocates nothing once a connection stands but where a
+//! method says so, and needs no atomics: all of it belongs to one executor.
 //!
 //! A [`Device`] is who you are, and what you publish.  A [`Runner`] drives one connection over a byte stream, a
 //! [`LineRunner`] one session after the other over a serial line.  There are two ways to write a program:

@@ -82,7 +82,8 @@ impl<'d> Handle<'d> {
     }
 
     /// Asks the peer, and waits for the reply; at most as long as
-    /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.
+    /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.  While it is called, the request is encoded on the
+    /// heap.
     ///
     /// # Errors
     ///
@@ -117,8 +118,8 @@ impl<'d> Handle<'d> {
         Ok(call.lend(|bytes| crate::from_bytes(&bytes[..len]))?)
     }
 
-    /// As [`call`](Self::call), with bare bytes, and a deadline that travels along; the reply is copied into `reply`.
-    /// Nothing is allocated.
+    /// As [`call`](Self::call), with bare bytes, and a deadline that travels along; without one it waits as long as the
+    /// connection stands.  The reply is copied into `reply`.  Nothing is allocated.
     ///
     /// # Errors
     ///
@@ -139,11 +140,12 @@ impl<'d> Handle<'d> {
     }
 
     /// Makes a request whose reply goes on in chunks, and waits for the head of the reply, which is copied into `head`.
-    /// With a deadline for the whole exchange where one is named; it travels along.  SPEC §10.5
+    /// With a deadline for the whole exchange where one is named; it travels along.  The body waits in the link's memory
+    /// until it is read.  SPEC §10.5
     ///
     /// # Errors
     ///
-    /// As [`call_raw`](Self::call_raw).
+    /// As [`call_raw`](Self::call_raw).  With [`CallError::NoRoom`] the body is given up as well.
     ///
     /// # Cancel safety
     ///
@@ -175,11 +177,12 @@ impl<'d> Handle<'d> {
         Ok((BodyWriter::new(self.link, exchange.index), Reply::new(exchange)))
     }
 
-    /// Subscribes, and waits until the publisher has accepted.
+    /// Subscribes, and waits until the publisher has accepted; at most as long as
+    /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`].
+    /// [`SubscribeError`]; where it is [`TimedOut`](SubscribeError::TimedOut), it was cancelled.
     ///
     /// # Cancel safety
     ///

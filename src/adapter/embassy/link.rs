@@ -25,9 +25,10 @@ pub(super) const SLOTS: usize = 4;
 /// [`Handle`]s.
 ///
 /// Each exchange that a handle has open has a share of the memory, for what it sends and for what comes until it is
-/// read: a call the method's name and the longer of the request and the reply; a subscription twice what may wait
-/// (half of the share is its window); a body in chunks at least [`Limits::window`](crate::Limits::window), and where
-/// this side writes one as well, twice that.  What does not fit is refused with an error that says so.
+/// read: a call the method's name and the longer of the request and the reply; a subscription twice what may wait (half of
+/// the share is its window), where each publication takes 27 bytes beside its topic and body; a body in chunks at least
+/// [`Limits::window`](crate::Limits::window), and where this side writes one as well, twice that.  What does not fit is
+/// refused with an error that says so.
 ///
 /// A program of one loop, which uses a [`Runner`](super::Runner) alone, gives no memory: [`Link::none`].
 pub struct Link {
@@ -311,7 +312,7 @@ impl Table {
         for slot in &mut self.slots[..self.count] {
             match slot.state {
                 State::Asked(ask) => hand_over(slot, self.memory, &mut self.owed, connection, ask, now),
-                State::Open(id) => move_on(slot, self.memory, connection, id),
+                State::Open(id) => move_on(slot, self.memory, connection, id, now),
                 State::Free | State::Over => {}
             }
         }
@@ -323,10 +324,13 @@ impl Table {
         self.slots[..self.count].iter().any(|slot| slot.id() == Some(id))
     }
 
-    /// When a command is too late that waits for its turn.
+    /// When a command is too late that waits for its turn, or a subscription that was not accepted.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let asked = |slot: &&Slot| matches!(slot.state, State::Asked(_));
-        self.slots[..self.count].iter().filter(asked).filter_map(|slot| slot.deadline).min()
+        self.slots[..self.count]
+            .iter()
+            .filter(|slot| slot.answer.is_none())
+            .filter_map(|slot| slot.deadline)
+            .min()
     }
 }
 
@@ -364,6 +368,8 @@ fn hand_over(
     match opened {
         Ok(id) => {
             slot.state = State::Open(id);
+            // The connection keeps the time of a request, and of no subscription.
+            slot.deadline.take_if(|_| !matches!(ask, Ask::Subscribe { .. }));
             // Where the request lay there is room for the body now.
             slot.out = slot.out.up_to(&slot.inward);
             slot.wake();
@@ -374,7 +380,12 @@ fn hand_over(
 }
 
 /// Moves what a handle writes, reads and gives up.
-fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: ExchangeId) {
+fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: ExchangeId, now: Instant) {
+    if slot.answer.is_none() && slot.deadline.is_some_and(|deadline| deadline <= now) {
+        // Its handle gives it up, and has it cancelled so.
+        slot.answer = Some(Answer::Failed(Failure::DeadlinePassed));
+        slot.wake();
+    }
     // Each refused where the exchange, or its body, has just ended: its event tells.
     if slot.release > 0 {
         let _ended = connection.release(id, mem::take(&mut slot.release));
