@@ -95,7 +95,7 @@ fn pings_starve_nothing() {
 /// LAN-2: nothing leaves before `accept`, however much waits for it; it leads the first frame.
 #[test]
 fn nothing_leaves_before_accept() {
-    let config = common::device(1);
+    let config = device(1);
     let knobs = Knobs::default();
     let mut attacker = common::attacker::Attacker::new(Role::Initiator, knobs);
     let mut victim = common::attacker::Victim::new(Role::Responder, &config, symbolon::Admission::Ask);
@@ -131,7 +131,7 @@ fn nothing_leaves_after_close() {
 /// LAN-3: a subscription's answer, what is published into it and its end keep their order, whatever the lanes do.
 #[test]
 fn messages_of_an_exchange_do_not_overtake_each_other() {
-    let config = common::device(1);
+    let config = device(1);
     let mut peer = Hostile::of(Role::Initiator, &config, Knobs { max_frame: 256, ..Knobs::default() });
     let now = peer.victim.now;
     let id = peer.subscribe(&message::subscribe(2, 100_000, "t", None));

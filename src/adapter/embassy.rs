@@ -1,7 +1,7 @@
 //! The adapter for embassy: any transport with `embedded-io-async`'s traits, and `embassy-time`'s clock.
 //!
-//! For firmware, with `core` and `alloc` alone.  It spawns nothing, allocates nothing once a connection stands, and needs
-//! no atomics: all of it belongs to one executor.
+//! For firmware, with `core` and `alloc` alone.  It spawns nothing, allocates nothing once a connection stands but where a
+//! method says so, and needs no atomics: all of it belongs to one executor.
 //!
 //! A [`Device`] is who you are, and what you publish.  A [`Runner`] drives one connection over a byte stream, a
 //! [`LineRunner`] one session after the other over a serial line.  There are two ways to write a program:
@@ -11,7 +11,7 @@
 //!   [`Link`], which has memory of its own for them; [`Device::publish`] is for any task.
 //!
 //! Both at once is usual: requests are served in the loop, and a task calls.  What goes on for longer than a moment
-//! belongs into another task: the connection stands still while the loop is elsewhere.
+//! belongs in another task: the connection stands still while the loop is elsewhere.
 //!
 //! `examples/firmware` is a whole program, for a Cortex-M3 in an emulator;
 //! [`guide::firmware`](crate::guide::firmware) says what costs what, and how to choose.
@@ -24,12 +24,14 @@ mod error;
 mod handle;
 mod line;
 mod link;
+mod owed;
 mod runner;
 mod served;
 mod slot;
 mod store;
 mod subscription;
 mod transport;
+mod watchers;
 
 pub use super::error::{BodyError, Gap, SubscribeError};
 pub use body::{BodyReader, BodyWriter, Reply};

@@ -59,8 +59,8 @@ async fn run(
             Step::Event(Event::Connected { .. }) => sessions.set(sessions.get() + 1),
             Step::Event(Event::Request { id, method, body, .. }) => {
                 let (method, body) = (method.to_owned(), body.to_vec());
-                if let Some(connection) = runner.connection() {
-                    serve(connection, id, &method, &body);
+                if let Some(session) = runner.session() {
+                    serve(session, id, &method, &body);
                 }
             }
             _ => {}

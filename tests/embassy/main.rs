@@ -1,10 +1,12 @@
 //! The embassy adapter, over streams in memory: against the tokio adapter, and against itself.
 
+mod answers;
 mod calls;
 mod line;
 mod publications;
 mod streams;
 mod transports;
+mod waiting;
 
 use std::future::Future;
 use std::pin::pin;

@@ -1,9 +1,11 @@
 //! What either side publishes.
 
-use symbolon::embassy::Delivery;
-use symbolon::{Missed, Status};
+use std::pin::pin;
 
-use crate::{beside, board, host_device, meet};
+use symbolon::embassy::{Delivery, Device, SubscribeError};
+use symbolon::{Admission, Config, Limits, Missed, Role, Status, TopicLimits, Topics};
+
+use crate::{SECOND, beside, board, host_device, meet, peer_id};
 
 #[tokio::test]
 async fn publications_go_both_ways_and_none_is_lost_uncounted() {
@@ -68,8 +70,8 @@ async fn a_state_is_there_for_whoever_comes_later() {
     .await;
 }
 
-/// A reader who sleeps has his publications counted by their publisher, and those that his buffer is too short for by
-/// himself.
+/// A reader that sleeps has its publications counted by their publisher, and those that its buffer is too short for by
+/// itself.
 #[tokio::test]
 async fn a_slow_reader_is_told_what_it_missed() {
     let (board, device) = (board(), host_device());
@@ -114,4 +116,30 @@ async fn a_subscription_ends_with_its_connection_and_may_be_refused() {
         assert!(weather.ended().is_some());
     };
     tokio::join!(crate::run(&board, connection, stream), script);
+}
+
+#[tokio::test]
+async fn a_publisher_that_never_accepts_is_not_waited_for() {
+    let mut board = board();
+    let config = Config::new(crate::identity(1)).with_limits(Limits::small()).unwrap();
+    let topics = Topics::new(7, TopicLimits::default());
+    board.device = Device::new(config, topics).with_call_timeout(SECOND / 5);
+    let device = host_device();
+    let (ours, theirs) = tokio::io::duplex(300);
+    let (host, runner) = device.attach(theirs, Role::Initiator, Admission::expect(peer_id(1))).unwrap();
+    let mut running = pin!(runner.run());
+    let connection = board.device.accept(Admission::expect(peer_id(2)), crate::seed());
+    beside(&board, (connection, ours), async {
+        let handle = board.link.handle();
+        let both = async { tokio::join!(host.connected(), handle.connected()).0.unwrap() };
+        tokio::select! { _ = running.as_mut() => panic!("it has ended"), () = both => {} }
+        // The host does nothing from here on.
+        for _ in 0..5 {
+            let refused = handle.subscribe_raw("weather", None).await;
+            assert_eq!(refused.err(), Some(SubscribeError::TimedOut));
+        }
+        let subscribing = handle.subscribe_raw("weather", None);
+        tokio::select! { _ = running.as_mut() => panic!("it has ended"), subscribed = subscribing => drop(subscribed.unwrap()) }
+    })
+    .await;
 }

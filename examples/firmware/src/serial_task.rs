@@ -40,8 +40,8 @@ pub async fn serve(app: &'static App) {
                 Either::Second(()) => {}
             }
             server.pass_on(&orders, |id| runner.responder(id));
-            if let Some(connection) = runner.connection() {
-                server.carry_out(connection);
+            if let Some(session) = runner.session() {
+                server.carry_out(session);
             }
         }
     });

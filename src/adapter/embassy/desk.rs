@@ -106,7 +106,8 @@ impl<'a> Desk<'a> {
     }
 
     pub(super) fn responder(&self, request: ExchangeId) -> Responder<'a> {
-        Responder::new(self.link, request)
+        let connection = self.link.owned_by(self.id).map(|mut table| table.owe(request));
+        Responder::new(self.link, connection, request)
     }
 }
 

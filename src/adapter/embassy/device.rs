@@ -12,8 +12,8 @@ use crate::{Admission, Config, Connection, LinkId, PeerId, Point, PublishError, 
 
 /// Who this device is, what it publishes, and how long its calls wait: in place before the first handshake.
 ///
-/// It belongs to one executor, as all of this adapter does.  Beyond what [`Config`] and [`Topics`] hold it keeps two
-/// words for each [`Runner`](super::Runner) that is alive.
+/// It belongs to one executor, as all of this adapter does.  Beyond what [`Config`] and [`Topics`] hold it keeps 16
+/// bytes, on 32 bits, for each [`Runner`](super::Runner) that is alive.
 ///
 /// ```
 /// use symbolon::embassy::Device;

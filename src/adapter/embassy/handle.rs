@@ -2,13 +2,13 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use super::body::{BodyReader, BodyWriter, Reply};
 use super::drive::now;
 use super::error::CallError;
-use super::link::Link;
+use super::link::{Link, Table};
 use super::slot::{Answer, Ask};
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::error::SubscribeError;
@@ -34,34 +34,39 @@ impl<'d> Handle<'d> {
         self.link.table().peer
     }
 
-    /// Waits until both sides of a connection have let each other in, and says who the peer is.
+    /// Waits until both sides of a connection have let each other in, and says who the peer is.  One that has ended again
+    /// before this task has its turn is not told.
+    ///
+    /// Any number of tasks may wait; each takes three words, of the heap where more wait than the link has exchanges.
     ///
     /// # Cancel safety
     ///
     /// Dropped, nothing has changed.
     pub async fn connected(self) -> PeerId {
-        self.watch(|peer| peer).await
+        self.watch(|table| table.peer).await
     }
 
-    /// Waits until no connection stands.
+    /// Waits until the connection has ended that stands when this is first polled; does not wait where none does.
+    ///
+    /// Any number of tasks may wait, as for [`connected`](Self::connected).
     ///
     /// # Cancel safety
     ///
     /// Dropped, nothing has changed.
     pub async fn disconnected(self) {
-        self.watch(|peer| peer.is_none().then_some(())).await;
+        // The next one may stand already when this task has its turn.
+        let session = self.link.table().session;
+        self.watch(|table| (table.peer.is_none() || table.session != session).then_some(())).await;
     }
 
-    async fn watch<R>(self, seen: impl Fn(Option<PeerId>) -> Option<R>) -> R {
+    async fn watch<R>(self, seen: impl Fn(&Table) -> Option<R>) -> R {
+        let place = Watching { link: self.link, number: self.link.table().watchers.enter() };
         poll_fn(|task| {
             let mut table = self.link.table();
-            if let Some(result) = seen(table.peer) {
+            if let Some(result) = seen(&table) {
                 return Poll::Ready(result);
             }
-            if !table.watch(task.waker()) {
-                // More wait than are kept: this one asks again.
-                task.waker().wake_by_ref();
-            }
+            table.watchers.watch(place.number, task.waker());
             Poll::Pending
         })
         .await
@@ -77,7 +82,8 @@ impl<'d> Handle<'d> {
     }
 
     /// Asks the peer, and waits for the reply; at most as long as
-    /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.
+    /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.  While it is called, the request is encoded on the
+    /// heap.
     ///
     /// # Errors
     ///
@@ -112,8 +118,8 @@ impl<'d> Handle<'d> {
         Ok(call.lend(|bytes| crate::from_bytes(&bytes[..len]))?)
     }
 
-    /// As [`call`](Self::call), with bare bytes, and a deadline that travels along; the reply is copied into `reply`.
-    /// Nothing is allocated.
+    /// As [`call`](Self::call), with bare bytes, and a deadline that travels along; without one it waits as long as the
+    /// connection stands.  The reply is copied into `reply`.  Nothing is allocated.
     ///
     /// # Errors
     ///
@@ -134,11 +140,12 @@ impl<'d> Handle<'d> {
     }
 
     /// Makes a request whose reply goes on in chunks, and waits for the head of the reply, which is copied into `head`.
-    /// With a deadline for the whole exchange where one is named; it travels along.  SPEC §10.5
+    /// With a deadline for the whole exchange where one is named; it travels along.  The body waits in the link's memory
+    /// until it is read.  SPEC §10.5
     ///
     /// # Errors
     ///
-    /// As [`call_raw`](Self::call_raw).
+    /// As [`call_raw`](Self::call_raw).  With [`CallError::NoRoom`] the body is given up as well.
     ///
     /// # Cancel safety
     ///
@@ -170,11 +177,12 @@ impl<'d> Handle<'d> {
         Ok((BodyWriter::new(self.link, exchange.index), Reply::new(exchange)))
     }
 
-    /// Subscribes, and waits until the publisher has accepted.
+    /// Subscribes, and waits until the publisher has accepted; at most as long as
+    /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`].
+    /// [`SubscribeError`]; where it is [`TimedOut`](SubscribeError::TimedOut), it was cancelled.
     ///
     /// # Cancel safety
     ///
@@ -225,58 +233,101 @@ impl<'d> Handle<'d> {
         let index = self.link.table().ask(ask, (name, body), deadline, halves)?;
         Ok(Exchange { link: self.link, index })
     }
-
-    /// Answers a request of the peer's, of the connection with this number.
-    async fn respond(
-        self,
-        session: u32,
-        to: ExchangeId,
-        status: Status,
-        body: &[u8],
-    ) -> Result<(), SendError> {
-        if self.link.table().session != session {
-            return Err(SendError::UnknownExchange);
-        }
-        let index = self.link.table().ask(Ask::Respond { to, status }, ("", body), None, false)?;
-        match (Exchange { link: self.link, index }).answer().await {
-            Answer::Sent => Ok(()),
-            Answer::Refused(error) => Err(error),
-            _ => Err(SendError::Closed),
-        }
-    }
 }
 
 /// Answers one request of the peer's from another task than the one that runs the connection; made by
 /// [`Runner::responder`](super::Runner::responder).
 ///
-/// Dropped, nothing is answered, and the peer waits until [`Timeouts::answer`](crate::Timeouts::answer).
+/// Dropped, the request is answered with [`Status::FAILED`], by the runner and without an exchange of the link's memory.
 #[derive(Debug)]
 #[must_use = "the peer waits for an answer"]
 pub struct Responder<'d> {
-    handle: Handle<'d>,
-    session: u32,
+    link: &'d Link,
+    /// The connection that the request is of; none where the handles reach another runner's.
+    connection: Option<u32>,
     id: ExchangeId,
+    /// What is answered where nothing is.
+    otherwise: Status,
 }
 
 impl<'d> Responder<'d> {
-    pub(super) fn new(link: &'d Link, id: ExchangeId) -> Self {
-        let session = link.table().session;
-        Self { handle: link.handle(), session, id }
+    pub(super) const fn new(link: &'d Link, connection: Option<u32>, id: ExchangeId) -> Self {
+        Self { link, connection, id, otherwise: Status::FAILED }
     }
 
-    /// Answers; waits for room in the connection's queue.  It takes an exchange of the link's memory while it waits.
+    /// Answers; waits for an exchange of the link's memory, and for room in the connection's queue, for as long as the peer
+    /// waits for the answer.  Answers come before what handles ask, which is refused while all exchanges that are free are
+    /// for answers.
+    ///
+    /// An exchange that is open for long, as a subscription is, is not free: give the link one more than those.
     ///
     /// # Errors
     ///
     /// [`SendError::UnknownExchange`]: nobody waits any more, or the connection was another one;
-    /// [`SendError::TooMany`]: the link has no memory for it now; otherwise as
+    /// [`SendError::TooLarge`]: the body does not fit, and [`Status::TOO_LARGE`] is the answer;
+    /// [`SendError::TooMany`]: the link has no exchanges, and [`Status::FAILED`] is; otherwise as
     /// [`Connection::respond`](crate::Connection::respond).
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it may have been answered or not; if not, it never is.
-    pub async fn respond(self, status: Status, body: &[u8]) -> Result<(), SendError> {
-        self.handle.respond(self.session, self.id, status, body).await
+    /// Dropped, the request has been answered so, or is with [`Status::FAILED`].
+    pub async fn respond(mut self, status: Status, body: &[u8]) -> Result<(), SendError> {
+        let mut exchange = None;
+        poll_fn(|task| {
+            let answered = self.poll(&mut exchange, status, body, task);
+            if matches!(answered, Poll::Ready(Err(SendError::TooLarge { .. }))) {
+                self.otherwise = Status::TOO_LARGE;
+            }
+            answered
+        })
+        .await
+    }
+
+    fn poll(
+        &self,
+        exchange: &mut Option<Exchange<'d>>,
+        status: Status,
+        body: &[u8],
+        task: &Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        let exchange = match exchange {
+            Some(exchange) => exchange,
+            None => {
+                let mut table = self.link.table();
+                if self.connection != Some(table.session) {
+                    return Poll::Ready(Err(SendError::UnknownExchange));
+                }
+                let index = ready!(table.poll_respond((self.id, status), body, task.waker()))?;
+                exchange.insert(Exchange { link: self.link, index })
+            }
+        };
+        exchange.poll(task).map(|answer| match answer {
+            Answer::Sent => Ok(()),
+            Answer::Refused(error) => Err(error),
+            _ => Err(SendError::Closed),
+        })
+    }
+}
+
+impl Drop for Responder<'_> {
+    fn drop(&mut self) {
+        let mut table = self.link.table();
+        if self.connection == Some(table.session) {
+            table.owed.abandon(self.id, self.otherwise);
+            table.wake_runner();
+        }
+    }
+}
+
+/// A place among those who wait for a connection, or for its end.
+struct Watching<'d> {
+    link: &'d Link,
+    number: u32,
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.link.table().watchers.leave(self.number);
     }
 }
 
@@ -290,16 +341,17 @@ pub(super) struct Exchange<'d> {
 impl Exchange<'_> {
     /// Waits for the answer.
     pub(super) async fn answer(&self) -> Answer {
-        poll_fn(|task| {
-            let mut table = self.link.table();
-            let (slot, _) = table.slot(self.index);
-            if let Some(answer) = slot.answer {
-                return Poll::Ready(answer);
-            }
-            slot.reader = Some(task.waker().clone());
-            Poll::Pending
-        })
-        .await
+        poll_fn(|task| self.poll(task)).await
+    }
+
+    fn poll(&self, task: &Context<'_>) -> Poll<Answer> {
+        let mut table = self.link.table();
+        let (slot, _) = table.slot(self.index);
+        if let Some(answer) = slot.answer {
+            return Poll::Ready(answer);
+        }
+        slot.reader = Some(task.waker().clone());
+        Poll::Pending
     }
 
     /// Waits for a reply that is a success, and says how long it is.

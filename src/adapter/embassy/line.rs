@@ -10,7 +10,7 @@ use super::device::Device;
 use super::drive::{Drive, Speaker, Transport, Turn, now};
 use super::handle::Responder;
 use super::link::Link;
-use super::runner::Step;
+use super::runner::{Ready, Step};
 use super::transport::Buffers;
 use crate::adapter::defaults::BETWEEN_OFFERS;
 use crate::serial::{Line, Redial};
@@ -40,7 +40,7 @@ pub type Seeds<'a> = &'a mut dyn FnMut() -> Option<Seed>;
 ///     let mut runner = LineRunner::new(device, &link, friends, &mut random, &buffers, io.as_mut());
 ///     while let Some(step) = runner.next().await {
 ///         if let Step::Event(Event::Request { id, .. }) = step
-///             && let Some(session) = runner.connection()
+///             && let Some(session) = runner.session()
 ///         {
 ///             let _refused = session.respond(id, Status::OK, b"here I am");
 ///         }
@@ -55,18 +55,6 @@ pub struct LineRunner<'a> {
     drive: Drive<'a>,
     /// One that has left the line, whose last events are still to be told.
     gone: Option<Box<Connection>>,
-}
-
-/// Where the next event waits.
-enum Place {
-    Gone,
-    Running,
-}
-
-/// What to lend.
-enum Ready {
-    Event(Place),
-    Writable(ExchangeId),
 }
 
 impl<'a> LineRunner<'a> {
@@ -108,8 +96,10 @@ impl<'a> LineRunner<'a> {
     pub async fn next(&mut self) -> Option<Step<'_>> {
         let event = match poll_fn(|task| self.poll(task)).await? {
             Ready::Writable(id) => return Some(Step::Writable(id)),
-            Ready::Event(Place::Running) => self.sessions.line.running()?.poll_event(),
-            Ready::Event(Place::Gone) => self.gone.as_mut()?.poll_event(),
+            Ready::Event => match &mut self.gone {
+                Some(gone) => gone.poll_event(),
+                None => self.sessions.line.running()?.poll_event(),
+            },
         };
         event.map(Step::Event)
     }
@@ -123,23 +113,24 @@ impl<'a> LineRunner<'a> {
     pub async fn run(&mut self) {
         while let Some(step) = self.next().await {
             if let Step::Event(Event::Request { id, .. }) = step
-                && let Some(session) = self.connection()
+                && let Some(session) = self.session()
             {
                 let _full = session.respond(id, crate::Status::NOT_FOUND, &[]);
             }
         }
     }
 
-    /// The session that stands, to command it.  `None` also while what [`next`](Self::next) gave last is about one that has
-    /// left the line: its exchanges have the numbers of others in the next session.
-    pub fn connection(&mut self) -> Option<&mut Connection> {
+    /// The session that stands, to command it; it does not wait for one.  `None` also while what [`next`](Self::next)
+    /// gave last is about one that has left the line: its exchanges have the numbers of others in the next session.
+    pub fn session(&mut self) -> Option<&mut Connection> {
         if self.gone.is_some() {
             return None;
         }
         self.sessions.line.running().map(Box::as_mut)
     }
 
-    /// The answer to a request of the peer's, to be given by another task.
+    /// The answer to a request of the peer's, to be given by another task; none reaches the peer where another runner has
+    /// taken the link.
     pub fn responder(&self, request: ExchangeId) -> Responder<'a> {
         self.desk.responder(request)
     }
@@ -154,16 +145,16 @@ impl<'a> LineRunner<'a> {
         loop {
             let now = now();
             self.sessions.pass(now);
-            if let Some(place) = self.has_event() {
-                return Poll::Ready(Some(Ready::Event(place)));
+            if self.has_event() {
+                return Poll::Ready(Some(Ready::Event));
             }
             if let Some(running) = self.sessions.line.running()
                 && let Some(id) = self.desk.settle(running, now)
             {
                 return Poll::Ready(Some(Ready::Writable(id)));
             }
-            if let Some(place) = self.has_event() {
-                return Poll::Ready(Some(Ready::Event(place)));
+            if self.has_event() {
+                return Poll::Ready(Some(Ready::Event));
             }
             match self.drive.turn(task, &mut self.sessions, now) {
                 Turn::Moved => continue,
@@ -183,8 +174,8 @@ impl<'a> LineRunner<'a> {
         }
     }
 
-    /// Where an event waits for the program; those of sessions that have left come first.
-    fn has_event(&mut self) -> Option<Place> {
+    /// Whether an event waits for the program: of a session that has left, which is kept then, or of the running one.
+    fn has_event(&mut self) -> bool {
         loop {
             if self.gone.is_none() {
                 self.gone = self.sessions.line.poll_ended();
@@ -192,12 +183,11 @@ impl<'a> LineRunner<'a> {
             let Some(gone) = &mut self.gone else { break };
             // What never stood is nobody's business.
             if self.desk.knows(gone) && self.desk.sort(gone) {
-                return Some(Place::Gone);
+                return true;
             }
             self.gone = None;
         }
-        let running = self.sessions.line.running()?;
-        self.desk.sort(running).then_some(Place::Running)
+        self.sessions.line.running().is_some_and(|running| self.desk.sort(running))
     }
 }
 
@@ -216,7 +206,7 @@ struct Sessions<'a> {
 }
 
 impl Sessions<'_> {
-    /// Lets time pass, dials where it is time to, and decides about who has proven himself.
+    /// Lets time pass, dials where it is time to, and decides about a peer that has proven its identity.
     fn pass(&mut self, now: Instant) {
         self.line.handle_timeout(now);
         if let Some(redial) = &mut self.redial

@@ -3,17 +3,19 @@
 use core::cell::{RefCell, RefMut};
 use core::fmt;
 use core::mem;
-use core::task::Waker;
+use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use super::device::Device;
 use super::handle::Handle;
+use super::owed::Owed;
 use super::slot::{Answer, Ask, Slot, State};
 use super::store::Store;
+use super::watchers::Watchers;
 use crate::adapter::error::BodyError;
 use crate::{
     Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, RequestHead, SendError, Status,
-    SubscribeOptions,
+    StopCause, SubscribeOptions,
 };
 
 /// How many exchanges handles may have open on one link, whatever memory there is.
@@ -23,9 +25,10 @@ pub(super) const SLOTS: usize = 4;
 /// [`Handle`]s.
 ///
 /// Each exchange that a handle has open has a share of the memory, for what it sends and for what comes until it is
-/// read: a call the method's name and the longer of the request and the reply; a subscription twice what may wait
-/// (half of the share is its window); a body in chunks at least [`Limits::window`](crate::Limits::window), and where
-/// this side writes one as well, twice that.  What does not fit is refused with an error that says so.
+/// read: a call the method's name and the longer of the request and the reply; a subscription twice what may wait (half of
+/// the share is its window), where each publication takes 27 bytes beside its topic and body; a body in chunks at least
+/// [`Limits::window`](crate::Limits::window), and where this side writes one as well, twice that.  What does not fit is
+/// refused with an error that says so.
 ///
 /// A program of one loop, which uses a [`Runner`](super::Runner) alone, gives no memory: [`Link::none`].
 pub struct Link {
@@ -46,8 +49,8 @@ pub(super) struct Table {
     /// How many connections have ended here: an answer to a request of one of them is not for the next.
     pub(super) session: u32,
     pub(super) close: Option<Status>,
-    /// Who waits for a connection, or for its end.
-    pub(super) watchers: [Option<Waker>; SLOTS],
+    pub(super) watchers: Watchers,
+    pub(super) owed: Owed,
     /// How much may come of a body before it is read.
     window: usize,
     pub(super) call_timeout: Duration,
@@ -55,6 +58,8 @@ pub(super) struct Table {
 
 impl Link {
     /// A link with this memory for as many exchanges at once; at most 4, and at most one for each byte.
+    ///
+    /// As many futures may wait for a connection, or for its end, before the heap is asked for more room.
     pub fn new(memory: &'static mut [u8], exchanges: usize) -> Self {
         let count = exchanges.min(SLOTS).min(memory.len());
         let table = Table {
@@ -67,7 +72,8 @@ impl Link {
             peer: None,
             session: 0,
             close: None,
-            watchers: Default::default(),
+            watchers: Watchers::new(count),
+            owed: Owed::default(),
             window: 0,
             call_timeout: Duration::ZERO,
         };
@@ -99,7 +105,11 @@ impl Link {
         let mut table = self.table.borrow_mut();
         table.on_closed();
         table.owner = Some(owner);
-        table.window = device.config().limits().window as usize;
+        let limits = device.config().limits();
+        if table.count > 0 {
+            table.owed.reserve(limits.requests_in.into());
+        }
+        table.window = limits.window as usize;
         table.call_timeout = device.call_timeout();
     }
 
@@ -134,7 +144,10 @@ impl Table {
             return Err(SendError::NotConnected);
         }
         let free = |slot: &Slot| matches!(slot.state, State::Free);
-        let index = self.slots[..self.count].iter().position(free).ok_or(SendError::TooMany)?;
+        // Those first that the peer waits for.
+        let first = if matches!(ask, Ask::Respond { .. }) { 0 } else { self.owed.waiting() };
+        let mut places = (0..self.count).filter(|index| free(&self.slots[*index]));
+        let index = places.nth(first).ok_or(SendError::TooMany)?;
         let share = self.memory.len() / self.count;
         let (from, to) = (index * share, (index + 1) * share);
         let middle = if halves { from + share / 2 } else { from };
@@ -160,6 +173,28 @@ impl Table {
         Ok(index)
     }
 
+    /// A task is to answer this request; says of which connection it is.
+    pub(super) fn owe(&mut self, to: ExchangeId) -> u32 {
+        self.owed.add(to);
+        self.session
+    }
+
+    /// Places an answer that is owed; waits where all exchanges are taken.
+    pub(super) fn poll_respond(
+        &mut self,
+        (to, status): (ExchangeId, Status),
+        body: &[u8],
+        waker: &Waker,
+    ) -> Poll<Result<usize, SendError>> {
+        if !self.owed.contains(to) {
+            return Poll::Ready(Err(SendError::UnknownExchange));
+        }
+        let placed = self.ask(Ask::Respond { to, status }, ("", body), None, false);
+        let waits = placed == Err(SendError::TooMany) && self.count > 0;
+        self.owed.wait(to, waits.then_some(waker));
+        if waits { Poll::Pending } else { Poll::Ready(placed) }
+    }
+
     /// A slot and the memory in which its bytes lie.
     pub(super) fn slot(&mut self, index: usize) -> (&mut Slot, &mut [u8]) {
         (&mut self.slots[index], self.memory)
@@ -174,7 +209,7 @@ impl Table {
         self.memory = memory;
     }
 
-    /// The reader has gone: with it the exchange, unless it is over.
+    /// The reading end is gone, and with it the exchange, unless that is over.
     pub(super) fn drop_reader(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.reading = false;
@@ -183,7 +218,7 @@ impl Table {
         self.tidy(index);
     }
 
-    /// Whoever wrote has gone: a body that was not finished is given up.
+    /// The writing end is gone: a body that was not finished is given up.
     pub(super) fn drop_writer(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.writing = false;
@@ -205,15 +240,9 @@ impl Table {
                 // So many are under way that this one has to wait in its slot.
                 (Some(_), None) => {}
             }
+            self.owed.wake();
         }
         self.wake_runner();
-    }
-
-    /// Keeps who waits for a change of the link; `false` where too many do.
-    pub(super) fn watch(&mut self, waker: &Waker) -> bool {
-        let same = |kept: &Option<Waker>| kept.as_ref().is_none_or(|kept| kept.will_wake(waker));
-        let place = self.watchers.iter_mut().find(|kept| same(kept));
-        place.map(|place| *place = Some(waker.clone())).is_some()
     }
 
     // What the runner does
@@ -227,7 +256,7 @@ impl Table {
 
     pub(super) fn on_connected(&mut self, peer: PeerId) {
         self.peer = Some(peer);
-        self.wake_watchers();
+        self.watchers.wake();
     }
 
     /// The connection has ended, and with it all that was open or asked.
@@ -246,19 +275,15 @@ impl Table {
             }
         }
         self.left = Default::default();
-        self.wake_watchers();
-    }
-
-    fn wake_watchers(&mut self) {
-        for watcher in &mut self.watchers {
-            if let Some(watcher) = watcher.take() {
-                watcher.wake();
-            }
-        }
+        self.owed.clear();
+        self.watchers.wake();
     }
 
     /// Takes an event that is for a handle; `false` where it is not.
     pub(super) fn take(&mut self, event: &Event<'_>) -> bool {
+        if let Event::Stop { id, cause: StopCause::Deadline | StopCause::Stalled } = *event {
+            self.owed.settle(id);
+        }
         let Some(id) = exchange_of_ours(event) else { return false };
         if let Some(left) = self.left.iter_mut().find(|left| left.is_some_and(|(left, _)| left == id)) {
             left.take_if(|_| is_last(event));
@@ -269,6 +294,7 @@ impl Table {
         slot.take(self.memory, event);
         if slot.is_done() {
             *slot = Slot::default();
+            self.owed.wake();
         }
         true
     }
@@ -285,11 +311,12 @@ impl Table {
         }
         for slot in &mut self.slots[..self.count] {
             match slot.state {
-                State::Asked(ask) => hand_over(slot, self.memory, connection, ask, now),
-                State::Open(id) => move_on(slot, self.memory, connection, id),
+                State::Asked(ask) => hand_over(slot, self.memory, &mut self.owed, connection, ask, now),
+                State::Open(id) => move_on(slot, self.memory, connection, id, now),
                 State::Free | State::Over => {}
             }
         }
+        self.owed.pay(connection);
     }
 
     /// Whether this exchange is a handle's.
@@ -297,15 +324,25 @@ impl Table {
         self.slots[..self.count].iter().any(|slot| slot.id() == Some(id))
     }
 
-    /// When a command is too late that waits for its turn.
+    /// When a command is too late that waits for its turn, or a subscription that was not accepted.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let asked = |slot: &&Slot| matches!(slot.state, State::Asked(_));
-        self.slots[..self.count].iter().filter(asked).filter_map(|slot| slot.deadline).min()
+        self.slots[..self.count]
+            .iter()
+            .filter(|slot| slot.answer.is_none())
+            .filter_map(|slot| slot.deadline)
+            .min()
     }
 }
 
 /// Gives a command to the connection, or keeps it where there is no room.
-fn hand_over(slot: &mut Slot, memory: &[u8], connection: &mut Connection, ask: Ask, now: Instant) {
+fn hand_over(
+    slot: &mut Slot,
+    memory: &[u8],
+    owed: &mut Owed,
+    connection: &mut Connection,
+    ask: Ask,
+    now: Instant,
+) {
     let left = slot.deadline.map(|deadline| deadline.saturating_since(now));
     if left.is_some_and(|left| left.is_zero()) {
         return slot.end(Answer::Failed(Failure::DeadlinePassed), BodyError::DeadlinePassed);
@@ -321,13 +358,18 @@ fn hand_over(slot: &mut Slot, memory: &[u8], connection: &mut Connection, ask: A
             connection.subscribe_with(name, &options)
         }
         Ask::Respond { to, status } => match connection.respond(to, status, body) {
-            Ok(()) => return slot.end(Answer::Sent, BodyError::Answered),
+            Ok(()) => {
+                owed.settle(to);
+                return slot.end(Answer::Sent, BodyError::Answered);
+            }
             Err(error) => Err(error),
         },
     };
     match opened {
         Ok(id) => {
             slot.state = State::Open(id);
+            // The connection keeps the time of a request, and of no subscription.
+            slot.deadline.take_if(|_| !matches!(ask, Ask::Subscribe { .. }));
             // Where the request lay there is room for the body now.
             slot.out = slot.out.up_to(&slot.inward);
             slot.wake();
@@ -338,7 +380,12 @@ fn hand_over(slot: &mut Slot, memory: &[u8], connection: &mut Connection, ask: A
 }
 
 /// Moves what a handle writes, reads and gives up.
-fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: ExchangeId) {
+fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: ExchangeId, now: Instant) {
+    if slot.answer.is_none() && slot.deadline.is_some_and(|deadline| deadline <= now) {
+        // Its handle gives it up, and has it cancelled so.
+        slot.answer = Some(Answer::Failed(Failure::DeadlinePassed));
+        slot.wake();
+    }
     // Each refused where the exchange, or its body, has just ended: its event tells.
     if slot.release > 0 {
         let _ended = connection.release(id, mem::take(&mut slot.release));

@@ -22,6 +22,14 @@ pub enum Step<'a> {
     Writable(ExchangeId),
 }
 
+/// What a runner has to lend.
+pub(super) enum Ready {
+    /// An event of the connection.
+    Event,
+    /// A body that has room.
+    Writable(ExchangeId),
+}
+
 /// Drives one connection over a byte stream, one [`Step`] at a time.
 ///
 /// It keeps the transport at work, lets time pass, publishes what the [`Device`] has for the peer's subscriptions, and
@@ -94,16 +102,15 @@ impl<'a> Runner<'a> {
     /// ended, after [`Event::Closed`], and its last bytes have left.
     ///
     /// While nobody awaits it, nothing moves: the peer takes a program that stays away for longer than it is patient for
-    /// gone.  Long work belongs into another task, which answers through a [`responder`](Self::responder).
+    /// gone.  Long work belongs in another task, which answers through a [`responder`](Self::responder).
     ///
     /// # Cancel safety
     ///
     /// Dropped, nothing is lost: it may stand in a `select` beside a timer.
     pub async fn next(&mut self) -> Option<Step<'_>> {
-        let writable = poll_fn(|task| self.poll(task)).await?;
-        match writable {
-            Some(id) => Some(Step::Writable(id)),
-            None => self.connection.poll_event().map(Step::Event),
+        match poll_fn(|task| self.poll(task)).await? {
+            Ready::Event => self.connection.poll_event().map(Step::Event),
+            Ready::Writable(id) => Some(Step::Writable(id)),
         }
     }
 
@@ -128,7 +135,8 @@ impl<'a> Runner<'a> {
         &mut self.connection
     }
 
-    /// The answer to a request of the peer's, to be given by another task.
+    /// The answer to a request of the peer's, to be given by another task; none reaches the peer where another runner has
+    /// taken the link.
     pub fn responder(&self, request: ExchangeId) -> Responder<'a> {
         self.desk.responder(request)
     }
@@ -138,22 +146,22 @@ impl<'a> Runner<'a> {
         self.ended.map(|ended| ended.reason)
     }
 
-    /// Ready with what to lend: an event, or a body that has room; with nothing at the end.
-    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Option<Option<ExchangeId>>> {
+    /// Ready with what to lend; with nothing at the end.
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Option<Ready>> {
         self.desk.register(task.waker());
         loop {
             let now = now();
             self.connection.handle_timeout(now);
             if self.has_event(now) {
-                return Poll::Ready(Some(None));
+                return Poll::Ready(Some(Ready::Event));
             }
             let writable = self.desk.settle(&mut self.connection, now);
             // Those of this side's own making first.
             if self.has_event(now) {
-                return Poll::Ready(Some(None));
+                return Poll::Ready(Some(Ready::Event));
             }
-            if writable.is_some() {
-                return Poll::Ready(Some(writable));
+            if let Some(id) = writable {
+                return Poll::Ready(Some(Ready::Writable(id)));
             }
             match self.drive.turn(task, &mut self.connection, now) {
                 Turn::Moved => continue,

@@ -53,7 +53,7 @@ impl<'d> RawSubscription<'d> {
     }
 
     /// Waits for the next delivery, whose topic and body are copied into `buffer`, one behind the other; one that does
-    /// not fit counts as missed.  `None` at the end.
+    /// not fit counts as missed, and is gone.  `None` at the end.
     ///
     /// # Cancel safety
     ///

@@ -52,7 +52,7 @@ struct Received<'b> {
     taken: usize,
 }
 
-/// The runner's side of the buffers, whoever's memory they are.
+/// The runner's side of the buffers, whosever memory it is.
 pub(super) trait Ports {
     /// Lends bytes that came to `take`, which says how many it took; whether there were any.
     fn read(&self, take: &mut dyn FnMut(&[u8]) -> usize) -> bool;
@@ -177,7 +177,7 @@ async fn write_all(tx: &mut impl Write, mut bytes: &[u8]) -> Result<(), ()> {
     Ok(())
 }
 
-/// Pending once, without a waker: whoever polls does so again before sleeping.
+/// Pending once, without a waker: whoever polls does so again before it sleeps.
 async fn yield_once() {
     let mut yielded = false;
     poll_fn(|_| if core::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }).await;
