@@ -10,7 +10,7 @@ use symbolon::blocking::{CallError, ConnectError, Device, Handle};
 use symbolon::{CloseReason, HandshakeError, PeerId, SendError, Status};
 
 use crate::digest;
-use crate::messages::{Digest, Found, Offer, PART_CHANGED, SOURCE_CHANGED, Send, explain};
+use crate::messages::{Digest, Found, Offer, PART_CHANGED, SOURCE_CHANGED, Send, Stored, explain};
 use crate::progress::{Progress, percent, say, size};
 
 /// How long the receiver may take to hash what is there.
@@ -135,14 +135,26 @@ impl<'a> Source<'a> {
         self.found = Some(from);
         let summary = progress.summary();
         drop(progress);
+        self.judge(link, answer.map(|(stored, _)| stored), at, &state, &summary)
+    }
+
+    /// What came of it: the answer, after `at` bytes of the file were read, with this digest.
+    fn judge(
+        &self,
+        link: &Handle,
+        answer: Result<Stored, CallError>,
+        at: u64,
+        state: &Sha256,
+        summary: &str,
+    ) -> Result<(), Setback> {
         match answer {
-            Ok((stored, _)) if stored.digest == self.offer.digest => {
+            Ok(stored) if stored.digest == self.offer.digest => {
                 say(format_args!("sent: {}, {summary}; there it has the same SHA-256", stored.name));
                 Ok(())
             }
-            Ok((stored, _)) => Err(Setback::Lasting(format!("{} has another digest there", stored.name))),
+            Ok(stored) => Err(Setback::Lasting(format!("{} has another digest there", stored.name))),
             Err(CallError::Status(..))
-                if at == self.offer.length && digest::so_far(&state) != self.offer.digest =>
+                if at == self.offer.length && digest::so_far(state) != self.offer.digest =>
             {
                 Err(Setback::Lasting(format!("{}: {}", self.path.display(), explain(SOURCE_CHANGED))))
             }

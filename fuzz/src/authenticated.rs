@@ -153,60 +153,78 @@ impl World {
                 }
             }
             0x90..=0x9f => self.listen(),
-            0xa0..=0xaf => self.jump(Duration::from_millis(1 << (2 * number))),
-            0xb0..=0xb7 => {
-                let back = 1_000 << (2 * number);
-                self.now = Instant::from_micros(self.now.as_micros().saturating_sub(back));
-            }
-            0xb8..=0xbf => {
-                let named = self.victim.connection.poll_timeout();
-                self.now = named.map_or(self.now, |named| named.max(self.now));
-                self.jump(Duration::ZERO);
-            }
+            0xa0..=0xbf => self.set_clock(step),
             0xc0..=0xc7 => {
                 if number > 0 {
                     spoil(&mut self.batch, script);
                 }
                 self.flush();
             }
-            // R1, R2, R11: the same, over and over.
-            0xc8..=0xcf => {
-                let times = byte(script);
-                let mut repeated = *script;
-                for _ in 0..times {
-                    repeated = *script;
-                    let message = self.composer.message(&mut repeated);
-                    self.say(&message);
-                }
-                *script = repeated;
-            }
+            0xc8..=0xcf => self.repeat(script),
             0xd0..=0xdf => {
                 self.victim.command(self.now, number, script);
                 self.pump();
             }
-            // T2: once more, which no stream does by itself.
-            0xe0 => self.intrude(&self.last.clone()),
-            0xe1 => {
-                // T1
-                let mut frame = self.attacker.seal_at(self.attacker.sending, &message::ping(1));
-                let at = 2 + usize::from(byte(script)) % (frame.len() - 2);
-                frame[at] ^= 1;
-                self.intrude(&frame);
-            }
-            0xe2 => {
-                self.attacker.sending += 1;
-                self.spoilt = true;
-            }
-            0xe3..=0xef => {
-                let bytes = take(script, number);
-                self.intrude(bytes);
-            }
+            0xe0..=0xef => self.damage(step, script),
             0xf0 => {
                 self.victim.connection.handle_eof(self.now);
                 self.spoilt = true;
             }
             0xf1 => self.say(&message::accept()),
             0xf2..=0xff => self.victim.connection.turn_away(),
+        }
+    }
+
+    /// On, back, or to when the victim wants to be woken.
+    fn set_clock(&mut self, step: u8) {
+        let number = step & 0x0f;
+        match step {
+            0xa0..0xb0 => self.jump(Duration::from_millis(1 << (2 * number))),
+            0xb0..0xb8 => {
+                let back = 1_000 << (2 * number);
+                self.now = Instant::from_micros(self.now.as_micros().saturating_sub(back));
+            }
+            _ => {
+                let named = self.victim.connection.poll_timeout();
+                self.now = named.map_or(self.now, |named| named.max(self.now));
+                self.jump(Duration::ZERO);
+            }
+        }
+    }
+
+    /// R1, R2, R11: the same, over and over.
+    fn repeat(&mut self, script: &mut &[u8]) {
+        let times = byte(script);
+        let mut repeated = *script;
+        for _ in 0..times {
+            repeated = *script;
+            let message = self.composer.message(&mut repeated);
+            self.say(&message);
+        }
+        *script = repeated;
+    }
+
+    /// Bytes that are no frame whose turn it is.
+    fn damage(&mut self, step: u8, script: &mut &[u8]) {
+        match step & 0x0f {
+            // T2: once more, which no stream does by itself.
+            0 => self.intrude(&self.last.clone()),
+            1 => {
+                // T1
+                let mut frame = self.attacker.seal_at(self.attacker.sending, &message::ping(1));
+                let at = 2 + usize::from(byte(script)) % (frame.len() - 2);
+                frame[at] ^= 1;
+                self.intrude(&frame);
+            }
+            // T2: the next one is left out.
+            2 => {
+                self.attacker.sending += 1;
+                self.spoilt = true;
+            }
+            len => {
+                let bytes = take(script, len.into());
+                self.intrude(bytes);
+            }
         }
     }
 

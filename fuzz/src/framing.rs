@@ -45,68 +45,93 @@ pub fn framing(script: &[u8]) {
 
 /// The stream that the script describes, and what a connection makes of it that gets it unit by unit.
 fn record(options: u8, mut script: &[u8]) -> (Attacker, Vec<u8>, App) {
-    let script = &mut script;
     let role = if options & 1 == 0 { Role::Initiator } else { Role::Responder };
     let config = &devices()[usize::from(options >> 1 & 1)];
-    let mut attacker = Attacker::new(role, Knobs::default());
-    let mut app = App::new(!role, config, options, &attacker.knobs);
-    let mut stream = Vec::new();
-    // How far the handshake goes before bytes of the script take its place.
-    let stage = if options & 0x20 == 0 { 3 } else { options >> 3 & 3 };
-    let mut tell = |app: &mut App, bytes: &[u8]| {
-        stream.extend(bytes);
-        app.feed(bytes);
-    };
-    if stage > 0 {
-        tell(&mut app, &attacker.begin());
-    }
-    if stage > 1 && attacker.hear(&app.written) {
-        tell(&mut app, &attacker.say());
-        if !role.is_initiator() {
-            let behind = app.written.split_off(8 + 34);
-            assert!(attacker.hear(&behind), "no message 3");
-            app.written.extend(&behind);
-        }
-    }
-    if attacker.has_keys() {
-        app.keys_from =
-            if role.is_initiator() { units_end(&app.written, 2) } else { units_end(&app.written, 3) };
-        if !role.is_initiator() && options & 0x40 == 0 {
-            tell(&mut app, &attacker.seal(&message::accept()));
-        }
-    }
+    let attacker = Attacker::new(role, Knobs::default());
+    let app = App::new(!role, config, options, &attacker.knobs);
+    let mut recording = Recording { attacker, app, stream: Vec::new() };
+    recording.meet(options);
     let mut composer = Composer::new(if role.is_initiator() { 2 } else { 1 });
     let mut batch = Vec::new();
     while let Some(step) = script.split_off_first() {
+        recording.step(*step, &mut script, &mut composer, &mut batch);
+    }
+    let Recording { attacker, mut app, stream } = recording;
+    app.end();
+    (attacker, stream, app)
+}
+
+struct Recording {
+    attacker: Attacker,
+    app: App,
+    /// All that the application was given.
+    stream: Vec<u8>,
+}
+
+impl Recording {
+    fn tell(&mut self, bytes: &[u8]) {
+        self.stream.extend(bytes);
+        self.app.feed(bytes);
+    }
+
+    fn seal(&mut self, plaintext: &[u8]) {
+        let frame = self.attacker.seal(plaintext);
+        self.tell(&frame);
+    }
+
+    /// The handshake, as far as it goes before bytes of the script take its place.
+    fn meet(&mut self, options: u8) {
+        let initiates = self.attacker.role.is_initiator();
+        let stage = if options & 0x20 == 0 { 3 } else { options >> 3 & 3 };
+        if stage > 0 {
+            let begin = self.attacker.begin();
+            self.tell(&begin);
+        }
+        if stage > 1 && self.attacker.hear(&self.app.written) {
+            let message = self.attacker.say();
+            self.tell(&message);
+            if !initiates {
+                let behind = self.app.written.split_off(8 + 34);
+                assert!(self.attacker.hear(&behind), "no message 3");
+                self.app.written.extend(&behind);
+            }
+        }
+        if self.attacker.has_keys() {
+            self.app.keys_from = units_end(&self.app.written, if initiates { 2 } else { 3 });
+            if !initiates && options & 0x40 == 0 {
+                self.seal(&message::accept());
+            }
+        }
+    }
+
+    fn step(&mut self, step: u8, script: &mut &[u8], composer: &mut Composer, batch: &mut Vec<u8>) {
         match step {
-            0x00..=0x1f => tell(&mut app, take(script, usize::from(*step) + 1)),
+            0x00..=0x1f => self.tell(take(script, usize::from(step) + 1)),
             0x20..=0x3f => {
                 let content = take(script, usize::from(step & 0x1f)).to_vec();
-                tell(&mut app, &framed(&content));
+                self.tell(&framed(&content));
             }
-            _ if !attacker.has_keys() => {}
+            _ if !self.attacker.has_keys() => {}
             0x40..=0x5f => {
                 let plaintext = take(script, usize::from(step & 0x1f) + 1).to_vec();
-                tell(&mut app, &attacker.seal(&plaintext));
+                self.seal(&plaintext);
             }
             0x60..=0xbf => {
                 batch.extend(composer.message(script));
                 batch.truncate(60_000);
-                if *step < 0xa0 {
-                    tell(&mut app, &attacker.seal(&batch));
+                if step < 0xa0 {
+                    self.seal(batch);
                     batch.clear();
                 }
             }
             0xc0..=0xcf => {
-                let mut frame = attacker.seal(&message::ping(1));
+                let mut frame = self.attacker.seal(&message::ping(1));
                 spoil(&mut frame, script);
-                tell(&mut app, &frame);
+                self.tell(&frame);
             }
-            _ => tell(&mut app, &attacker.seal(&message::padding(usize::from(*step)))),
+            _ => self.seal(&message::padding(usize::from(step))),
         }
     }
-    app.end();
-    (attacker, stream, app)
 }
 
 /// Where the preamble and the frames behind it end, so many units in all.

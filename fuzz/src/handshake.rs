@@ -87,7 +87,7 @@ impl Path {
 
     fn step(&mut self, step: u8, script: &mut &[u8]) {
         let number = usize::from(step & 0x0f);
-        let (from, to) = (number & 1, 1 - (number & 1));
+        let side = number & 1;
         self.collect();
         match step {
             0x00..=0x7f => {
@@ -102,64 +102,80 @@ impl Path {
                 self.now = named.map_or(self.now, |named| named.max(self.now));
                 self.pass(Duration::ZERO);
             }
-            0xb0..=0xbf => {
-                // H2: one bit, anywhere.
+            0xb0..=0xdf => self.tamper(step, script),
+            0xe0..=0xe7 => self.decide(step),
+            // What is asked before the other side is there is refused, or waits.
+            0xe8..=0xef => self.sides[side].command(self.now, number >> 1 & 3, script),
+            0xf0..=0xff => {
+                let other = 1 - side;
+                self.cut[other] = true;
+                self.sides[other].connection.handle_eof(self.now);
+            }
+        }
+        self.collect();
+    }
+
+    /// Does something to what is on its way.
+    fn tamper(&mut self, step: u8, script: &mut &[u8]) {
+        let number = usize::from(step & 0x0f);
+        let (from, to) = (number & 1, 1 - (number & 1));
+        let way = &mut self.way[from];
+        match (step, number >> 1) {
+            // H2: one bit, anywhere.
+            (0xb0..0xc0, bit) => {
                 let at = usize::from(byte(script));
-                if let Some(byte) = self.way[from].iter_mut().flatten().nth(at) {
-                    *byte ^= 1 << (number >> 1);
+                if let Some(byte) = way.iter_mut().flatten().nth(at) {
+                    *byte ^= 1 << bit;
                 }
+                return;
             }
-            0xc0..=0xcf => {
+            (0xc0..0xd0, _) => {
                 for _ in 0..=byte(script) >> 2 {
-                    let Some(unit) = self.way[from].front_mut() else { break };
+                    let Some(unit) = way.front_mut() else { break };
                     unit.remove(0);
-                    self.way[from].retain(|unit| !unit.is_empty());
+                    way.retain(|unit| !unit.is_empty());
+                }
+                return;
+            }
+            (_, 0) => way.extend(way.front().cloned()),
+            (_, 1) if way.len() > 1 => way.swap(0, 1),
+            (_, 2) => drop(way.pop_front()),
+            (_, 3) => {
+                // H1: cut short, whether its length says so or not.
+                if let Some(unit) = way.front_mut().filter(|unit| unit.len() > 2) {
+                    unit.pop();
+                    unit[1] = unit[1].wrapping_sub(byte(script) & 1);
                 }
             }
-            0xd0..=0xdf => {
-                let way = &mut self.way[from];
-                match number >> 1 {
-                    0 => way.extend(way.front().cloned()),
-                    1 if way.len() > 1 => way.swap(0, 1),
-                    2 => drop(way.pop_front()),
-                    3 => {
-                        // H1: cut short, whether its length says so or not.
-                        if let Some(unit) = way.front_mut().filter(|unit| unit.len() > 2) {
-                            unit.pop();
-                            unit[1] = unit[1].wrapping_sub(byte(script) & 1);
-                        }
-                    }
-                    // H7, H9: what was said in another session, or by the receiver itself, or before.
-                    4 => way.push_front(unit_of(&elsewhere()[from], byte(script))),
-                    5 => way.push_front(unit_of(&self.sent[to], byte(script))),
-                    6 => way.push_front(unit_of(&self.sent[from], byte(script))),
-                    _ => *way = units(&elsewhere()[from]).into(),
-                }
-                way_without_gaps(&mut self.way[from]);
-            }
-            0xe0 | 0xe1 => drop(self.sides[from].event()),
-            0xe2 | 0xe3 => self.sides[from].asked &= self.sides[from].connection.admit(self.now).is_err(),
+            // H7, H9: what was said in another session, or by the receiver itself, or before.
+            (_, 4) => way.push_front(unit_of(&elsewhere()[from], byte(script))),
+            (_, 5) => way.push_front(unit_of(&self.sent[to], byte(script))),
+            (_, 6) => way.push_front(unit_of(&self.sent[from], byte(script))),
+            _ => *way = units(&elsewhere()[from]).into(),
+        }
+        way_without_gaps(way);
+    }
+
+    /// What an application says of the other, or of the connection as a whole.
+    fn decide(&mut self, step: u8) {
+        let side = &mut self.sides[usize::from(step & 1)];
+        match step {
+            0xe0 | 0xe1 => drop(side.event()),
+            0xe2 | 0xe3 => side.asked &= side.connection.admit(self.now).is_err(),
             0xe4 | 0xe5 => {
-                let refused = self.sides[from].connection.refuse(self.now).is_ok();
-                self.sides[from].asked &= !refused;
+                let refused = side.connection.refuse(self.now).is_ok();
+                side.asked &= !refused;
                 self.unwilling |= refused;
             }
             0xe6 => {
                 self.sides[RESPONDER].connection.turn_away();
                 self.unwilling = true;
             }
-            0xe7 => {
-                self.sides[from].connection.close(self.now, Status::OK);
+            _ => {
+                side.connection.close(self.now, Status::OK);
                 self.unwilling = true;
             }
-            // What is asked before the other side is there is refused, or waits.
-            0xe8..=0xef => self.sides[from].command(self.now, number >> 1 & 3, script),
-            0xf0..=0xff => {
-                self.cut[to] = true;
-                self.sides[to].connection.handle_eof(self.now);
-            }
         }
-        self.collect();
     }
 
     /// What the two want to send gets on its way.

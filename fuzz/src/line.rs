@@ -187,31 +187,8 @@ impl World {
             }
             0x80..=0x8f => self.carry(1, piece(number)),
             0x90..=0x9f => self.carry(0, piece(number)),
-            0xa0..=0xaf => {
-                self.now = self.now + Duration::from_millis(1 << number);
-                for end in &mut self.ends {
-                    end.line.handle_timeout(self.now);
-                    end.drain(self.now);
-                    assert!(end.line.poll_timeout().is_none_or(|next| next > self.now), "a timer that fired");
-                    if end.redial.poll_dial(self.now, &mut end.line) {
-                        end.dial(self.now);
-                    }
-                }
-                self.undisturbed = false;
-            }
-            0xb0..=0xbf => {
-                let now = self.now;
-                if let Some(running) = self.ends[number & 1].line.running() {
-                    let body = &[0x5a; 64][..4 * number];
-                    if number & 2 == 0 {
-                        let _ = running.request(now, "a", body, None);
-                    } else {
-                        let head = RequestHead { method: "a", body: b"", more: true, deadline: None };
-                        let id = running.open(now, &head);
-                        let _ = id.and_then(|id| running.write(id, body).and_then(|_| running.finish(id)));
-                    }
-                }
-            }
+            0xa0..=0xaf => self.pass(Duration::from_millis(1 << number)),
+            0xb0..=0xbf => self.ask(number & 1, number & 2 == 0, &[0x5a; 64][..4 * number]),
             0xc0..=0xc7 => {
                 self.ends[number & 1].dial(self.now);
                 self.undisturbed = false;
@@ -234,6 +211,32 @@ impl World {
                 }
                 self.undisturbed = false;
             }
+        }
+    }
+
+    fn pass(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+        for end in &mut self.ends {
+            end.line.handle_timeout(self.now);
+            end.drain(self.now);
+            assert!(end.line.poll_timeout().is_none_or(|next| next > self.now), "a timer that fired");
+            if end.redial.poll_dial(self.now, &mut end.line) {
+                end.dial(self.now);
+            }
+        }
+        self.undisturbed = false;
+    }
+
+    /// In one message, or in chunks.
+    fn ask(&mut self, from: usize, whole: bool, body: &[u8]) {
+        let now = self.now;
+        let Some(running) = self.ends[from].line.running() else { return };
+        if whole {
+            let _ = running.request(now, "a", body, None);
+        } else {
+            let head = RequestHead { method: "a", body: b"", more: true, deadline: None };
+            let id = running.open(now, &head);
+            let _ = id.and_then(|id| running.write(id, body).and_then(|_| running.finish(id)));
         }
     }
 

@@ -79,87 +79,83 @@ impl Side {
     pub fn event(&mut self) -> bool {
         let Some(event) = self.connection.poll_event() else { return false };
         assert!(self.reason.is_none(), "an event after the end: {event:?}");
-        let ended = match event {
-            Event::Admission { .. } => {
-                (self.asked, self.knows_peer) = (true, true);
-                None
-            }
+        match event {
+            Event::Admission { .. } => (self.asked, self.knows_peer) = (true, true),
             Event::Connected { .. } => {
                 assert!(!self.connected, "connected twice");
                 (self.connected, self.knows_peer) = (true, true);
-                None
             }
-            Event::Closed { reason } => {
-                self.reason = Some(reason);
-                None
-            }
+            Event::Closed { reason } => self.reason = Some(reason),
             Event::Request { id, .. } | Event::Subscribe { id, .. } => {
                 self.theirs.push(id);
                 self.owed.insert(id);
-                None
             }
-            Event::Unsubscribe { id } => {
-                self.unsubscribed.insert(id);
-                None
-            }
+            Event::Unsubscribe { id } => drop(self.unsubscribed.insert(id)),
             Event::Busy { id, .. }
             | Event::Failed { id, .. }
             | Event::Response { id, more: false, .. }
-            | Event::SubscriptionEnded { id, .. } => Some(id),
+            | Event::SubscriptionEnded { id, .. } => self.ended(id),
             // Of theirs it is the end of a body; of ours, of all.
-            Event::End { id, .. } => (!self.theirs.contains(&id)).then_some(id),
+            Event::End { id, .. } if !self.theirs.contains(&id) => self.ended(id),
             Event::Data { id, cost, .. } => {
                 assert!(
                     self.open.contains(&id) || self.theirs.contains(&id),
                     "data of {id}, which has ended"
                 );
                 *self.taken.entry(id).or_default() += cost;
-                None
             }
-            Event::Response { id, .. } | Event::Stopped { id, .. } => {
-                assert!(self.open.contains(&id), "news of {id}, which has ended");
-                None
-            }
-            Event::Missed { id, .. } | Event::Subscribed { id } => {
-                assert!(self.open.contains(&id), "news of {id}, which has ended");
-                None
-            }
+            Event::Response { id, .. }
+            | Event::Stopped { id, .. }
+            | Event::Missed { id, .. }
+            | Event::Subscribed { id } => self.check_open(id),
             Event::Publication { id, publication } => {
-                assert!(self.open.contains(&id), "news of {id}, which has ended");
-                assert!(!self.coming.contains_key(&id), "one amid another");
-                *self.taken.entry(id).or_default() += publication.cost;
-                if let Some(total) = publication.total {
-                    let left =
-                        total.checked_sub(publication.body.len() as u64).expect("no more than its total");
-                    assert!(total <= LARGEST.into(), "more than is taken");
-                    self.coming.insert(id, left);
-                }
-                None
+                let (len, cost, total) = (publication.body.len(), publication.cost, publication.total);
+                self.published(id, cost, len as u64, total);
             }
             Event::Continuation { id, chunk, more, cost } => {
-                assert!(self.open.contains(&id), "news of {id}, which has ended");
-                *self.taken.entry(id).or_default() += cost;
-                let left = self.coming.remove(&id).expect("it has begun");
-                let left = left.checked_sub(chunk.len() as u64).expect("no more than its total");
-                assert!(more || left == 0, "the last, and not all");
-                if more {
-                    self.coming.insert(id, left);
-                }
-                None
+                let len = chunk.len() as u64;
+                self.published_on(id, cost, len, more);
             }
             Event::Aborted { id } => {
-                assert!(self.open.contains(&id), "news of {id}, which has ended");
+                self.check_open(id);
                 assert!(self.coming.remove(&id).is_some(), "nothing to give up");
-                None
             }
-            _ => None,
-        };
-        if let Some(id) = ended {
-            assert!(self.open.remove(&id), "{id} ended twice");
-            self.coming.remove(&id);
-            self.subscriptions.remove(&id);
+            _ => {}
         }
         true
+    }
+
+    fn check_open(&self, id: ExchangeId) {
+        assert!(self.open.contains(&id), "news of {id}, which has ended");
+    }
+
+    fn ended(&mut self, id: ExchangeId) {
+        assert!(self.open.remove(&id), "{id} ended twice");
+        self.coming.remove(&id);
+        self.subscriptions.remove(&id);
+    }
+
+    /// `total`: of one that goes on.
+    fn published(&mut self, id: ExchangeId, cost: u32, len: u64, total: Option<u64>) {
+        self.check_open(id);
+        assert!(!self.coming.contains_key(&id), "one amid another");
+        *self.taken.entry(id).or_default() += cost;
+        if let Some(total) = total {
+            let left = total.checked_sub(len).expect("no more than its total");
+            assert!(total <= LARGEST.into(), "more than is taken");
+            self.coming.insert(id, left);
+        }
+    }
+
+    fn published_on(&mut self, id: ExchangeId, cost: u32, len: u64, more: bool) {
+        self.check_open(id);
+        *self.taken.entry(id).or_default() += cost;
+        let left = self.coming.remove(&id).expect("it has begun");
+        let left = left.checked_sub(len).expect("no more than its total");
+        assert!(more || left == 0, "the last, and not all");
+        if more {
+            self.coming.insert(id, left);
+        }
     }
 
     /// Moves what waits to be sent to `outgoing`, and says how much it was.

@@ -4,7 +4,8 @@ use std::panic::UnwindSafe;
 
 use symbolon::serial::Line;
 use symbolon::{
-    Admission, Config, Connection, Event, Limits, Missed, Outgoing, Point, RequestHead, SendError, Status,
+    Admission, Config, Connection, Event, ExchangeId, Limits, Missed, Outgoing, Point, RequestHead,
+    SendError, Status,
 };
 
 use super::common::meter::{Usage, metered, reset, reset_peak, usage};
@@ -38,7 +39,20 @@ fn worst(limits: Limits, responder: bool, bodies: bool) -> (usize, usize) {
     two.settle(|_, _, _| {});
     let handshake = usage().peak;
     reset_peak();
-    // The longest frame each way.
+    longest_frames(&mut two);
+    let theirs = all_subscriptions(&mut two, limits);
+    let open = all_requests(&mut two, limits, bodies);
+    if bodies {
+        for id in &open {
+            metered(|| while two.metered.write(*id, &[7; 100]).is_ok() {});
+        }
+    }
+    full_publications(&mut two, theirs);
+    (usize::try_from(handshake).unwrap(), usize::try_from(usage().peak).unwrap())
+}
+
+/// The longest frame each way.
+fn longest_frames(two: &mut Two) {
     let body = vec![7; longest_body(&mut two.other)];
     two.other.request(NOW, "m", &body, None).expect("room");
     let answer = vec![7; longest_body(&mut two.metered)];
@@ -47,12 +61,16 @@ fn worst(limits: Limits, responder: bool, bodies: bool) -> (usize, usize) {
             connection.respond(id, Status::OK, &answer).expect("it waits");
         }
     });
+}
+
+/// With the longest filters; the first one of the other side.
+fn all_subscriptions(two: &mut Two, limits: Limits) -> ExchangeId {
     let filter = "f".repeat(128);
     for _ in 0..limits.subscriptions_out {
         metered(|| two.metered.subscribe(&filter, 1_000, None)).expect("room");
         two.settle(|_, _, _| {});
     }
-    let mut subscriptions = Vec::new();
+    let mut first = None;
     for _ in 0..limits.subscriptions_in {
         two.other.subscribe("t", 1 << 30, None).expect("room");
         let mut id = None;
@@ -61,10 +79,17 @@ fn worst(limits: Limits, responder: bool, bodies: bool) -> (usize, usize) {
                 id = Some(subscribed);
             }
         });
-        subscriptions.push(id.expect("it came"));
-        metered(|| two.metered.accept_subscription(subscriptions[subscriptions.len() - 1])).expect("room");
+        let id = id.expect("it came");
+        metered(|| two.metered.accept_subscription(id)).expect("room");
+        first = first.or(Some(id));
     }
+    first.expect("a limit above zero")
+}
+
+/// Of both sides, answered where they are the other's.
+fn all_requests(two: &mut Two, limits: Limits, bodies: bool) -> Vec<ExchangeId> {
     let head = RequestHead { method: "m", body: b"", more: bodies, deadline: None };
+    // Nothing that is measured grows it.
     let mut open = Vec::with_capacity(usize::from(limits.requests_in + limits.requests_out));
     for _ in 0..limits.requests_in {
         two.other.open(NOW, &head).expect("room");
@@ -76,40 +101,40 @@ fn worst(limits: Limits, responder: bool, bodies: bool) -> (usize, usize) {
     }
     // Several fit into the queue, so that it grows beyond what waits: some have left when others come.
     let long = vec![7; longest_body(&mut two.metered).min(limits.call_queue / 16)];
-    let fill = |two: &mut Two, run: &mut Run<'_>| {
-        for body in [&long[..], &long, b""] {
-            match metered(|| run(&mut two.metered, body)) {
-                Ok(()) => return,
-                Err(SendError::Full) => pass_one(two),
-                Err(error) => panic!("{error}"),
-            }
-        }
-    };
     for id in open.clone() {
-        fill(&mut two, &mut |connection, body| match bodies {
+        fill(two, &long, &mut |connection, body| match bodies {
             true => connection.respond_more(NOW, id, body),
             false => connection.respond(id, Status::OK, body),
         });
     }
     for _ in 0..limits.requests_out {
-        fill(&mut two, &mut |connection, body| {
+        fill(two, &long, &mut |connection, body| {
             open.push(connection.open(NOW, &RequestHead { body, ..head })?);
             Ok(())
         });
     }
-    if bodies {
-        for id in &open {
-            metered(|| while two.metered.write(*id, &[7; 100]).is_ok() {});
+    open
+}
+
+/// Runs a command with a long body, or with none once there is no room.
+fn fill(two: &mut Two, long: &[u8], run: &mut Run<'_>) {
+    for body in [long, long, b""] {
+        match metered(|| run(&mut two.metered, body)) {
+            Ok(()) => return,
+            Err(SendError::Full) => pass_one(two),
+            Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// Twice, as a frame that leaves makes room.
+fn full_publications(two: &mut Two, subscription: ExchangeId) {
+    let point = Point { epoch: 1, sequence: 1 };
+    let publication = Outgoing { topic: "t", point, missed: Missed::NONE, retained: false, body: &[7; 100] };
     for _ in 0..2 {
-        let point = Point { epoch: 1, sequence: 1 };
-        let (topic, missed, retained) = ("t", Missed::NONE, false);
-        let publication = Outgoing { topic, point, missed, retained, body: &[7; 100] };
-        metered(|| while two.metered.publish(subscriptions[0], &publication).is_ok() {});
-        pass_one(&mut two);
+        metered(|| while two.metered.publish(subscription, &publication).is_ok() {});
+        pass_one(two);
     }
-    (usize::try_from(handshake).unwrap(), usize::try_from(usage().peak).unwrap())
 }
 
 /// Sentence 4: what `Limits::memory` says holds, and is not much more than what can be reached.

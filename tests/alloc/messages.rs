@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use symbolon::serial::Line;
 use symbolon::{
-    Admission, Config, Connection, Limits, Missed, Outgoing, Point, RequestHead, Status, SubscribeOptions,
+    Admission, Config, Connection, ExchangeId, Limits, Missed, Outgoing, Point, RequestHead, Status,
+    SubscribeOptions,
 };
 
 use super::common::meter::{metered, reset, usage};
@@ -136,41 +137,14 @@ fn nothing_is_allocated_per_part() {
     for responder in [true, false] {
         let mut two = Two::new(&configured(Limits::default()), responder);
         two.settle(|_, _, _| {});
-        two.metered.subscribe_with("t", &SubscribeOptions::default()).expect("room");
-        two.other.subscribe_with("t", &SubscribeOptions::default()).expect("room");
-        let mut subscriptions = [None, None];
-        two.settle(|metered, connection, said| {
-            if let Said::Subscribe(id) = said {
-                connection.accept_subscription(id).expect("it waits");
-                subscriptions[usize::from(metered)] = Some(id);
-            }
-        });
-        let [Some(at_other), Some(at_metered)] = subscriptions else { panic!("both stand") };
+        let [at_metered, at_other] = subscribed(&mut two);
         let body = vec![7; 100_000];
-        let publication = Outgoing {
-            topic: "t",
-            point: Point { epoch: 1, sequence: 0 },
-            missed: Missed::NONE,
-            retained: false,
-            body: &body,
-        };
-        let send = |connection: &mut Connection, id, sent: &mut usize| {
-            loop {
-                let taken = match *sent {
-                    0 => connection.publish_first(id, &publication),
-                    sent if sent < body.len() => connection.publish_next(id, &body[sent..]),
-                    _ => return,
-                };
-                let Ok(taken) = taken else { return };
-                *sent += taken;
-            }
-        };
         let (mut parts, mut whole, mut held) = (0, 0, [0; 2]);
         let mut round = |two: &mut Two| {
             let mut sent = [0; 2];
             while sent != [body.len(); 2] {
-                metered(|| send(&mut two.metered, at_metered, &mut sent[0]));
-                send(&mut two.other, at_other, &mut sent[1]);
+                metered(|| send_parts(&mut two.metered, at_metered, &body, &mut sent[0]));
+                send_parts(&mut two.other, at_other, &body, &mut sent[1]);
                 two.settle(|metered, connection, said| {
                     if let Said::Part(id, cost, last) = said {
                         let held = &mut held[usize::from(metered)];
@@ -193,6 +167,34 @@ fn nothing_is_allocated_per_part() {
         }
         assert_eq!(usage().count - before.count, 0, "allocations in fifty rounds");
         assert_eq!((whole, parts), (2 * 66, 2 * 66 * 7));
+    }
+}
+
+/// Each side to the other; the subscriptions that the metered side publishes to, and the other.
+fn subscribed(two: &mut Two) -> [ExchangeId; 2] {
+    two.metered.subscribe_with("t", &SubscribeOptions::default()).expect("room");
+    two.other.subscribe_with("t", &SubscribeOptions::default()).expect("room");
+    let (mut at_metered, mut at_other) = (None, None);
+    two.settle(|metered, connection, said| {
+        if let Said::Subscribe(id) = said {
+            connection.accept_subscription(id).expect("it waits");
+            *(if metered { &mut at_metered } else { &mut at_other }) = Some(id);
+        }
+    });
+    [at_metered, at_other].map(|id| id.expect("both stand"))
+}
+
+/// As many as there is room for.
+fn send_parts(connection: &mut Connection, id: ExchangeId, body: &[u8], sent: &mut usize) {
+    let point = Point { epoch: 1, sequence: 0 };
+    let publication = Outgoing { topic: "t", point, missed: Missed::NONE, retained: false, body };
+    while *sent < body.len() {
+        let taken = match *sent {
+            0 => connection.publish_first(id, &publication),
+            sent => connection.publish_next(id, &body[sent..]),
+        };
+        let Ok(taken) = taken else { return };
+        *sent += taken;
     }
 }
 

@@ -8,16 +8,19 @@
 //! assert_eq!(attacker.open(&victim.written()), [message::pong(7)]);
 //! ```
 
-use std::time::Duration;
+mod keys;
+mod knobs;
+mod victim;
 
 use ed25519_dalek::{Signer, SigningKey};
-use snow::params::{CipherChoice, DHChoice, HashChoice};
-use snow::resolvers::{CryptoResolver, DefaultResolver};
-use snow::types::{Cipher, Dh, Hash, Random};
-use symbolon::{Admission, CloseReason, Config, Connection, Instant, PeerId, Role};
+use symbolon::{Admission, Role};
 
+use self::keys::Keys;
+pub use self::keys::public_of;
+pub use self::knobs::Knobs;
+pub use self::victim::Victim;
 use super::cbor::{bytes, map, message, uint};
-use super::{Happened, device, seed};
+use super::{Happened, device};
 
 /// The Noise protocol that a responder's preamble chooses.
 pub fn suite(answer: &[u8; 8]) -> &'static str {
@@ -26,6 +29,7 @@ pub fn suite(answer: &[u8; 8]) -> &'static str {
         _ => "Noise_XX_25519_ChaChaPoly_SHA256",
     }
 }
+
 /// What an initiator of version 1 begins with, and what it is answered.
 pub const OFFER: [u8; 8] = *b"symb\x01\x00\x00\x01";
 pub const ANSWER: [u8; 8] = *b"olon\x01\x00\x00\x01";
@@ -34,86 +38,6 @@ pub const VICTIM: u8 = 1;
 
 /// The pairs of a payload: encoded keys and values.
 pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// Everything that an attacker may do otherwise than SPEC.md says; the default does nothing otherwise.
-pub struct Knobs {
-    /// What is sent as preamble, instead of [`OFFER`] or [`ANSWER`].
-    pub preamble: Option<[u8; 8]>,
-    /// What is hashed, instead of both preambles.
-    pub prologue: Option<Vec<u8>>,
-    /// The Ed25519 secret.
-    pub secret: [u8; 32],
-    /// X25519 private keys.
-    pub static_private: [u8; 32],
-    pub ephemeral_private: [u8; 32],
-    /// What is sent in place of the public keys; a Diffie-Hellman result is then what the private key yields...
-    pub static_public: Option<[u8; 32]>,
-    pub ephemeral_public: Option<[u8; 32]>,
-    /// ...or, where this is set and a public key was replaced, 32 zero bytes.
-    pub zero_secrets: bool,
-    /// What message 1 carries.
-    pub payload_1: Vec<u8>,
-    /// The identity that the payload names, instead of that of `secret`.
-    pub identity: Option<Vec<u8>>,
-    /// The whole proof...
-    pub proof: Option<Vec<u8>>,
-    /// ...or the parts of what is signed.
-    pub proof_domain: Vec<u8>,
-    pub proof_role: Option<u8>,
-    pub proof_hash: Option<[u8; 32]>,
-    pub proof_static: Option<[u8; 32]>,
-    /// Who signs, if it is not `secret`.
-    pub signer: Option<[u8; 32]>,
-    /// Keys 2 to 7 of the payload.
-    pub max_frame: u64,
-    pub max_requests: u64,
-    pub max_subscriptions: u64,
-    pub window: u64,
-    pub silence: u64,
-    pub features: u64,
-    /// Changes the pairs of the payload before they are encoded.
-    pub edit: Box<dyn Fn(&mut Pairs)>,
-    /// Changes the encoded payload.
-    pub rewrite: Box<dyn Fn(Vec<u8>) -> Vec<u8>>,
-}
-
-impl Default for Knobs {
-    fn default() -> Self {
-        Self {
-            preamble: None,
-            prologue: None,
-            secret: [66; 32],
-            static_private: std::array::from_fn(|i| 5 + 3 * i as u8),
-            ephemeral_private: std::array::from_fn(|i| 9 + 5 * i as u8),
-            static_public: None,
-            ephemeral_public: None,
-            zero_secrets: false,
-            payload_1: Vec::new(),
-            identity: None,
-            proof: None,
-            proof_domain: b"symbolon-identity-v1".to_vec(),
-            proof_role: None,
-            proof_hash: None,
-            proof_static: None,
-            signer: None,
-            max_frame: 65_535,
-            max_requests: 64,
-            max_subscriptions: 64,
-            window: 0,
-            silence: 0,
-            features: 0,
-            edit: Box::new(|_| {}),
-            rewrite: Box::new(|payload| payload),
-        }
-    }
-}
-
-impl Knobs {
-    /// The identity that `secret` makes.
-    pub fn peer_id(&self) -> PeerId {
-        PeerId::from_bytes(SigningKey::from_bytes(&self.secret).verifying_key().to_bytes())
-    }
-}
 
 /// The attacker, by steps: [`begin`](Self::begin), then [`hear`](Self::hear) and [`say`](Self::say) for each
 /// handshake message, then [`seal`](Self::seal) and [`open`](Self::open); or [`handshake`](Self::handshake).
@@ -411,13 +335,6 @@ impl Attacker {
     }
 }
 
-/// The X25519 public key of a private one.
-pub fn public_of(private: &[u8; 32]) -> [u8; 32] {
-    let mut dh = DefaultResolver.resolve_dh(&DHChoice::Curve25519).expect("known");
-    dh.set(private);
-    dh.pubkey().try_into().expect("32 bytes")
-}
-
 /// A frame of this content, whatever its length means.
 pub fn framed(content: &[u8]) -> Vec<u8> {
     let len = u16::try_from(content.len()).expect("a frame is below 64 KiB");
@@ -439,212 +356,4 @@ fn write(noise: &mut snow::HandshakeState, payload: &[u8]) -> Vec<u8> {
     let len = noise.write_message(payload, &mut message).expect("his turn, and room");
     message.truncate(len);
     message
-}
-
-/// snow's own primitives, but for the public keys that a test replaces.
-struct Keys {
-    /// Of the static and of the ephemeral key.
-    replaced: [Option<[u8; 32]>; 2],
-    zero: bool,
-    /// snow asks for the static key pair first.
-    given: std::cell::Cell<usize>,
-}
-
-impl CryptoResolver for Keys {
-    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        Some(Box::new(NoRandom))
-    }
-
-    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
-        let inner = DefaultResolver.resolve_dh(choice)?;
-        let public = self.replaced[self.given.replace(1)];
-        Some(Box::new(ReplacedKey { inner, zero: self.zero && public.is_some(), public }))
-    }
-
-    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
-        DefaultResolver.resolve_hash(choice)
-    }
-
-    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        DefaultResolver.resolve_cipher(choice)
-    }
-}
-
-/// Never asked: the ephemeral key is given.
-struct NoRandom;
-
-impl Random for NoRandom {
-    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), snow::Error> {
-        Err(snow::Error::Rng)
-    }
-}
-
-struct ReplacedKey {
-    inner: Box<dyn Dh>,
-    zero: bool,
-    public: Option<[u8; 32]>,
-}
-
-impl Dh for ReplacedKey {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    fn pub_len(&self) -> usize {
-        self.inner.pub_len()
-    }
-
-    fn priv_len(&self) -> usize {
-        self.inner.priv_len()
-    }
-
-    fn set(&mut self, private: &[u8]) {
-        self.inner.set(private);
-    }
-
-    fn generate(&mut self, rng: &mut dyn Random) -> Result<(), snow::Error> {
-        self.inner.generate(rng)
-    }
-
-    fn pubkey(&self) -> &[u8] {
-        self.public.as_ref().map_or_else(|| self.inner.pubkey(), <[u8; 32]>::as_slice)
-    }
-
-    fn privkey(&self) -> &[u8] {
-        self.inner.privkey()
-    }
-
-    fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
-        if self.zero {
-            out[..32].fill(0);
-            return Ok(());
-        }
-        self.inner.dh(public, out)
-    }
-}
-
-/// A connection of the library, and what its application sees.
-pub struct Victim {
-    pub connection: Connection,
-    pub now: Instant,
-    log: Vec<Happened>,
-    /// How many of the bytes handed in were not taken, because the application is asked or an event waits.
-    pub refused: usize,
-}
-
-impl Victim {
-    pub fn new(role: Role, config: &Config, admission: Admission) -> Self {
-        Self::with_seed(role, config, admission, 200)
-    }
-
-    pub fn with_seed(role: Role, config: &Config, admission: Admission, n: u8) -> Self {
-        let now = Instant::from_millis(1_000);
-        let connection = if role.is_initiator() {
-            Connection::initiator(config, admission, seed(n), now)
-        } else {
-            Connection::responder(config, admission, seed(n), now)
-        };
-        Self { connection, now, log: Vec::new(), refused: 0 }
-    }
-
-    /// Hands bytes in, reads events as they come, and sends nothing.
-    pub fn feed(&mut self, mut input: &[u8]) {
-        loop {
-            let taken = self.connection.handle_input(self.now, input);
-            input = &input[taken..];
-            let before = self.log.len();
-            self.drain();
-            if taken == 0 && self.log.len() == before {
-                break;
-            }
-        }
-        self.refused = input.len();
-    }
-
-    /// The end of the attacker's stream.
-    pub fn feed_eof(&mut self) {
-        self.connection.handle_eof(self.now);
-        self.drain();
-    }
-
-    /// Lets time pass, stopping at each timer.
-    pub fn pass(&mut self, duration: Duration) {
-        let end = self.now + duration;
-        while let Some(next) = self.connection.poll_timeout().filter(|next| *next <= end) {
-            self.now = self.now.max(next);
-            self.connection.handle_timeout(self.now);
-            self.drain();
-        }
-        self.now = end;
-        self.connection.handle_timeout(self.now);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        while let Some(event) = self.connection.poll_event() {
-            self.log.push(event.into());
-        }
-    }
-
-    /// What happened since last asked.
-    pub fn events(&mut self) -> Vec<Happened> {
-        self.drain();
-        std::mem::take(&mut self.log)
-    }
-
-    /// Everything that it wants to send now.
-    pub fn written(&mut self) -> Vec<u8> {
-        let mut written = Vec::new();
-        while let Some(bytes) = self.connection.poll_transmit(self.now) {
-            let len = bytes.len();
-            written.extend_from_slice(bytes);
-            self.connection.advance_transmit(len);
-        }
-        written
-    }
-
-    pub fn is_closed(&self) -> bool {
-        self.connection.is_closed()
-    }
-
-    /// Asserts that the end is all that happened since last asked, and returns its reason.
-    #[track_caller]
-    pub fn closed(&mut self) -> CloseReason {
-        match self.events().as_slice() {
-            [Happened::Closed(reason)] => *reason,
-            other => panic!("expected the end and nothing else: {other:?}"),
-        }
-    }
-
-    /// Asserts that it ended for this reason, with no other event since last asked and without a byte to send.
-    #[track_caller]
-    pub fn assert_dropped(&mut self, reason: impl Into<CloseReason>) {
-        assert_eq!(self.closed(), reason.into());
-        assert_eq!(self.written(), b"", "a handshake that fails tells a stranger nothing");
-    }
-
-    /// As [`assert_closed`](Self::assert_closed), where exchanges of the victim's fail before the end is told.
-    #[track_caller]
-    pub fn assert_closed_with_failures(
-        &mut self,
-        attacker: &mut Attacker,
-        reason: impl Into<CloseReason>,
-        status: u64,
-    ) {
-        let events = self.events();
-        let (last, before) = events.split_last().expect("the end");
-        assert_eq!(*last, Happened::Closed(reason.into()));
-        assert!(before.iter().all(|event| matches!(event, Happened::Failed(..))), "{before:?}");
-        assert_eq!(attacker.open(&self.written()), [message::close(status)]);
-        assert_eq!(attacker.leftover(), b"");
-    }
-
-    /// Asserts that it ended for this reason, with no other event since last asked, and told the attacker
-    /// `close` with this status in its last frame, and nothing else.
-    #[track_caller]
-    pub fn assert_closed(&mut self, attacker: &mut Attacker, reason: impl Into<CloseReason>, status: u64) {
-        assert_eq!(self.closed(), reason.into());
-        assert_eq!(attacker.open(&self.written()), [message::close(status)]);
-        assert_eq!(attacker.leftover(), b"");
-    }
 }

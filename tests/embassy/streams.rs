@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use embedded_io_adapters::tokio_1::FromTokio;
 use symbolon::embassy::{BodyError, Buffers, CallError, Runner, Step, Unflushed};
-use symbolon::{Event, Limits, SendError, Status};
+use symbolon::{Connection, Event, ExchangeId, Limits, SendError, Status, tokio as host};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::task::LocalSet;
 
@@ -182,32 +182,39 @@ async fn one_loop_serves_bodies_both_ways() {
                 _ => None,
             };
             if let Some(id) = writable {
-                let (bytes, at) = (image(65_536), going.get_mut(&id).unwrap());
-                while let Ok(taken @ 1..) = runner.connection().write(id, &bytes[*at..]) {
-                    *at += taken;
-                }
-                if *at == bytes.len() {
-                    runner.connection().finish(id).unwrap();
-                }
+                write_on(runner.connection(), id, going.get_mut(&id).unwrap());
             }
         }
     };
-    let script = async {
-        host.connected().await.unwrap();
-        let (mut writer, reply) = host.open_raw("put", b"", None).await.unwrap();
-        writer.write_all(&image(65_536)).await.unwrap();
-        writer.finish().unwrap();
-        assert_eq!(reply.wait().await.unwrap().0[..], [1]);
-        let (head, mut body) = host.fetch_raw("get", b"", None).await.unwrap();
-        assert_eq!(head[..], *b"head");
-        let mut got = Vec::new();
-        body.read_to_end(&mut got).await.unwrap();
-        assert!(got == image(65_536));
-    };
     let both = async {
-        tokio::select! { () = serving => panic!("it has ended"), () = script => {} }
+        tokio::select! { () = serving => panic!("it has ended"), () = put_and_get(&host) => {} }
     };
     tokio::time::timeout(20 * crate::SECOND, both).await.expect("within 20 s");
+}
+
+/// As much of the image as there is room for, and its end.
+fn write_on(connection: &mut Connection, id: ExchangeId, at: &mut usize) {
+    let bytes = image(65_536);
+    while let Ok(taken @ 1..) = connection.write(id, &bytes[*at..]) {
+        *at += taken;
+    }
+    if *at == bytes.len() {
+        connection.finish(id).unwrap();
+    }
+}
+
+/// The image up, and down again.
+async fn put_and_get(host: &host::Handle) {
+    host.connected().await.unwrap();
+    let (mut writer, reply) = host.open_raw("put", b"", None).await.unwrap();
+    writer.write_all(&image(65_536)).await.unwrap();
+    writer.finish().unwrap();
+    assert_eq!(reply.wait().await.unwrap().0[..], [1]);
+    let (head, mut body) = host.fetch_raw("get", b"", None).await.unwrap();
+    assert_eq!(head[..], *b"head");
+    let mut got = Vec::new();
+    body.read_to_end(&mut got).await.unwrap();
+    assert!(got == image(65_536));
 }
 
 /// Each part in a task of its own, as in firmware: nobody may count on being polled because another one was woken.  The

@@ -17,6 +17,7 @@ const DOCUMENTS: &[&str] = &[
     "SPEC.md",
     "benches/peers/README.md",
     "examples/conformance/README.md",
+    "tests/attacks.md",
     "tests/vectors/README.md",
     "tests/vectors/python/README.md",
 ];

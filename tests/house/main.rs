@@ -4,6 +4,7 @@
 //! CONTRIBUTING.md explains the rules; here they are tables, and a test for each.  A package leaves this out: what it
 //! holds together is the repository.
 
+mod attacks;
 mod documents;
 mod layers;
 mod proofs;

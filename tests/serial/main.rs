@@ -4,6 +4,8 @@
 mod common;
 
 mod by_hand;
+mod dialling;
+mod handshakes;
 mod noise;
 mod packets;
 mod restarts;

@@ -29,9 +29,40 @@ pub fn run(seed: u64, trace: bool) -> Counts {
     world.ledger.counts
 }
 
+/// The world of a seed, and how long there is work and trouble in it.  What is drawn in which order is what a seed means.
 fn begin(seed: u64, trace: bool) -> (World, u64) {
     let mut rng = Rng::new(seed);
     let mut ledger = Ledger { trace, ..Ledger::default() };
+    let leaves = some_leaves(&mut ledger, &mut rng);
+    ledger.peaceful = rng.percent(10);
+    if ledger.peaceful {
+        ledger.count(Kind::Peaceful);
+    }
+    let lines = if leaves > 5 { 2 } else { rng.of(&[0, 0, 100, 30]) };
+    let longest = rng.of(&[300, 2_000, 2_000, 60_000]);
+    let mut devices: Vec<Device> =
+        (0..leaves + 2).map(|number| Device::new(number, longest, lines > 0, &mut rng)).collect();
+    let active = rng.between(5, 40) * SECOND;
+    let cables: Vec<Cable> = (1..=leaves)
+        .map(|leaf| some_cable(leaf, lines, active, &mut devices, &mut ledger, &mut rng))
+        .collect();
+    let bearable = devices.iter().map(Device::bearable).fold(usize::MAX, usize::min);
+    for device in &mut devices {
+        device.longest_body = device.longest_news.min(bearable);
+    }
+    let tampered = rng.percent(25);
+    let faults = if ledger.peaceful {
+        Vec::new()
+    } else {
+        some_faults(cables.len(), lines == 100, tampered, active, &mut rng)
+    };
+    let mut world = World::new(devices, cables, ledger, rng);
+    world.faults = faults;
+    (world, active)
+}
+
+/// How many devices stand around the first.
+fn some_leaves(ledger: &mut Ledger, rng: &mut Rng) -> usize {
     let leaves = match rng.below(100) {
         0 => 50,
         1..=3 => rng.between(8, 20) as usize,
@@ -43,57 +74,59 @@ fn begin(seed: u64, trace: bool) -> (World, u64) {
         50 => ledger.count(Kind::LargeStars),
         _ => ledger.count(Kind::Stars),
     }
-    ledger.peaceful = rng.percent(10);
-    if ledger.peaceful {
-        ledger.count(Kind::Peaceful);
-    }
-    let lines = if leaves > 5 { 2 } else { rng.of(&[0, 0, 100, 30]) };
-    let longest = rng.of(&[300, 2_000, 2_000, 60_000]);
-    let mut devices: Vec<Device> =
-        (0..leaves + 2).map(|number| Device::new(number, longest, lines > 0, &mut rng)).collect();
-    let mut cables = Vec::new();
-    let active = rng.between(5, 40) * SECOND;
+    leaves
+}
+
+/// Between the first device and a leaf, which become friends: a line in so many of a hundred, or a stream.
+fn some_cable(
+    leaf: usize,
+    lines: usize,
+    active: u64,
+    devices: &mut [Device],
+    ledger: &mut Ledger,
+    rng: &mut Rng,
+) -> Cable {
+    let leaves = devices.len() - 2;
     let actions = if leaves > 5 { 15 } else { 300 / leaves as u64 };
-    for leaf in 1..=leaves {
-        let (hub, id) = (devices[0].id, devices[leaf].id);
-        devices[0].friends.insert(id);
-        devices[leaf].friends.insert(hub);
-        let habits = [0, 1].map(|_| Habits {
-            pace: active / actions * rng.between(50, 300) / 100,
-            slow: rng.percent(30),
-            fickle: rng.of(&[0, 1, 1, 5]),
-        });
-        let ends = if rng.percent(70) { [leaf, 0] } else { [0, leaf] };
-        cables.push(if rng.percent(lines) {
-            for device in ends {
-                devices[device].longest_news = longest.min(2_000);
-            }
-            ledger.count(Kind::Lines);
-            Cable::Line(Box::new(LineCable::new(&devices, ends, habits, &mut rng)))
-        } else {
-            Cable::Stream(Route::new(ends, some_nature(&mut rng), habits))
-        });
-    }
-    let bearable = devices.iter().map(Device::bearable).fold(usize::MAX, usize::min);
-    for device in &mut devices {
-        device.longest_body = device.longest_news.min(bearable);
-    }
-    let tampered = rng.percent(25);
-    let mut faults = Vec::new();
-    if !ledger.peaceful {
-        for _ in 0..rng.below(4 + 6 * cables.len().min(4)) {
-            let fault = match rng.below(10) {
-                0 | 1 if tampered => Fault::Corrupt,
-                2..=5 if lines == 100 => Fault::Noise,
-                _ => rng.of(&FAULTS),
-            };
-            faults.push((rng.between(0, active), fault));
+    let (hub, id) = (devices[0].id, devices[leaf].id);
+    devices[0].friends.insert(id);
+    devices[leaf].friends.insert(hub);
+    let habits = [0, 1].map(|_| Habits {
+        pace: active / actions * rng.between(50, 300) / 100,
+        slow: rng.percent(30),
+        fickle: rng.of(&[0, 1, 1, 5]),
+    });
+    let ends = if rng.percent(70) { [leaf, 0] } else { [0, leaf] };
+    if rng.percent(lines) {
+        for device in ends {
+            devices[device].longest_news = devices[device].longest_news.min(2_000);
         }
-        faults.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        ledger.count(Kind::Lines);
+        Cable::Line(Box::new(LineCable::new(devices, ends, habits, rng)))
+    } else {
+        Cable::Stream(Route::new(ends, some_nature(rng), habits))
     }
-    let mut world = World::new(devices, cables, ledger, rng);
-    world.faults = faults;
-    (world, active)
+}
+
+/// The last one first, as [`World::faults`] has them.
+fn some_faults(
+    cables: usize,
+    all_lines: bool,
+    tampered: bool,
+    active: u64,
+    rng: &mut Rng,
+) -> Vec<(u64, Fault)> {
+    let mut faults = Vec::new();
+    for _ in 0..rng.below(4 + 6 * cables.min(4)) {
+        let fault = match rng.below(10) {
+            0 | 1 if tampered => Fault::Corrupt,
+            2..=5 if all_lines => Fault::Noise,
+            _ => rng.of(&FAULTS),
+        };
+        faults.push((rng.between(0, active), fault));
+    }
+    faults.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    faults
 }
 
 fn some_nature(rng: &mut Rng) -> Nature {

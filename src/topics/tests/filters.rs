@@ -132,6 +132,35 @@ fn what_cannot_match_is_skipped() {
     assert!(filters.steps(topic) <= 20, "{}", filters.steps(topic));
 }
 
+/// Of every form; they match many topics, one or none.
+const FILTERS: [&str; 25] = [
+    "#",
+    "+",
+    "+/+",
+    "site/#",
+    "site/+/#",
+    "site/3/#",
+    "site/+/+",
+    "site/+/+/power",
+    "site/0/+/power",
+    "site/0/cell-28/power",
+    "site/0/cell-28/#",
+    "site/0/cell-28",
+    "event/+",
+    "event/#",
+    "event/2",
+    "event",
+    "flat-3",
+    "flat-",
+    "flat-3/#",
+    "+/+/cell-4/power",
+    "+/+/+/+/#",
+    "$s/#",
+    "none/#",
+    "site/+",
+    "si/#",
+];
+
 /// Five thousand topics and all forms of filters, in whichever order they come.
 #[test]
 fn five_thousand_topics_and_their_filters() {
@@ -142,65 +171,49 @@ fn five_thousand_topics_and_their_filters() {
         _ => format!("flat-{at}"),
     });
     let names: Vec<_> = names.collect();
-    let filters = [
-        "#",
-        "+",
-        "+/+",
-        "site/#",
-        "site/+/#",
-        "site/3/#",
-        "site/+/+",
-        "site/+/+/power",
-        "site/0/+/power",
-        "site/0/cell-28/power",
-        "site/0/cell-28/#",
-        "site/0/cell-28",
-        "event/+",
-        "event/#",
-        "event/2",
-        "event",
-        "flat-3",
-        "flat-",
-        "flat-3/#",
-        "+/+/cell-4/power",
-        "+/+/+/+/#",
-        "$s/#",
-        "none/#",
-        "site/+",
-        "si/#",
-    ];
-    let limits =
-        TopicLimits { topics: 5_000, matches: 1 << 20, matches_per_link: 1 << 20, ..TopicLimits::default() };
     for subscribe_at in [0, 2_500, 5_000] {
-        let mut topics = Topics::new(EPOCH, limits);
-        for (at, name) in names.iter().enumerate() {
-            if at == subscribe_at {
-                subscribe_all(&mut topics, &filters);
-            }
-            declare(&mut topics, name, event(1, Overflow::DropOldest));
-        }
-        if subscribe_at == names.len() {
-            subscribe_all(&mut topics, &filters);
-        }
-        for filter in filters {
+        let mut topics = declared_with_subscriptions(&names, subscribe_at);
+        for filter in FILTERS {
             assert_eq!(names_of(&topics, filter), naive(&topics, filter), "{filter}");
         }
         for name in &names {
             let topic = topics.find(name).expect("declared");
             topics.publish(topic, b"").expect("published");
         }
-        let mut got = vec![Vec::new(); filters.len()];
-        topics.pump(LINK, |offer| {
-            let Offer::Publication { subscription, publication, .. } = offer else { panic!("{offer:?}") };
-            assert!(!publication.missed.is_any());
-            got[subscription.number() as usize].push(String::from(publication.topic));
-            Verdict::Sent
-        });
-        for (filter, mut got) in filters.iter().zip(got) {
+        for (filter, mut got) in FILTERS.iter().zip(pumped(&mut topics)) {
             got.sort_unstable();
             assert_eq!(got, naive(&topics, filter), "{filter}, subscribed at {subscribe_at}");
         }
     }
+}
+
+/// All topics, and a subscription with each filter that came when so many of them were there.
+fn declared_with_subscriptions(names: &[String], subscribe_at: usize) -> Topics {
+    let limits =
+        TopicLimits { topics: 5_000, matches: 1 << 20, matches_per_link: 1 << 20, ..TopicLimits::default() };
+    let mut topics = Topics::new(EPOCH, limits);
+    for (at, name) in names.iter().enumerate() {
+        if at == subscribe_at {
+            subscribe_all(&mut topics, &FILTERS);
+        }
+        declare(&mut topics, name, event(1, Overflow::DropOldest));
+    }
+    if subscribe_at == names.len() {
+        subscribe_all(&mut topics, &FILTERS);
+    }
+    topics
+}
+
+/// The topics of what each subscription is given.
+fn pumped(topics: &mut Topics) -> Vec<Vec<String>> {
+    let mut got = vec![Vec::new(); FILTERS.len()];
+    topics.pump(LINK, |offer| {
+        let Offer::Publication { subscription, publication, .. } = offer else { panic!("{offer:?}") };
+        assert!(!publication.missed.is_any());
+        got[subscription.number() as usize].push(String::from(publication.topic));
+        Verdict::Sent
+    });
+    got
 }
 
 fn subscribe_all(topics: &mut Topics, filters: &[&str]) {

@@ -65,16 +65,7 @@ impl Talk {
 
     pub(super) fn hear_inbox(&mut self, context: &mut Context<'_>, event: Happened) {
         match event {
-            Happened::Subscribed(id) => {
-                let inbox = self.inbox(id);
-                assert!(!std::mem::replace(&mut inbox.accepted, true), "{id} is accepted twice");
-                let resumed = inbox.from.is_some();
-                context.ledger.count(Kind::Subscribed);
-                if resumed {
-                    let unknown = context.ledger.feeds[&self.key(id)].unknown;
-                    context.ledger.count(if unknown { Kind::ResumedUnknown } else { Kind::Resumed });
-                }
-            }
+            Happened::Subscribed(id) => self.on_subscribed(context, id),
             Happened::Publication { id, topic, point, missed, retained, body, cost, total } => {
                 self.miss(context.ledger, id, missed, true);
                 if retained {
@@ -82,18 +73,7 @@ impl Talk {
                 }
                 let len = total.map_or(body.len(), |total| total as usize);
                 context.ledger.receive(&topic, point, 0, &body, len);
-                let inbox = self.inbox(id);
-                assert!(inbox.coming.is_none(), "{id}: one amid another");
-                // PUB-1, and at most once in a subscription.
-                let before = inbox.newest.insert(topic.clone(), point);
-                let newer = before
-                    .is_none_or(|before| before.epoch == point.epoch && before.sequence < point.sequence);
-                assert!(newer, "{id}: {topic} {point:?} behind {before:?}");
-                // SPEC §14.4: those after the last that the subscriber has.
-                let again = inbox
-                    .from
-                    .is_some_and(|from| from.epoch == point.epoch && point.sequence <= from.sequence);
-                assert!(!again || context.ledger.feeds[&self.key(id)].unknown, "{id}: {point:?} comes again");
+                self.check_newer(context.ledger, id, &topic, point);
                 let coming = Coming { topic, point, total: len, got: body.len(), costs: vec![cost] };
                 if total.is_none() {
                     self.complete(context, id, coming);
@@ -131,6 +111,32 @@ impl Talk {
 
     fn inbox(&mut self, id: ExchangeId) -> &mut Inbox {
         self.inboxes.get_mut(&id).unwrap_or_else(|| panic!("subscription {id} has ended"))
+    }
+
+    fn on_subscribed(&mut self, context: &mut Context<'_>, id: ExchangeId) {
+        let inbox = self.inbox(id);
+        assert!(!std::mem::replace(&mut inbox.accepted, true), "{id} is accepted twice");
+        let resumed = inbox.from.is_some();
+        context.ledger.count(Kind::Subscribed);
+        if resumed {
+            let unknown = context.ledger.feeds[&self.key(id)].unknown;
+            context.ledger.count(if unknown { Kind::ResumedUnknown } else { Kind::Resumed });
+        }
+    }
+
+    fn check_newer(&mut self, ledger: &Ledger, id: ExchangeId, topic: &str, point: Point) {
+        let key = self.key(id);
+        let inbox = self.inbox(id);
+        assert!(inbox.coming.is_none(), "{id}: one amid another");
+        // PUB-1, and at most once in a subscription.
+        let before = inbox.newest.insert(topic.to_owned(), point);
+        let newer =
+            before.is_none_or(|before| before.epoch == point.epoch && before.sequence < point.sequence);
+        assert!(newer, "{id}: {topic} {point:?} behind {before:?}");
+        // SPEC §14.4: those after the last that the subscriber has.
+        let again =
+            inbox.from.is_some_and(|from| from.epoch == point.epoch && point.sequence <= from.sequence);
+        assert!(!again || ledger.feeds[&key].unknown, "{id}: {point:?} comes again");
     }
 
     fn complete(&mut self, context: &mut Context<'_>, id: ExchangeId, coming: Coming) {

@@ -68,7 +68,7 @@ const WITHOUT_VECTORS: &[(&str, &str)] = &[
     ("TRN-3", "a script of 2⁶⁴ frames has no end; src/noise/tests/transport.rs"),
     ("DUP-1", "about two connections; tests/tokio/connections.rs"),
     ("DUP-2", "about two connections; tests/tokio/connections.rs"),
-    ("HSK-5", "a key that is given is not fresh; tests/handshake.rs"),
+    ("HSK-5", "a key that is given is not fresh; tests/handshake"),
     ("LAN-1", "how often is only seen under load; tests/lanes.rs"),
     ("LAN-3", "what overtakes is only seen under load; tests/lanes.rs"),
 ];
