@@ -37,6 +37,9 @@ impl From<NameError> for DeclareError {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
+    /// The value's own `Encode` has failed; only where one of an adapter publishes by its type.
+    #[error("the value could not be encoded")]
+    Encode,
     /// No such topic in this table.
     #[error("no such topic")]
     UnknownTopic,

@@ -1,16 +1,17 @@
 //! Handlers: their threads, their ends, and whether they are told that nobody waits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use symbolon::blocking::{Builder, CallError, Context, Handle};
-use symbolon::{Admission, CloseReason, Event, Role, Status};
+use symbolon::blocking::{BodyError, Builder, CallError, Context, Handle};
+use symbolon::{Admission, CloseReason, EncodeError, Event, PublishError, Request, Role, Status, Topic};
 
 use super::by_hand::ByHand;
 use super::lent::Lent;
+use super::stubborn::{Streamed, Stubborn};
 use super::{
     Double, Doubled, PATIENCE, Room, builder, device, limits, millis, over_tcp, sockets, soon, timeouts,
     until,
@@ -30,6 +31,33 @@ fn a_panic_answers_failed_and_the_pool_lives() {
         assert_eq!(call(&a, "panics", PATIENCE), failed);
         assert_eq!(a.call(&Double(round)), Ok(Doubled(round * 2)));
     }
+}
+
+#[test]
+fn a_value_that_does_not_encode_goes_nowhere() {
+    let (say, hear) = mpsc::channel();
+    let stubborn = builder(2)
+        .on(|_, Stubborn| Ok(Stubborn))
+        .on_stream::<Streamed, _>(move |_, _, exchange| {
+            say.send(exchange.reply.start(&Stubborn).err()).unwrap();
+            Ok(())
+        })
+        .topic::<Stubborn>()
+        .build()
+        .unwrap();
+    let (a, _b) = over_tcp(&device(1), &stubborn);
+    assert_eq!(a.call(&Stubborn).err(), Some(CallError::Encode(EncodeError)));
+    assert!(matches!(a.open(&Stubborn), Err(CallError::Encode(EncodeError))));
+    assert!(matches!(a.fetch(&Stubborn), Err(CallError::Encode(EncodeError))));
+    let failed = Err(CallError::Status(Status::FAILED, Bytes::new()));
+    assert_eq!(a.call_raw(Stubborn::METHOD, b"\x80", None), failed);
+    assert_eq!(a.call_raw(Streamed::METHOD, b"\x80", None), failed);
+    assert_eq!(hear.recv_timeout(PATIENCE), Ok(Some(BodyError::Encode)));
+    let first = stubborn.publish_raw(Stubborn::TOPIC, b"\x80").unwrap();
+    assert_eq!(stubborn.publish(&Stubborn), Err(PublishError::Encode));
+    assert_eq!(stubborn.try_publish(&Stubborn), Err(PublishError::Encode));
+    let second = stubborn.publish_raw(Stubborn::TOPIC, b"\x80").unwrap();
+    assert_eq!(second.sequence, first.sequence + 1, "no number was used");
 }
 
 /// A handler that works until it is told that nobody waits; counts those that were told.

@@ -8,6 +8,8 @@ mod publications;
 mod server;
 mod stalls;
 mod streams;
+#[path = "../common/stubborn.rs"]
+mod stubborn;
 
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -106,7 +106,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call), but for `BadBody`.
+    /// As [`call`](Self::call), but for `BadBody` and `Encode`.
     pub fn call_raw(&self, method: &str, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError> {
         let until = timeout.map(|timeout| self.device().now() + timeout);
         let left = |now| until.map(|until| until.saturating_since(now));

@@ -7,15 +7,16 @@ use bytes::Bytes;
 
 use super::{BodyError, SubscribeError};
 use crate::adapter::link::{Ended, NoAnswer};
-use crate::{BadBody, CloseReason, ConfigError, DeclareError, Failure, RouteError, SendError, Status};
+use crate::{
+    BadBody, CloseReason, ConfigError, DeclareError, EncodeError, Failure, RouteError, SendError, Status,
+};
 
 /// Why a call has no reply, and whether the peer may have executed it; see
 /// [`guide::outcomes`](crate::guide::outcomes).  SPEC §16.4
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The reply is not of the type expected, so the peer has executed it; or this request's own `Encode` has
-    /// failed, and nothing was sent.
+    /// The reply is not of the type expected, so the peer has executed it.
     #[error(transparent)]
     BadBody(#[from] BadBody),
     /// The peer has no capacity right now, and did not execute it.
@@ -27,6 +28,9 @@ pub enum CallError {
     /// The connection ended first; the peer may have executed it.
     #[error("disconnected; nobody knows whether it was executed")]
     Disconnected,
+    /// The request's own `Encode` has failed, and nothing was sent.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
     /// The connection ended first, and the peer did not execute it.
     #[error("not executed: the connection ended first")]
     NotExecuted,
@@ -39,6 +43,10 @@ pub enum CallError {
     /// The peer answered with another status than OK; with the bytes that came along.
     #[error("the peer answered: {0}")]
     Status(Status, Bytes),
+    /// The peer has executed it, but answered in chunks, which this side did not ask for or does not take
+    /// ([`Limits::window`](crate::Limits::window) is 0).  SPEC §10.5
+    #[error("executed, but the answer is not of a kind that this side takes")]
+    Unsupported,
 }
 
 impl From<NoAnswer> for CallError {
@@ -48,7 +56,7 @@ impl From<NoAnswer> for CallError {
             NoAnswer::Failed(Failure::DeadlinePassed) => Self::DeadlinePassed,
             NoAnswer::Failed(Failure::Stalled) => Self::Stalled,
             NoAnswer::Failed(Failure::NotExecuted) => Self::NotExecuted,
-            NoAnswer::Failed(Failure::Unsupported) => Self::Status(Status::UNSUPPORTED, Bytes::new()),
+            NoAnswer::Failed(Failure::Unsupported) => Self::Unsupported,
             NoAnswer::Failed(Failure::Cancelled | Failure::Disconnected) => Self::Disconnected,
         }
     }
@@ -75,6 +83,7 @@ impl From<BodyError> for io::Error {
             BodyError::DeadlinePassed | BodyError::Stalled => io::ErrorKind::TimedOut,
             BodyError::Disconnected => io::ErrorKind::NotConnected,
             BodyError::Status(_) => io::ErrorKind::ConnectionReset,
+            BodyError::Unsupported => io::ErrorKind::Unsupported,
         };
         Self::new(kind, error)
     }
@@ -89,9 +98,11 @@ impl From<BodyError> for Refusal {
             BodyError::Stalled => Status::STALLED,
             BodyError::Status(status) => status,
             BodyError::TooLarge => Status::TOO_LARGE,
-            BodyError::Answered | BodyError::Disconnected | BodyError::Encode | BodyError::Finished => {
-                Status::FAILED
-            }
+            BodyError::Answered
+            | BodyError::Disconnected
+            | BodyError::Encode
+            | BodyError::Finished
+            | BodyError::Unsupported => Status::FAILED,
         })
     }
 }

@@ -16,7 +16,7 @@ use super::handle::Handle;
 use crate::adapter::error::{BodyError, CallError};
 use crate::adapter::guard::Place;
 use crate::adapter::link::{Opening, let_go};
-use crate::{BadBody, Body, ExchangeId, Instant, Request, RequestHead};
+use crate::{Body, EncodeError, ExchangeId, Instant, Request, RequestHead};
 
 impl Handle {
     /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.
@@ -43,7 +43,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), but for `BadBody`.
+    /// As [`open`](Self::open), but for `Encode`.
     ///
     /// # Cancel safety
     ///
@@ -119,7 +119,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`fetch`](Self::fetch), but for `BadBody`.
+    /// As [`fetch`](Self::fetch), but for `BadBody` and `Encode`.
     ///
     /// # Cancel safety
     ///
@@ -308,8 +308,8 @@ impl<T: Body> Responder<T> {
     ///
     /// # Errors
     ///
-    /// The reply's own `Encode` has failed; nothing was answered.
-    pub fn send(self, reply: &T) -> Result<(), BadBody> {
+    /// [`EncodeError`]: the reply's own `Encode` has failed; nothing was answered.
+    pub fn send(self, reply: &T) -> Result<(), EncodeError> {
         self.raw.send(crate::to_bytes(reply)?);
         Ok(())
     }
@@ -324,7 +324,7 @@ impl<T: Body> Responder<T> {
     ///
     /// As [`RawResponder::start`].
     pub async fn start(self, head: &T) -> Result<BodyWriter, BodyError> {
-        let head = crate::to_bytes(head).map_err(|_| BodyError::Encode)?;
+        let head = crate::to_bytes(head)?;
         self.raw.start(&head).await
     }
 }

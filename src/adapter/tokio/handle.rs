@@ -129,7 +129,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call), but for `BadBody`.
+    /// As [`call`](Self::call), but for `BadBody` and `Encode`.
     ///
     /// # Cancel safety
     ///
