@@ -78,12 +78,17 @@ pub enum SubscribeError {
     /// It could not be sent.
     #[error("not sent: {0}")]
     Send(#[from] SendError),
-    /// The publisher refused or ended it with this status.
-    #[error("the publisher answered: {0}")]
+    /// The publisher refused or ended it with this status; with `OK` or [`Status::SHUTTING_DOWN`] it is an orderly end.
+    #[error("the publisher {did}: {0}", did = if is_orderly(.0) { "has ended it" } else { "answered" })]
     Status(Status),
     /// The publisher has not accepted in time; the subscription is cancelled.
     #[error("the publisher has not answered in time")]
     TimedOut,
+}
+
+/// Whether a subscription was not refused, and nothing went wrong with it.
+fn is_orderly(status: &Status) -> bool {
+    matches!(*status, Status::OK | Status::SHUTTING_DOWN)
 }
 
 /// What a subscription could not give; it goes on behind it.  SPEC §14.3

@@ -10,8 +10,8 @@ use crate::{Overflow, TopicLimits};
 #[non_exhaustive]
 pub enum DeclareError {
     /// It is not a name.  SPEC §13
-    #[error("not a topic's name")]
-    BadName,
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// A level begins with `$`: reserved for the protocol.  SPEC §13
     #[error("names with a level that begins with `$` are reserved")]
     Reserved,
@@ -24,12 +24,6 @@ pub enum DeclareError {
     /// [`TopicLimits::topics`] or [`TopicLimits::matches`] is reached.
     #[error("no room for another topic")]
     Full,
-}
-
-impl From<NameError> for DeclareError {
-    fn from(_: NameError) -> Self {
-        Self::BadName
-    }
 }
 
 /// Why nothing was published. Nothing changed.

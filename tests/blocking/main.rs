@@ -1,5 +1,6 @@
 //! What is the blocking adapter's own: threads, streams of all kinds, and peers that stall.
 
+mod building;
 mod by_hand;
 mod handlers;
 #[path = "../common/lent.rs"]

@@ -100,8 +100,8 @@ fn conversation(provoke: bool) -> (Trace, Vec<SendError>) {
         pair.a.publish(theirs, &outgoing("t", &[7; 150])) => SendError::Full;
         pair.a.publish(theirs, &outgoing("t", &[7; 240])) => SendError::NoCredit;
         pair.a.publish_first(theirs, &outgoing("t", &[7; 240])) => SendError::NoCredit;
-        pair.a.publish_next(theirs, b"rest") => SendError::Unfinished;
-        pair.a.publish_abort(theirs) => SendError::Unfinished;
+        pair.a.publish_next(theirs, b"rest") => SendError::NotHalfSent;
+        pair.a.publish_abort(theirs) => SendError::NotHalfSent;
     }
     if provoke {
         let longest = pair.a.publish(theirs, &outgoing("t", &[7; 400])).unwrap_err();
@@ -184,9 +184,9 @@ fn a_refused_command_leaves_the_connection_exactly_as_it_was() {
         SendError::GoingAway,
         SendError::NoCredit,
         SendError::NotConnected,
+        SendError::NotHalfSent,
         SendError::PointWithWildcards,
         SendError::TooMany,
-        SendError::Unfinished,
         SendError::UnknownExchange,
     ] {
         assert!(refused.contains(&error), "{error:?} was never provoked");

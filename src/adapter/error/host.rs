@@ -1,6 +1,7 @@
 //! How calls, connecting and handlers fail where there is a heap to spare, and an operating system.
 
 use std::io;
+use std::string::String;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -129,7 +130,7 @@ pub enum ConnectError {
 }
 
 /// What is wrong with a device that was to be built.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Limits or timeouts.
@@ -139,11 +140,23 @@ pub enum BuildError {
     #[error("no randomness from the operating system")]
     Entropy,
     /// A method.
-    #[error("method: {0}")]
-    Method(#[from] RouteError),
+    #[error("method {name:?}: {error}")]
+    Method {
+        /// As it was given.
+        name: String,
+        /// Why it is not served.
+        #[source]
+        error: RouteError,
+    },
     /// A topic.
-    #[error("topic: {0}")]
-    Topic(#[from] DeclareError),
+    #[error("topic {name:?}: {error}")]
+    Topic {
+        /// As it was given.
+        name: String,
+        /// Why it was not declared.
+        #[source]
+        error: DeclareError,
+    },
 }
 
 /// Why a handler has no reply.  Handlers give it by `?` from a [`Status`], or name it.
