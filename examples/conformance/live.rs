@@ -99,11 +99,11 @@ fn device(own: [u8; 32], other: [u8; 32], done: Sender<()>) -> Result<Device, Fa
                 .ok()
                 .and_then(|text| text.parse().ok())
                 .ok_or(Status::BAD_REQUEST)?;
-            let device = context.handle().device();
+            let link = context.handle();
             for value in 0..number {
-                device.publish_raw("count/a", value.to_string().as_bytes()).map_err(|_| Status::FAILED)?;
+                link.publish_raw("count/a", value.to_string().as_bytes())?;
             }
-            device.publish_raw("count/long", &pattern(LONG)).map_err(|_| Status::FAILED)?;
+            link.publish_raw("count/long", &pattern(LONG))?;
             Ok("".into())
         })
         .on_raw("done", move |_, _| {

@@ -6,15 +6,17 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use symbolon::blocking::{BodyError, Builder, CallError, Context, Handle};
-use symbolon::{Admission, CloseReason, EncodeError, Event, PublishError, Request, Role, Status, Topic};
+use symbolon::blocking::{BodyError, Builder, CallError, Context, Handle, SubscribeOptions};
+use symbolon::{
+    Admission, Allow, CloseReason, EncodeError, Event, PublishError, Request, Role, Status, Topic,
+};
 
 use super::by_hand::ByHand;
 use super::lent::Lent;
 use super::stubborn::{Streamed, Stubborn};
 use super::{
-    Double, Doubled, PATIENCE, Room, builder, device, limits, millis, over_tcp, sockets, soon, timeouts,
-    until,
+    Double, Doubled, PATIENCE, Room, builder, device, identity, limits, millis, over_tcp, sockets, soon,
+    timeouts, until,
 };
 
 fn call(handle: &Handle, method: &'static str, timeout: Duration) -> Result<Bytes, CallError> {
@@ -30,6 +32,54 @@ fn a_panic_answers_failed_and_the_pool_lives() {
         let failed = Err(CallError::Status(Status::FAILED, Bytes::new()));
         assert_eq!(call(&a, "panics", PATIENCE), failed);
         assert_eq!(a.call(&Double(round)), Ok(Doubled(round * 2)));
+    }
+}
+
+#[test]
+fn raw_handlers_may_be_for_some_peers_only() {
+    let dialled = builder(2)
+        .on_raw_for("reset", Allow::only([identity(1).peer_id()]), |_, body| Ok(body))
+        .on_stream_raw_for("store", Allow::only([identity(1).peer_id()]), |_, head, exchange| {
+            exchange.reply.send(head);
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    let denied = Err(CallError::Status(Status::DENIED, Bytes::new()));
+    for (number, expected) in [(1, Ok(Bytes::from_static(b"x"))), (3, denied)] {
+        let (a, _b) = over_tcp(&device(number), &dialled);
+        assert_eq!(a.call_raw("reset", b"x", Some(PATIENCE)), expected);
+        assert_eq!(a.call_raw("store", b"x", Some(PATIENCE)), expected);
+        let (_writer, reply) = a.open_raw("store", b"x", Some(PATIENCE)).unwrap();
+        assert_eq!(reply.wait().map(|(head, _)| head), expected);
+    }
+}
+
+/// What a handler has asked for itself, and did not get, is a failure of its own: no status of another is passed on.
+#[test]
+fn what_a_handler_asks_for_in_vain_is_its_own_failure() {
+    let dialled = builder(2)
+        .on_raw("calls", |context, _| Ok(context.handle().call_raw("none", b"", None)?))
+        .on_raw("publishes", |context, body| {
+            context.handle().publish_raw("undeclared", &body)?;
+            Ok(body)
+        })
+        .on_raw("publishes/at/once", |context, body| {
+            context.handle().try_publish_raw("undeclared", &body)?;
+            Ok(body)
+        })
+        .on_raw("subscribes", |context, body| {
+            context.handle().subscribe_raw("news", SubscribeOptions::default())?;
+            Ok(body)
+        })
+        .on_raw("encodes", |_, _| Ok(symbolon::to_bytes(&Stubborn)?.into()))
+        .build()
+        .unwrap();
+    let dialler = builder(1).allow_subscribe(|_, _| false).build().unwrap();
+    let (a, _b) = over_tcp(&dialler, &dialled);
+    for method in ["calls", "publishes", "publishes/at/once", "subscribes", "encodes"] {
+        let failed = Err(CallError::Status(Status::FAILED, Bytes::new()));
+        assert_eq!(call(&a, method, PATIENCE), failed, "{method}");
     }
 }
 

@@ -129,7 +129,7 @@ async fn a_stop_with_ok_is_no_success() {
     let relay = builder(2).on_stream_raw("relay", move |_, _, _exchange| {
         let upstream = upstream.clone();
         async move {
-            let opened = upstream.open_raw("store", b"", None).await.map_err(|_| Status::FAILED)?;
+            let opened = upstream.open_raw("store", b"", None).await?;
             let (mut writer, _reply) = opened;
             loop {
                 writer.write(&[7; 100_000]).await?;

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use super::{BodyError, SubscribeError};
 use crate::adapter::link::{Ended, NoAnswer};
 use crate::{
-    BadBody, CloseReason, ConfigError, DeclareError, EncodeError, Failure, RouteError, SendError, Status,
+    BadBody, CloseReason, ConfigError, DeclareError, EncodeError, Failure, PublishError, RouteError,
+    SendError, Status,
 };
 
 /// Why a call has no reply, and whether the peer may have executed it; see
@@ -159,7 +160,8 @@ pub enum BuildError {
     },
 }
 
-/// Why a handler has no reply.  Handlers give it by `?` from a [`Status`], or name it.
+/// Why a handler has no reply.  Handlers give it by `?` from a [`Status`], or name it; by `?` from the errors of what they
+/// call, publish, subscribe to or encode it is [`Status::FAILED`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -188,5 +190,33 @@ pub enum Refusal {
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
         Self::Status(status)
+    }
+}
+
+/// What a handler has asked for itself has failed: its caller hears [`Status::FAILED`], not what another has answered.
+impl From<CallError> for Refusal {
+    fn from(_: CallError) -> Self {
+        Self::Status(Status::FAILED)
+    }
+}
+
+/// As [`Status::FAILED`].
+impl From<EncodeError> for Refusal {
+    fn from(_: EncodeError) -> Self {
+        Self::Status(Status::FAILED)
+    }
+}
+
+/// As [`Status::FAILED`].
+impl From<PublishError> for Refusal {
+    fn from(_: PublishError) -> Self {
+        Self::Status(Status::FAILED)
+    }
+}
+
+/// As [`Status::FAILED`].
+impl From<SubscribeError> for Refusal {
+    fn from(_: SubscribeError) -> Self {
+        Self::Status(Status::FAILED)
     }
 }
