@@ -225,7 +225,7 @@ impl Streams for tokio::Handle {
         wait(async {
             let (mut writer, reply) = self.open(&Deposit).await?;
             // Who is refused learns it from the reply.
-            if writer.write(body).await.is_ok() {
+            if writer.write_all(body).await.is_ok() {
                 let _refused = writer.finish();
             }
             Ok(reply.wait().await?.0)

@@ -55,6 +55,31 @@ fn raw_handlers_may_be_for_some_peers_only() {
     }
 }
 
+#[test]
+fn a_writer_writes_all_or_says_why_it_cannot() {
+    let (say, hear) = mpsc::channel();
+    let dialled = builder(2).on_stream_raw("store", move |_, _, mut exchange| {
+        let mut length = 0;
+        while let Some(chunk) = exchange.body.chunk()? {
+            length += chunk.len();
+        }
+        say.send(length).unwrap();
+        exchange.reply.send("");
+        Ok(())
+    });
+    let (a, _b) = over_tcp(&device(1), &dialled.build().unwrap());
+    let (mut writer, reply) = a.open_raw("store", b"", Some(PATIENCE)).unwrap();
+    assert_eq!(writer.write_all(&[]), Ok(()));
+    assert_eq!(writer.write_all(&[7; 3 << 20]), Ok(()));
+    writer.finish().unwrap();
+    assert_eq!(writer.write_all(b"more"), Err(BodyError::Finished));
+    assert!(reply.wait().is_ok());
+    assert_eq!(hear.recv_timeout(PATIENCE), Ok(3 << 20));
+    // Nobody takes it: what does not find room here waits for that answer.
+    let (mut writer, _reply) = a.open_raw("none", b"", Some(PATIENCE)).unwrap();
+    assert_eq!(soon(move || writer.write_all(&[7; 3 << 20])), Err(BodyError::Answered));
+}
+
 /// What a handler has asked for itself, and did not get, is a failure of its own: no status of another is passed on.
 #[test]
 fn what_a_handler_asks_for_in_vain_is_its_own_failure() {

@@ -83,7 +83,6 @@ impl Builder<Handler> {
     ///
     /// ```
     /// use minicbor::{Decode, Encode};
-    /// use std::io::Write;
     /// use symbolon::{Identity, Request, blocking::Device};
     ///
     /// #[derive(Encode, Decode)]

@@ -58,7 +58,7 @@ impl Handle {
     ///
     /// ```
     /// use minicbor::{Decode, Encode};
-    /// use std::io::{Read, Write};
+    /// use std::io::Read;
     /// use symbolon::{Identity, Request, blocking::Device};
     ///
     /// #[derive(Encode, Decode)]
@@ -74,7 +74,7 @@ impl Handle {
     /// let camera = camera.on_stream(|_, Photo { number }, exchange| {
     ///     let photo = vec![number as u8; 100_000];
     ///     let mut body = exchange.reply.start(&(photo.len() as u64))?;
-    ///     body.write_all(&photo).map_err(|_| symbolon::Status::FAILED)?;
+    ///     body.write_all(&photo)?;
     ///     Ok(body.finish()?) // without this the photo is given up
     /// });
     /// # let camera = camera.build()?;

@@ -86,7 +86,6 @@ impl Builder<Handler> {
     /// ```
     /// use minicbor::{Decode, Encode};
     /// use symbolon::{Identity, Request, tokio::Device};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     ///
     /// #[derive(Encode, Decode)]
     /// struct Print { #[n(0)] copies: u32 }

@@ -74,7 +74,7 @@ impl Handle {
     /// ```
     /// use minicbor::{Decode, Encode};
     /// use symbolon::{Identity, Request, tokio::Device};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use tokio::io::AsyncReadExt;
     ///
     /// #[derive(Encode, Decode)]
     /// struct Photo { #[n(0)] number: u32 }
@@ -91,7 +91,7 @@ impl Handle {
     /// let camera = camera.on_stream(|_, Photo { number }, exchange| async move {
     ///     let photo = vec![number as u8; 100_000];
     ///     let mut body = exchange.reply.start(&(photo.len() as u64)).await?;
-    ///     body.write(&photo).await?;
+    ///     body.write_all(&photo).await?;
     ///     Ok(body.finish()?) // without this the photo is given up
     /// });
     /// # let camera = camera.build()?;
