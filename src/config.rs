@@ -263,17 +263,20 @@ pub struct Timeouts {
 
 impl Timeouts {
     fn check(&self) -> Result<(), ConfigError> {
-        let sane = |duration: Duration| {
-            (Duration::from_millis(1)..=Duration::from_millis(u32::MAX.into())).contains(&duration)
-        };
-        if !sane(self.handshake) || !sane(self.frame) || !sane(self.probe) || !sane(self.close) {
-            return Err(ConfigError::Timeout);
-        }
-        if self.silence.is_some_and(|silence| !sane(silence) || silence < Duration::from_millis(2)) {
-            return Err(ConfigError::Timeout);
-        }
-        if [self.answer, self.body_idle].into_iter().flatten().any(|timeout| !sane(timeout)) {
-            return Err(ConfigError::Timeout);
+        let fields = [
+            ("handshake", Some(self.handshake), 1),
+            ("frame", Some(self.frame), 1),
+            ("silence", self.silence, 2),
+            ("probe", Some(self.probe), 1),
+            ("answer", self.answer, 1),
+            ("body_idle", self.body_idle, 1),
+            ("close", Some(self.close), 1),
+        ];
+        for (name, timeout, least) in fields {
+            let sane = Duration::from_millis(least)..=Duration::from_millis(u32::MAX.into());
+            if timeout.is_some_and(|timeout| !sane.contains(&timeout)) {
+                return Err(ConfigError::Timeout(name));
+            }
         }
         Ok(())
     }
@@ -331,7 +334,7 @@ pub enum ConfigError {
     /// `window` is neither 0 nor at least 15.
     #[error("window is neither 0 nor at least 15 bytes")]
     Window,
-    /// A timeout is below 1 ms (`silence`: 2 ms) or above 2³²−1 ms.
-    #[error("a timeout is below 1 ms (silence: 2 ms) or above 4294967295 ms")]
-    Timeout,
+    /// The timeout of this name is below 1 ms (`silence`: 2 ms) or above 2³²−1 ms.
+    #[error("{0} is below 1 ms (silence: 2 ms) or above 4294967295 ms")]
+    Timeout(&'static str),
 }

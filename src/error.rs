@@ -175,6 +175,9 @@ pub enum SendError {
     /// The peer takes no more exchanges on this connection (`goaway`).  SPEC §16.2
     #[error("the peer takes no more exchanges")]
     GoingAway,
+    /// A publication into this subscription is half sent: it goes on, or is given up, before another begins.  SPEC §14.5
+    #[error("another publication is half sent")]
+    HalfSent,
     /// The method, topic or filter breaks a rule of SPEC §13.
     #[error("name: {0}")]
     Name(#[from] NameError),
@@ -187,6 +190,10 @@ pub enum SendError {
     /// The handshake has not come far enough.
     #[error("not connected yet")]
     NotConnected,
+    /// No publication into this subscription is half sent, or not with so many bytes left: nothing goes on, and nothing
+    /// is given up.  SPEC §14.5
+    #[error("no publication is half sent, or not with so many bytes left")]
+    NotHalfSent,
     /// A point to resume from is one topic's, and the filter has wildcards.  SPEC §14.4
     #[error("a point to resume from, with a filter that has wildcards")]
     PointWithWildcards,
@@ -201,10 +208,6 @@ pub enum SendError {
     /// As many exchanges of this kind are open as both sides allow; try again when one has ended.
     #[error("too many exchanges open")]
     TooMany,
-    /// A publication into this subscription is half sent: it goes on, or is given up, before another begins; or, for
-    /// the commands that do that, none is, or not with so many bytes left.  SPEC §14.5
-    #[error("a publication is half sent, or none is, or it has another length")]
-    Unfinished,
     /// There is no such exchange here, or not in a state for this command.
     #[error("no such exchange, or it does not wait for this")]
     UnknownExchange,

@@ -71,8 +71,8 @@ impl Allow {
 #[non_exhaustive]
 pub enum RouteError {
     /// It is not a name.  SPEC §13
-    #[error("not a method's name")]
-    BadName,
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// A level begins with `$`: reserved for the protocol.  SPEC §13
     #[error("names with a level that begins with `$` are reserved")]
     Reserved,
@@ -82,12 +82,6 @@ pub enum RouteError {
     /// The router's limit is reached.
     #[error("no room for another method")]
     Full,
-}
-
-impl From<NameError> for RouteError {
-    fn from(_: NameError) -> Self {
-        Self::BadName
-    }
 }
 
 impl<H> Router<H> {
@@ -216,7 +210,7 @@ mod tests {
         let mut router = Router::with_limit(2);
         assert_eq!(router.on("a", 1), Ok(()));
         assert_eq!(router.on("a", 2), Err(RouteError::Duplicate));
-        assert_eq!(router.on("a/+", 2), Err(RouteError::BadName));
+        assert_eq!(router.on("a/+", 2), Err(RouteError::Name(NameError::Wildcard)));
         assert_eq!(router.on("a/$b", 2), Err(RouteError::Reserved));
         assert_eq!(router.on("b", 3), Ok(()));
         assert_eq!(router.on("c", 4), Err(RouteError::Full));

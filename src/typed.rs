@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use minicbor::{Decode, Encode};
 
-use crate::topics::Kind;
+use crate::topics::{Kind, PublishError};
 
 /// A request: the name of its method, what it carries, and what comes back.
 ///
@@ -66,13 +66,30 @@ impl<T: Encode<()> + for<'b> Decode<'b, ()>> Body for T {}
 #[error("the body is not of the expected type")]
 pub struct BadBody;
 
+/// A value has no bytes: its `Encode` has failed, which only one written by hand does.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, thiserror::Error)]
+#[error("the value could not be encoded")]
+pub struct EncodeError;
+
 /// The bytes of a body.
 ///
 /// # Errors
 ///
-/// [`BadBody`] where a hand-written `Encode` fails.
-pub fn to_bytes<T: Encode<()>>(body: &T) -> Result<Vec<u8>, BadBody> {
-    minicbor::to_vec(body).map_err(|_| BadBody)
+/// [`EncodeError`] where a hand-written `Encode` fails.
+///
+/// ```
+/// assert_eq!(symbolon::from_bytes(&symbolon::to_bytes(&21_u32)?), Ok(21_u32));
+/// # Ok::<(), symbolon::EncodeError>(())
+/// ```
+pub fn to_bytes<T: Encode<()>>(body: &T) -> Result<Vec<u8>, EncodeError> {
+    minicbor::to_vec(body).map_err(|_| EncodeError)
+}
+
+impl From<EncodeError> for PublishError {
+    fn from(_: EncodeError) -> Self {
+        Self::Encode
+    }
 }
 
 /// The body in these bytes, all of them.

@@ -304,7 +304,10 @@ fn names_of_128_bytes_and_of_129() {
         let longer = format!("{name}n");
         let link = LinkId(7);
         let id = ExchangeId::from_number(2);
-        assert_eq!(publisher.topics.declare(&longer, Kind::State), Err(DeclareError::BadName));
+        assert_eq!(
+            publisher.topics.declare(&longer, Kind::State),
+            Err(DeclareError::Name(NameError::TooLong))
+        );
         assert_eq!(publisher.topics.subscribe(link, id, &longer, None), Err(Status::BAD_REQUEST));
         assert_eq!(publisher.topics.find(&longer), None);
         let too_long = Err(SendError::Name(NameError::TooLong));

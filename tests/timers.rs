@@ -311,15 +311,16 @@ fn timeouts_are_checked() {
     use symbolon::{ConfigError, Timeouts};
     let most = Duration::from_millis(u32::MAX.into());
     type Set = fn(&mut Timeouts, Duration);
-    let fields: [(Set, Duration); 6] = [
-        (|t, d| t.handshake = d, MS),
-        (|t, d| t.frame = d, MS),
-        (|t, d| t.silence = Some(d), 2 * MS),
-        (|t, d| t.probe = d, MS),
-        (|t, d| t.answer = Some(d), MS),
-        (|t, d| t.close = d, MS),
+    let fields: [(&str, Set, Duration); 7] = [
+        ("handshake", |t, d| t.handshake = d, MS),
+        ("frame", |t, d| t.frame = d, MS),
+        ("silence", |t, d| t.silence = Some(d), 2 * MS),
+        ("probe", |t, d| t.probe = d, MS),
+        ("answer", |t, d| t.answer = Some(d), MS),
+        ("body_idle", |t, d| t.body_idle = Some(d), MS),
+        ("close", |t, d| t.close = d, MS),
     ];
-    for (set, least) in fields {
+    for (name, set, least) in fields {
         let with = |value| -> Result<Config, ConfigError> {
             let mut timeouts = Timeouts::default();
             set(&mut timeouts, value);
@@ -329,7 +330,7 @@ fn timeouts_are_checked() {
             assert!(with(value).is_ok(), "{value:?}");
         }
         for value in [Duration::ZERO, least - Duration::from_nanos(1), most + Duration::from_nanos(1)] {
-            assert_eq!(with(value).unwrap_err(), ConfigError::Timeout, "{value:?}");
+            assert_eq!(with(value).unwrap_err(), ConfigError::Timeout(name), "{value:?}");
         }
     }
 }

@@ -7,7 +7,6 @@ use std::thread;
 
 use symbolon::tokio::{Device, Handle, SubscribeOptions};
 use symbolon::{Identity, Kind, Overflow, PeerId};
-use tokio::io::AsyncWriteExt;
 use tokio::runtime::{self, Runtime};
 
 use crate::meter::{metered, reset};

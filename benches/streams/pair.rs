@@ -7,7 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use symbolon::{Identity, Provider, blocking, tokio as on_tokio};
-use tokio::io::AsyncWriteExt;
 use tokio::runtime::{self, Runtime};
 
 use crate::fill;

@@ -57,8 +57,7 @@ pub fn run() -> Result<(), Failure> {
         .on(move |context, SetFan { on }| {
             served.calls.fetch_add(1, Ordering::Relaxed);
             let whose = format!("by {}, who has called", context.peer().short());
-            let switched = served.set(context.handle().device(), Switch { on, by_hand: true }, &whose);
-            switched.map_err(|_| Status::FAILED)?;
+            served.set(context.handle().device(), Switch { on, by_hand: true }, &whose)?;
             Ok(FanState { on })
         })
         .build()?;

@@ -1,7 +1,6 @@
 //! The receiver against senders who lie, stop, or come twice.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -95,7 +94,7 @@ fn send(link: &Handle, offer: &Offer, bytes: &[u8]) -> Result<Stored, CallError>
 
 fn send_from(link: &Handle, head: Send, bytes: &[u8]) -> Result<Stored, CallError> {
     let (mut body, reply) = link.open(&head)?;
-    let _taken = body.write_all(bytes).and_then(|()| Ok(body.finish()?));
+    let _taken = body.write_all(bytes).and_then(|()| body.finish());
     reply.wait().map(|(stored, _)| stored)
 }
 

@@ -1,7 +1,7 @@
 //! One attempt to send a file: connect, ask what is there, send the rest.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Read, Seek, SeekFrom, Write, stderr};
+use std::io::{self, ErrorKind, IsTerminal, Read, Seek, SeekFrom, stderr};
 use std::path::Path;
 use std::time::Duration;
 

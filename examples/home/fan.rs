@@ -19,8 +19,8 @@ pub async fn run() -> Result<(), Failure> {
                 let caller = caller.unwrap_or_else(|_| context.peer().short().to_string());
                 say(&format!("switched {} by the {caller}", if on { "on" } else { "off" }));
                 let state = FanState { on };
-                if was != on && context.handle().publish(&state).await.is_err() {
-                    return Err(symbolon::Status::FAILED.into());
+                if was != on {
+                    context.handle().publish(&state).await?;
                 }
                 Ok(state)
             }

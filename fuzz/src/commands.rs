@@ -37,7 +37,7 @@ impl Side {
                 assert!((1..=rest.len()).contains(&more), "a part that moves nothing on");
                 more
             }
-            Err(SendError::Unfinished) => panic!("{id} has lost what is half sent"),
+            Err(SendError::NotHalfSent) => panic!("{id} has lost what is half sent"),
             Err(SendError::UnknownExchange | SendError::Closed) => return false,
             Err(_) => 0,
         };

@@ -115,7 +115,7 @@ impl<H> Builder<H> {
     /// Serves a method; a mistake is told by `build`.
     pub(super) fn route(mut self, method: &str, allow: Allow, handler: H) -> Self {
         if let Err(error) = self.router.on_for(method, allow, handler) {
-            self.error.get_or_insert_with(|| error.into());
+            self.error.get_or_insert_with(|| BuildError::Method { name: method.into(), error });
         }
         self
     }
@@ -179,7 +179,9 @@ impl<H> Builder<H> {
         getrandom::fill(&mut epoch).map_err(|_| BuildError::Entropy)?;
         let mut topics = Topics::new(u32::from_le_bytes(epoch), self.topic_limits);
         for (name, kind) in self.topics {
-            topics.declare(&name, kind)?;
+            if let Err(error) = topics.declare(&name, kind) {
+                return Err(BuildError::Topic { name, error });
+            }
         }
         let shared = Shared {
             router: self.router,

@@ -6,7 +6,7 @@ mod host;
 #[cfg(feature = "std")]
 pub use host::{BuildError, CallError, ConnectError, Refusal};
 
-use crate::{Failure, Missed, SendError, Status};
+use crate::{EncodeError, Failure, Missed, SendError, Status};
 
 /// Why a body in chunks can be read or written no further.  SPEC §10.5
 ///
@@ -43,6 +43,16 @@ pub enum BodyError {
     /// A head that does not fit a frame; nothing was answered.
     #[error("the head does not fit a frame")]
     TooLarge,
+    /// The peer has executed the request, but its answer came in chunks, which this side does not take; the connection
+    /// still stands.
+    #[error("the answer is not of a kind that this side takes")]
+    Unsupported,
+}
+
+impl From<EncodeError> for BodyError {
+    fn from(_: EncodeError) -> Self {
+        Self::Encode
+    }
 }
 
 impl From<Failure> for BodyError {
@@ -51,7 +61,8 @@ impl From<Failure> for BodyError {
             Failure::Cancelled => Self::Cancelled,
             Failure::DeadlinePassed => Self::DeadlinePassed,
             Failure::Stalled => Self::Stalled,
-            Failure::Disconnected | Failure::NotExecuted | Failure::Unsupported => Self::Disconnected,
+            Failure::Disconnected | Failure::NotExecuted => Self::Disconnected,
+            Failure::Unsupported => Self::Unsupported,
         }
     }
 }
@@ -67,12 +78,17 @@ pub enum SubscribeError {
     /// It could not be sent.
     #[error("not sent: {0}")]
     Send(#[from] SendError),
-    /// The publisher refused or ended it with this status.
-    #[error("the publisher answered: {0}")]
+    /// The publisher refused or ended it with this status; with `OK` or [`Status::SHUTTING_DOWN`] it is an orderly end.
+    #[error("the publisher {did}: {0}", did = if is_orderly(.0) { "has ended it" } else { "answered" })]
     Status(Status),
     /// The publisher has not accepted in time; the subscription is cancelled.
     #[error("the publisher has not answered in time")]
     TimedOut,
+}
+
+/// Whether a subscription was not refused, and nothing went wrong with it.
+fn is_orderly(status: &Status) -> bool {
+    matches!(*status, Status::OK | Status::SHUTTING_DOWN)
 }
 
 /// What a subscription could not give; it goes on behind it.  SPEC §14.3

@@ -64,7 +64,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::NoCredit`] until the subscriber has read, [`SendError::Full`] until something was sent;
-    /// also `TooLarge`, `Name`, `UnknownExchange` where it does not stand, and [`SendError::Unfinished`] while
+    /// also `TooLarge`, `Name`, `UnknownExchange` where it does not stand, and [`SendError::HalfSent`] while
     /// another one is half sent.
     pub fn publish(&mut self, id: ExchangeId, publication: &Outgoing<'_>) -> Result<(), SendError> {
         self.sending(|session, through| session.publish(id.number(), publication, through))
@@ -108,7 +108,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Unfinished`] where none is half sent, or not with so many bytes left; otherwise as
+    /// [`SendError::NotHalfSent`] where none is half sent, or not with so many bytes left; otherwise as
     /// [`publish`](Self::publish).
     pub fn publish_next(&mut self, id: ExchangeId, rest: &[u8]) -> Result<usize, SendError> {
         self.sending(|session, through| session.publish_next(id.number(), rest, through))
@@ -119,7 +119,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Unfinished`] where none is half sent; otherwise as [`publish`](Self::publish).
+    /// [`SendError::NotHalfSent`] where none is half sent; otherwise as [`publish`](Self::publish).
     pub fn publish_abort(&mut self, id: ExchangeId) -> Result<(), SendError> {
         self.sending(|session, through| session.publish_abort(id.number(), through))
     }
@@ -129,7 +129,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish).
+    /// As [`publish`](Self::publish), but for `HalfSent`.
     pub fn publish_missed(&mut self, id: ExchangeId, missed: Missed) -> Result<(), SendError> {
         self.session()?.missed(id.number(), missed)
     }

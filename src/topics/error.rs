@@ -10,8 +10,8 @@ use crate::{Overflow, TopicLimits};
 #[non_exhaustive]
 pub enum DeclareError {
     /// It is not a name.  SPEC §13
-    #[error("not a topic's name")]
-    BadName,
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// A level begins with `$`: reserved for the protocol.  SPEC §13
     #[error("names with a level that begins with `$` are reserved")]
     Reserved,
@@ -26,17 +26,14 @@ pub enum DeclareError {
     Full,
 }
 
-impl From<NameError> for DeclareError {
-    fn from(_: NameError) -> Self {
-        Self::BadName
-    }
-}
-
 /// Why nothing was published. Nothing changed.
 #[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
+    /// The value's own `Encode` has failed; only where one of an adapter publishes by its type.
+    #[error("the value could not be encoded")]
+    Encode,
     /// No such topic in this table.
     #[error("no such topic")]
     UnknownTopic,

@@ -8,6 +8,7 @@ mod model;
 
 use super::*;
 use crate::exchange::ExchangeId;
+use crate::name::NameError;
 use crate::publication::{Missed, Outgoing};
 use alloc::format;
 use alloc::string::String;
@@ -416,7 +417,7 @@ fn declarations_are_checked_and_bounded() {
     assert_eq!(topics.find("a"), Some(a));
     let of = |depth| event(depth, Overflow::Refuse);
     assert_eq!(topics.declare("a", of(1)), Err(DeclareError::OtherKind));
-    assert_eq!(topics.declare("a/#", of(1)), Err(DeclareError::BadName));
+    assert_eq!(topics.declare("a/#", of(1)), Err(DeclareError::Name(NameError::Wildcard)));
     assert_eq!(topics.declare("b", of(0)), Err(DeclareError::BadDepth));
     assert_eq!(topics.declare("b", of(5)), Err(DeclareError::BadDepth));
     assert_eq!(topics.subscribe(LINK, ExchangeId::from_number(2), "#", None), Ok(()));

@@ -87,7 +87,7 @@ pub fn serve_std(
 ) -> blocking::Builder {
     let deposit = |_: blocking::Context, Deposit, mut exchange: blocking::Exchange<u64>| {
         let bytes = io::copy(&mut exchange.body, &mut io::sink()).map_err(|error| body_error(&error))?;
-        exchange.reply.send(&bytes).map_err(|_| Status::FAILED)?;
+        exchange.reply.send(&bytes)?;
         Ok(())
     };
     let builder = builder.on_stream_for(Allow::only(friends), deposit);
@@ -182,7 +182,7 @@ pub fn serve_tokio(
     let deposit = |_: tokio::Context, Deposit, mut exchange: tokio::Exchange<u64>| async move {
         let copied = ::tokio::io::copy(&mut exchange.body, &mut ::tokio::io::sink()).await;
         let bytes = copied.map_err(|error| body_error(&error))?;
-        exchange.reply.send(&bytes).map_err(|_| Status::FAILED)?;
+        exchange.reply.send(&bytes)?;
         Ok(())
     };
     let builder = builder.on_stream_for(Allow::only(friends), deposit);
@@ -225,7 +225,7 @@ impl Streams for tokio::Handle {
         wait(async {
             let (mut writer, reply) = self.open(&Deposit).await?;
             // Who is refused learns it from the reply.
-            if writer.write(body).await.is_ok() {
+            if writer.write_all(body).await.is_ok() {
                 let _refused = writer.finish();
             }
             Ok(reply.wait().await?.0)

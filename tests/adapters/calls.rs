@@ -109,7 +109,7 @@ pub fn handlers_call_back_and_forth(pair: Pair) {
                 return Ok(Bytes::new());
             }
             let deeper = asked.handle.call_raw("ping/pong", &[depth - 1], Some(PATIENCE));
-            let mut path = deeper.map_err(|_| Status::FAILED)?.to_vec();
+            let mut path = deeper?.to_vec();
             path.push(depth);
             Ok(path.into())
         })

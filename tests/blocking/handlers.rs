@@ -1,19 +1,22 @@
 //! Handlers: their threads, their ends, and whether they are told that nobody waits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use symbolon::blocking::{Builder, CallError, Context, Handle};
-use symbolon::{Admission, CloseReason, Event, Role, Status};
+use symbolon::blocking::{BodyError, Builder, CallError, Context, Handle, SubscribeOptions};
+use symbolon::{
+    Admission, Allow, CloseReason, EncodeError, Event, PublishError, Request, Role, Status, Topic,
+};
 
 use super::by_hand::ByHand;
 use super::lent::Lent;
+use super::stubborn::{Streamed, Stubborn};
 use super::{
-    Double, Doubled, PATIENCE, Room, builder, device, limits, millis, over_tcp, sockets, soon, timeouts,
-    until,
+    Double, Doubled, PATIENCE, Room, builder, device, identity, limits, millis, over_tcp, sockets, soon,
+    timeouts, until,
 };
 
 fn call(handle: &Handle, method: &'static str, timeout: Duration) -> Result<Bytes, CallError> {
@@ -30,6 +33,106 @@ fn a_panic_answers_failed_and_the_pool_lives() {
         assert_eq!(call(&a, "panics", PATIENCE), failed);
         assert_eq!(a.call(&Double(round)), Ok(Doubled(round * 2)));
     }
+}
+
+#[test]
+fn raw_handlers_may_be_for_some_peers_only() {
+    let dialled = builder(2)
+        .on_raw_for("reset", Allow::only([identity(1).peer_id()]), |_, body| Ok(body))
+        .on_stream_raw_for("store", Allow::only([identity(1).peer_id()]), |_, head, exchange| {
+            exchange.reply.send(head);
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    let denied = Err(CallError::Status(Status::DENIED, Bytes::new()));
+    for (number, expected) in [(1, Ok(Bytes::from_static(b"x"))), (3, denied)] {
+        let (a, _b) = over_tcp(&device(number), &dialled);
+        assert_eq!(a.call_raw("reset", b"x", Some(PATIENCE)), expected);
+        assert_eq!(a.call_raw("store", b"x", Some(PATIENCE)), expected);
+        let (_writer, reply) = a.open_raw("store", b"x", Some(PATIENCE)).unwrap();
+        assert_eq!(reply.wait().map(|(head, _)| head), expected);
+    }
+}
+
+#[test]
+fn a_writer_writes_all_or_says_why_it_cannot() {
+    let (say, hear) = mpsc::channel();
+    let dialled = builder(2).on_stream_raw("store", move |_, _, mut exchange| {
+        let mut length = 0;
+        while let Some(chunk) = exchange.body.chunk()? {
+            length += chunk.len();
+        }
+        say.send(length).unwrap();
+        exchange.reply.send("");
+        Ok(())
+    });
+    let (a, _b) = over_tcp(&device(1), &dialled.build().unwrap());
+    let (mut writer, reply) = a.open_raw("store", b"", Some(PATIENCE)).unwrap();
+    assert_eq!(writer.write_all(&[]), Ok(()));
+    assert_eq!(writer.write_all(&[7; 3 << 20]), Ok(()));
+    writer.finish().unwrap();
+    assert_eq!(writer.write_all(b"more"), Err(BodyError::Finished));
+    assert!(reply.wait().is_ok());
+    assert_eq!(hear.recv_timeout(PATIENCE), Ok(3 << 20));
+    // Nobody takes it: what does not find room here waits for that answer.
+    let (mut writer, _reply) = a.open_raw("none", b"", Some(PATIENCE)).unwrap();
+    assert_eq!(soon(move || writer.write_all(&[7; 3 << 20])), Err(BodyError::Answered));
+}
+
+/// What a handler has asked for itself, and did not get, is a failure of its own: no status of another is passed on.
+#[test]
+fn what_a_handler_asks_for_in_vain_is_its_own_failure() {
+    let dialled = builder(2)
+        .on_raw("calls", |context, _| Ok(context.handle().call_raw("none", b"", None)?))
+        .on_raw("publishes", |context, body| {
+            context.handle().publish_raw("undeclared", &body)?;
+            Ok(body)
+        })
+        .on_raw("publishes/at/once", |context, body| {
+            context.handle().try_publish_raw("undeclared", &body)?;
+            Ok(body)
+        })
+        .on_raw("subscribes", |context, body| {
+            context.handle().subscribe_raw("news", SubscribeOptions::default())?;
+            Ok(body)
+        })
+        .on_raw("encodes", |_, _| Ok(symbolon::to_bytes(&Stubborn)?.into()))
+        .build()
+        .unwrap();
+    let dialler = builder(1).allow_subscribe(|_, _| false).build().unwrap();
+    let (a, _b) = over_tcp(&dialler, &dialled);
+    for method in ["calls", "publishes", "publishes/at/once", "subscribes", "encodes"] {
+        let failed = Err(CallError::Status(Status::FAILED, Bytes::new()));
+        assert_eq!(call(&a, method, PATIENCE), failed, "{method}");
+    }
+}
+
+#[test]
+fn a_value_that_does_not_encode_goes_nowhere() {
+    let (say, hear) = mpsc::channel();
+    let stubborn = builder(2)
+        .on(|_, Stubborn| Ok(Stubborn))
+        .on_stream::<Streamed, _>(move |_, _, exchange| {
+            say.send(exchange.reply.start(&Stubborn).err()).unwrap();
+            Ok(())
+        })
+        .topic::<Stubborn>()
+        .build()
+        .unwrap();
+    let (a, _b) = over_tcp(&device(1), &stubborn);
+    assert_eq!(a.call(&Stubborn).err(), Some(CallError::Encode(EncodeError)));
+    assert!(matches!(a.open(&Stubborn), Err(CallError::Encode(EncodeError))));
+    assert!(matches!(a.fetch(&Stubborn), Err(CallError::Encode(EncodeError))));
+    let failed = Err(CallError::Status(Status::FAILED, Bytes::new()));
+    assert_eq!(a.call_raw(Stubborn::METHOD, b"\x80", None), failed);
+    assert_eq!(a.call_raw(Streamed::METHOD, b"\x80", None), failed);
+    assert_eq!(hear.recv_timeout(PATIENCE), Ok(Some(BodyError::Encode)));
+    let first = stubborn.publish_raw(Stubborn::TOPIC, b"\x80").unwrap();
+    assert_eq!(stubborn.publish(&Stubborn), Err(PublishError::Encode));
+    assert_eq!(stubborn.try_publish(&Stubborn), Err(PublishError::Encode));
+    let second = stubborn.publish_raw(Stubborn::TOPIC, b"\x80").unwrap();
+    assert_eq!(second.sequence, first.sequence + 1, "no number was used");
 }
 
 /// A handler that works until it is told that nobody waits; counts those that were told.

@@ -1,5 +1,6 @@
 //! What is the blocking adapter's own: threads, streams of all kinds, and peers that stall.
 
+mod building;
 mod by_hand;
 mod handlers;
 #[path = "../common/lent.rs"]
@@ -8,6 +9,8 @@ mod publications;
 mod server;
 mod stalls;
 mod streams;
+#[path = "../common/stubborn.rs"]
+mod stubborn;
 
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};

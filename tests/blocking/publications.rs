@@ -44,7 +44,9 @@ fn recv_timeout_gives_up_and_goes_on() {
     b.close();
     assert_eq!(levels.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
     assert_eq!(levels.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
-    assert_eq!(levels.ended(), Some(SubscribeError::Status(Status::SHUTTING_DOWN)));
+    let ended = SubscribeError::Status(Status::SHUTTING_DOWN);
+    assert_eq!(levels.ended(), Some(ended));
+    assert_eq!(ended.to_string(), "the publisher has ended it: shutting down (36)");
 }
 
 #[test]

@@ -38,9 +38,9 @@ fn a_refused_command_leaves_the_connection_exactly_as_it_was() {
         SendError::GoingAway,
         SendError::NoCredit,
         SendError::NotConnected,
+        SendError::NotHalfSent,
         SendError::PointWithWildcards,
         SendError::TooMany,
-        SendError::Unfinished,
         SendError::UnknownExchange,
     ] {
         assert!(refused.contains(&error), "{error:?} was never provoked");
@@ -168,8 +168,8 @@ fn a_subscription_of_theirs(pair: &mut Pair, refusals: &mut Refusals) -> Exchang
         pair.a.publish(theirs, &outgoing("t", &[7; 150])) => SendError::Full;
         pair.a.publish(theirs, &outgoing("t", &[7; 240])) => SendError::NoCredit;
         pair.a.publish_first(theirs, &outgoing("t", &[7; 240])) => SendError::NoCredit;
-        pair.a.publish_next(theirs, b"rest") => SendError::Unfinished;
-        pair.a.publish_abort(theirs) => SendError::Unfinished;
+        pair.a.publish_next(theirs, b"rest") => SendError::NotHalfSent;
+        pair.a.publish_abort(theirs) => SendError::NotHalfSent;
     }
     if refusals.provoke {
         let longest = pair.a.publish(theirs, &outgoing("t", &[7; 400])).unwrap_err();

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 use symbolon::embassy::CallError;
-use symbolon::{Failure, Limits, Request, SendError, Status};
+use symbolon::{EncodeError, Failure, Limits, Request, SendError, Status};
 
+use crate::stubborn::Stubborn;
 use crate::{SECOND, beside, board, board_with, host_builder, host_device, meet, peer_id, run};
 
 #[derive(Clone, Copy, Debug, Decode, Encode, Eq, PartialEq)]
@@ -62,6 +63,8 @@ async fn values_have_types_and_failures_say_what_happened() {
     beside(&board, (connection, stream), async {
         handle.connected().await;
         assert_eq!(handle.call(&Double(21)).await, Ok(42));
+        // Nothing was sent.
+        assert!(matches!(handle.call(&Stubborn).await, Err(CallError::Encode(EncodeError))));
         assert_eq!(handle.call(&Double(0)).await, Err(CallError::Status(Status::new(300))));
         let mut little = [0; 299];
         assert_eq!(handle.call_raw("long", b"", &mut little, None).await, Err(CallError::NoRoom(300)));

@@ -5,6 +5,9 @@ mod calls;
 mod line;
 mod publications;
 mod streams;
+#[allow(dead_code)] // the other adapters use all of it
+#[path = "../common/stubborn.rs"]
+mod stubborn;
 mod transports;
 mod waiting;
 

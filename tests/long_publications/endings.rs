@@ -16,18 +16,18 @@ fn refusals_change_nothing() {
     let text = body(1_000);
     let connection = &mut peer.victim.connection;
     let nobody = ExchangeId::from_number(40);
-    assert_eq!(connection.publish_next(id, &text), Err(SendError::Unfinished));
-    assert_eq!(connection.publish_abort(id), Err(SendError::Unfinished));
+    assert_eq!(connection.publish_next(id, &text), Err(SendError::NotHalfSent));
+    assert_eq!(connection.publish_abort(id), Err(SendError::NotHalfSent));
     assert_eq!(connection.publish_first(nobody, &outgoing(&text)), Err(SendError::UnknownExchange));
     let bad = Outgoing { topic: "a//b", ..outgoing(&text) };
     assert!(matches!(connection.publish_first(id, &bad), Err(SendError::Name(_))));
     let sent = connection.publish_first(id, &outgoing(&text)).unwrap();
     let rest = &text[sent..];
     for _ in 0..2 {
-        assert_eq!(connection.publish(id, &outgoing(b"x")), Err(SendError::Unfinished));
-        assert_eq!(connection.publish_first(id, &outgoing(&text)), Err(SendError::Unfinished));
+        assert_eq!(connection.publish(id, &outgoing(b"x")), Err(SendError::HalfSent));
+        assert_eq!(connection.publish_first(id, &outgoing(&text)), Err(SendError::HalfSent));
         for wrong in [&text[..], &rest[1..], b"", &[0; 2_000]] {
-            assert_eq!(connection.publish_next(id, wrong), Err(SendError::Unfinished));
+            assert_eq!(connection.publish_next(id, wrong), Err(SendError::NotHalfSent));
         }
         assert_eq!(connection.publish_next(nobody, rest), Err(SendError::UnknownExchange));
         assert_eq!(connection.publish_abort(nobody), Err(SendError::UnknownExchange));

@@ -129,10 +129,10 @@ async fn a_stop_with_ok_is_no_success() {
     let relay = builder(2).on_stream_raw("relay", move |_, _, _exchange| {
         let upstream = upstream.clone();
         async move {
-            let opened = upstream.open_raw("store", b"", None).await.map_err(|_| Status::FAILED)?;
+            let opened = upstream.open_raw("store", b"", None).await?;
             let (mut writer, _reply) = opened;
             loop {
-                writer.write(&[7; 100_000]).await?;
+                writer.write_all(&[7; 100_000]).await?;
             }
         }
     });
@@ -175,13 +175,13 @@ async fn a_finished_reply_stops_the_body_that_nobody_reads() {
         builder(2).limits(tight).timeouts(idle).on_stream_raw("ignores", |_, _, exchange| async move {
             let RawExchange { body: _body, reply } = exchange;
             let mut writer = reply.start(b"").await?;
-            writer.write(&pattern(100_000)).await?;
+            writer.write_all(&pattern(100_000)).await?;
             Ok(writer.finish()?)
         });
     let caller = builder(1).limits(tight).timeouts(idle).build().unwrap();
     let (caller, _served) = in_memory(&caller, &device.build().unwrap(), 65_536).await;
     let (mut writer, reply) = soon(caller.open_raw("ignores", b"", None)).await.unwrap();
-    assert!(soon(writer.write(&pattern(1 << 20))).await.is_err());
+    assert!(soon(writer.write_all(&pattern(1 << 20))).await.is_err());
     let (_, mut body) = soon(reply.wait()).await.unwrap();
     let mut got = Vec::new();
     assert_eq!(soon(body.read_to_end(&mut got)).await.unwrap(), 100_000);
@@ -195,7 +195,7 @@ async fn an_idle_time_may_be_set_before_the_reply_begins() {
         exchange.body.set_idle(None);
         let mut writer = exchange.reply.start(b"").await?;
         tokio::time::sleep(Duration::from_millis(900)).await;
-        writer.write(b"late").await?;
+        writer.write_all(b"late").await?;
         Ok(writer.finish()?)
     });
     let (caller, _served) = in_memory(&builder(1).build().unwrap(), &device.build().unwrap(), 65_536).await;

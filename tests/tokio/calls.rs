@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use symbolon::tokio::{CallError, Refusal};
-use symbolon::{Role, SendError, Status};
+use symbolon::tokio::{BodyError, CallError, Refusal};
+use symbolon::{EncodeError, PublishError, Request, Role, SendError, Status, Topic};
 use tokio::task::JoinSet;
 
+use super::stubborn::{Streamed, Stubborn};
 use super::{
     Double, Doubled, Room, SECOND, builder, device, in_memory, limits, over_tcp, settle, soon, timeouts,
     until,
@@ -39,6 +40,36 @@ async fn a_reply_of_another_type_is_a_bad_body() {
         .unwrap();
     let (a, _b) = over_tcp(&device(1), &odd).await;
     assert!(matches!(a.call(&Double(1)).await, Err(CallError::BadBody(_))));
+}
+
+#[tokio::test]
+async fn a_value_that_does_not_encode_goes_nowhere() {
+    let (say, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    let stubborn = builder(2)
+        .on(|_, Stubborn| async { Ok(Stubborn) })
+        .on_stream::<Streamed, _, _>(move |_, _, exchange| {
+            let say = say.clone();
+            async move {
+                say.send(exchange.reply.start(&Stubborn).await.err()).unwrap();
+                Ok(())
+            }
+        })
+        .topic::<Stubborn>()
+        .build()
+        .unwrap();
+    let (a, _b) = over_tcp(&device(1), &stubborn).await;
+    assert_eq!(a.call(&Stubborn).await, Err(CallError::Encode(EncodeError)));
+    assert!(matches!(a.open(&Stubborn).await, Err(CallError::Encode(EncodeError))));
+    assert!(matches!(a.fetch(&Stubborn).await, Err(CallError::Encode(EncodeError))));
+    let failed = Err(CallError::Status(Status::FAILED, Bytes::new()));
+    assert_eq!(a.call_raw(Stubborn::METHOD, b"\x80", None).await, failed);
+    assert_eq!(a.call_raw(Streamed::METHOD, b"\x80", None).await, failed);
+    assert_eq!(soon(hear.recv()).await, Some(Some(BodyError::Encode)));
+    let first = stubborn.publish_raw(Stubborn::TOPIC, b"\x80").await.unwrap();
+    assert_eq!(stubborn.publish(&Stubborn).await, Err(PublishError::Encode));
+    assert_eq!(stubborn.try_publish(&Stubborn), Err(PublishError::Encode));
+    let second = stubborn.publish_raw(Stubborn::TOPIC, b"\x80").await.unwrap();
+    assert_eq!(second.sequence, first.sequence + 1, "no number was used");
 }
 
 #[tokio::test]
@@ -81,7 +112,7 @@ async fn the_default_timeout_ends_a_call() {
 #[derive(Debug, minicbor::Decode, minicbor::Encode)]
 struct Silent;
 
-impl symbolon::Request for Silent {
+impl Request for Silent {
     const METHOD: &'static str = "silent";
     type Reply = Doubled;
 }

@@ -200,7 +200,7 @@ async fn dropped_at_any_await_requests_with_bodies_leave_no_exchange() {
         drop_everywhere(|| a.fetch_raw("give", &len, None), check).await;
         let waiting = async || {
             let (mut writer, reply) = a.open_raw("mirror", b"head", None).await.unwrap();
-            writer.write(&[7; 2_000]).await.unwrap();
+            writer.write_all(&[7; 2_000]).await.unwrap();
             reply.wait().await.unwrap().0
         };
         drop_everywhere(waiting, check).await;

@@ -11,8 +11,10 @@ use symbolon::tokio::{CallError, Context, Refusal, SubscribeOptions};
 use symbolon::{Allow, CloseReason, Kind, Overflow, Status};
 
 use super::lent::Lent;
+use super::stubborn::Stubborn;
 use super::{
-    Double, Doubled, Room, SECOND, builder, device, in_memory, limits, over_tcp, settle, soon, until,
+    Double, Doubled, Room, SECOND, builder, device, identity, in_memory, limits, over_tcp, settle, soon,
+    until,
 };
 
 fn status(status: Status) -> Result<Bytes, CallError> {
@@ -119,6 +121,52 @@ async fn a_handler_sees_who_asks_and_how_long_it_may_take() {
     assert_eq!(String::from_utf8(seen.into()).unwrap(), format!("{} 2000", caller.peer_id()));
 }
 
+#[tokio::test]
+async fn raw_handlers_may_be_for_some_peers_only() {
+    let dialled = builder(2)
+        .on_raw_for("reset", Allow::only([identity(1).peer_id()]), |_, body| async move { Ok(body) })
+        .on_stream_raw_for("store", Allow::only([identity(1).peer_id()]), |_, head, exchange| async move {
+            exchange.reply.send(head);
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    for (number, expected) in [(1, Ok(Bytes::from_static(b"x"))), (3, status(Status::DENIED))] {
+        let (a, _b) = over_tcp(&device(number), &dialled).await;
+        assert_eq!(a.call_raw("reset", b"x", None).await, expected);
+        assert_eq!(a.call_raw("store", b"x", None).await, expected);
+        let (_writer, reply) = a.open_raw("store", b"x", None).await.unwrap();
+        assert_eq!(soon(reply.wait()).await.map(|(head, _)| head), expected);
+    }
+}
+
+/// What a handler has asked for itself, and did not get, is a failure of its own: no status of another is passed on.
+#[tokio::test]
+async fn what_a_handler_asks_for_in_vain_is_its_own_failure() {
+    let dialled = builder(2)
+        .on_raw("calls", |context, _| async move { Ok(context.handle().call_raw("none", b"", None).await?) })
+        .on_raw("publishes", |context, body| async move {
+            context.handle().publish_raw("undeclared", &body).await?;
+            Ok(body)
+        })
+        .on_raw("publishes/at/once", |context, body| async move {
+            context.handle().try_publish_raw("undeclared", &body)?;
+            Ok(body)
+        })
+        .on_raw("subscribes", |context, body| async move {
+            context.handle().subscribe_raw("news", SubscribeOptions::default()).await?;
+            Ok(body)
+        })
+        .on_raw("encodes", |_, _| async { Ok(symbolon::to_bytes(&Stubborn)?.into()) })
+        .build()
+        .unwrap();
+    let dialler = builder(1).allow_subscribe(|_, _| false).build().unwrap();
+    let (a, _b) = over_tcp(&dialler, &dialled).await;
+    for method in ["calls", "publishes", "publishes/at/once", "subscribes", "encodes"] {
+        assert_eq!(soon(a.call_raw(method, b"", None)).await, status(Status::FAILED), "{method}");
+    }
+}
+
 /// Each handler calls back before it answers: five levels deep, from both sides at once.
 #[tokio::test]
 async fn handlers_call_back_and_forth_without_end() {
@@ -132,7 +180,7 @@ async fn handlers_call_back_and_forth_without_end() {
                 return Ok(Bytes::new());
             }
             let deeper = context.handle().call_raw("ping/pong", &[depth - 1], None).await;
-            let mut path = Vec::from(deeper.map_err(|_| Status::FAILED)?);
+            let mut path = Vec::from(deeper?);
             path.push(depth);
             Ok(path.into())
         })
@@ -156,10 +204,8 @@ async fn handlers_publish_and_subscribe_on_their_own_connection() {
         builder(number)
             .topic_raw("news", kind)
             .on_raw("all", |context: Context, body| async move {
-                let subscribed = context.handle().subscribe_raw("news", SubscribeOptions::default()).await;
-                let _news = subscribed.map_err(|_| Status::FAILED)?;
-                let published = context.handle().device().publish_raw("news", &body).await;
-                published.map_err(|_| Status::FAILED)?;
+                let _news = context.handle().subscribe_raw("news", SubscribeOptions::default()).await?;
+                context.handle().publish_raw("news", &body).await?;
                 Ok(body)
             })
             .build()
@@ -182,7 +228,7 @@ async fn handlers_publish_and_subscribe_on_their_own_connection() {
 #[tokio::test]
 async fn who_may_not_call_is_denied_before_the_body_is_decoded() {
     let stranger = device(3).peer_id();
-    let served = symbolon::tokio::Device::builder(super::identity(2))
+    let served = symbolon::tokio::Device::builder(identity(2))
         .admit(|_| true)
         .on_for(Allow::only([stranger]), |_, Double(number)| async move { Ok(Doubled(number)) })
         .build()

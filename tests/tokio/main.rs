@@ -12,6 +12,8 @@ mod handlers;
 mod lent;
 mod publications;
 mod streams;
+#[path = "../common/stubborn.rs"]
+mod stubborn;
 mod types;
 
 use std::future::Future;

@@ -28,7 +28,7 @@ pub fn served(builder: Builder) -> Builder {
         })
         .on_stream_raw("give", |_, head, exchange| async move {
             let mut writer = exchange.reply.start(&head).await?;
-            writer.write(&pattern(number(&head) as usize)).await?;
+            writer.write_all(&pattern(number(&head) as usize)).await?;
             Ok(writer.finish()?)
         })
         .on_stream_raw("begins", |_, head, exchange: RawExchange| async move {
@@ -74,7 +74,7 @@ async fn bodies_are_copied_and_streamed() {
     soon(writing).await.unwrap();
     // An error is given once, and then the stream is over.
     let (mut writer, reply) = soon(a.open_raw("mirror", b"", None)).await.unwrap();
-    writer.write(b"some").await.unwrap();
+    writer.write_all(b"some").await.unwrap();
     writer.reset(Status::new(300));
     let (_, mut body) = soon(reply.wait()).await.unwrap();
     let mut last = None;
@@ -98,7 +98,7 @@ async fn a_handler_is_dropped_with_its_caller() {
             let _counted = counted;
             let mut writer = exchange.reply.start(b"").await?;
             loop {
-                writer.write(&[7; 10_000]).await?;
+                writer.write_all(&[7; 10_000]).await?;
             }
         }
     };
@@ -134,7 +134,7 @@ async fn a_body_stalls_by_the_clock() {
     let (a, b) = in_memory(&device(1), &device(2), 65_536).await;
     let (mut writer, reply) = a.open_raw("mirror", b"", None).await.unwrap();
     let (_, mut body) = reply.wait().await.unwrap();
-    writer.write(b"some").await.unwrap();
+    writer.write_all(b"some").await.unwrap();
     let begun = tokio::time::Instant::now();
     assert_eq!(body.chunk().await.unwrap().as_deref(), Some(&b"some"[..]));
     let stalled = body.chunk().await;
@@ -161,7 +161,7 @@ async fn wake_ups_are_not_lost_between_threads() {
                     let (mut writer, reply) = end.open_raw("mirror", b"", None).await.unwrap();
                     let sent = bytes.clone();
                     let writing = tokio::spawn(async move {
-                        writer.write(&sent).await?;
+                        writer.write_all(&sent).await?;
                         writer.finish()
                     });
                     if round % 5 == 0 {

@@ -106,6 +106,19 @@ impl BodyWriter {
         Self(WriteEnd { core, id })
     }
 
+    /// Writes all of it, waiting for room as often as it must; its own, so that the error is a [`BodyError`].
+    ///
+    /// # Errors
+    ///
+    /// [`BodyError`]: the reader takes no more, or is out of reach.  Any part of it may have been written.
+    pub fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), BodyError> {
+        while !bytes.is_empty() {
+            let taken = self.take(bytes)?;
+            bytes = &bytes[taken..];
+        }
+        Ok(())
+    }
+
     /// Says that the body is complete; what was written still goes out.  It does not wait: the reply tells that all has
     /// arrived.  Repeated, it does nothing.  The end of a reply ends the exchange: a handler reads what it wants of
     /// the request first.
@@ -126,14 +139,19 @@ impl BodyWriter {
     pub fn set_idle(&self, idle: Option<Duration>) {
         self.0.set_idle(self.0.core.device.now(), idle);
     }
+
+    /// As many of the bytes as there is room for, at least one.
+    fn take(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
+        let id = self.0.id;
+        let taken = self.0.core.wait(None, |state, _, waker| state.link.poll_write(id, bytes, waker));
+        // Without a limit it ends only by having something.
+        taken.unwrap_or(Err(BodyError::Disconnected))
+    }
 }
 
 impl Write for BodyWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let id = self.0.id;
-        let taken = self.0.core.wait(None, |state, _, waker| state.link.poll_write(id, bytes, waker));
-        // Without a limit it ends only by having something.
-        Ok(taken.unwrap_or(Err(BodyError::Disconnected))?)
+        Ok(self.take(bytes)?)
     }
 
     /// Nothing is held back, so there is nothing to flush.

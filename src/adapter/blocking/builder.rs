@@ -35,7 +35,7 @@ impl Builder<Handler> {
         self.handle(R::METHOD, allow, move |context, body| {
             let request = crate::from_bytes(&body).map_err(|_| Status::BAD_REQUEST)?;
             let reply = handler(context, request)?;
-            Ok(crate::to_bytes(&reply).map_err(|_| Status::FAILED)?.into())
+            Ok(crate::to_bytes(&reply)?.into())
         })
     }
 
@@ -45,7 +45,33 @@ impl Builder<Handler> {
     where
         F: Fn(Context, Bytes) -> Result<Bytes, Refusal> + Send + Sync + 'static,
     {
-        self.handle(method, Allow::Anyone, handler)
+        self.on_raw_for(method, Allow::Anyone, handler)
+    }
+
+    /// As [`on_raw`](Self::on_raw), for these peers only; others get [`Status::DENIED`].
+    ///
+    /// ```
+    /// use symbolon::{Allow, Identity, Status, blocking::{CallError, Device}};
+    ///
+    /// let (owner, guest) = (Identity::generate()?, Identity::generate()?);
+    /// let lamp = Device::builder(Identity::generate()?)
+    ///     .trust([owner.peer_id(), guest.peer_id()])
+    ///     .on_raw("lamp/state", |_, _| Ok("on".into()))
+    ///     .on_raw_for("lamp/reset", Allow::only([owner.peer_id()]), |_, _| Ok("".into()))
+    ///     .build()?;
+    /// let server = lamp.listen("127.0.0.1:0")?.spawn()?;
+    /// let link = Device::builder(guest).build()?.connect(server.local_addr(), lamp.peer_id())?;
+    /// assert_eq!(link.call_raw("lamp/state", b"", None)?, b"on"[..]);
+    /// let refused = link.call_raw("lamp/reset", b"", None);
+    /// assert_eq!(refused, Err(CallError::Status(Status::DENIED, [].as_slice().into())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn on_raw_for<F>(self, method: &str, allow: Allow, handler: F) -> Self
+    where
+        F: Fn(Context, Bytes) -> Result<Bytes, Refusal> + Send + Sync + 'static,
+    {
+        self.handle(method, allow, handler)
     }
 
     /// Serves a request whose body may go on in chunks, and which may be answered so.  SPEC §10.5
@@ -57,8 +83,7 @@ impl Builder<Handler> {
     ///
     /// ```
     /// use minicbor::{Decode, Encode};
-    /// use std::io::Write;
-    /// use symbolon::{Identity, Request, Status, blocking::Device};
+    /// use symbolon::{Identity, Request, blocking::Device};
     ///
     /// #[derive(Encode, Decode)]
     /// struct Print { #[n(0)] copies: u32 }
@@ -75,7 +100,7 @@ impl Builder<Handler> {
     ///     while let Some(chunk) = exchange.body.chunk()? {
     ///         bytes += chunk.len() as u64; // to the paper, before more is asked for
     ///     }
-    ///     exchange.reply.send(&(bytes * u64::from(copies))).map_err(|_| Status::FAILED)?;
+    ///     exchange.reply.send(&(bytes * u64::from(copies)))?;
     ///     Ok(())
     /// });
     /// # let printer = printer.build()?;
@@ -116,7 +141,17 @@ impl Builder<Handler> {
     where
         F: Fn(Context, Bytes, RawExchange) -> Result<(), Refusal> + Send + Sync + 'static,
     {
-        self.stream(method, Allow::Anyone, handler)
+        self.on_stream_raw_for(method, Allow::Anyone, handler)
+    }
+
+    /// As [`on_stream_raw`](Self::on_stream_raw), for these peers only, as [`on_raw_for`](Self::on_raw_for); others get
+    /// [`Status::DENIED`] before any of the body is taken.
+    #[must_use]
+    pub fn on_stream_raw_for<F>(self, method: &str, allow: Allow, handler: F) -> Self
+    where
+        F: Fn(Context, Bytes, RawExchange) -> Result<(), Refusal> + Send + Sync + 'static,
+    {
+        self.stream(method, allow, handler)
     }
 
     fn stream(

@@ -325,7 +325,7 @@ impl Device {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
-        let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
+        let body = crate::to_bytes(value)?;
         self.publish_raw(T::TOPIC, &body)
     }
 
@@ -335,7 +335,7 @@ impl Device {
     ///
     /// As [`publish`](Self::publish), and [`PublishError::QueueFull`] where that would wait.
     pub fn try_publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
-        let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
+        let body = crate::to_bytes(value)?;
         self.try_publish_raw(T::TOPIC, &body)
     }
 

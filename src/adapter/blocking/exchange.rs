@@ -13,7 +13,7 @@ use super::handle::Handle;
 use crate::adapter::error::{BodyError, CallError};
 use crate::adapter::guard::Place;
 use crate::adapter::link::{Opening, let_go};
-use crate::{BadBody, Body, ExchangeId, Instant, Request, RequestHead};
+use crate::{Body, EncodeError, ExchangeId, Instant, Request, RequestHead};
 
 impl Handle {
     /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.
@@ -36,7 +36,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), but for `BadBody`.
+    /// As [`open`](Self::open), but for `Encode`.
     pub fn open_raw(
         &self,
         method: &str,
@@ -58,7 +58,7 @@ impl Handle {
     ///
     /// ```
     /// use minicbor::{Decode, Encode};
-    /// use std::io::{Read, Write};
+    /// use std::io::Read;
     /// use symbolon::{Identity, Request, blocking::Device};
     ///
     /// #[derive(Encode, Decode)]
@@ -74,7 +74,7 @@ impl Handle {
     /// let camera = camera.on_stream(|_, Photo { number }, exchange| {
     ///     let photo = vec![number as u8; 100_000];
     ///     let mut body = exchange.reply.start(&(photo.len() as u64))?;
-    ///     body.write_all(&photo).map_err(|_| symbolon::Status::FAILED)?;
+    ///     body.write_all(&photo)?;
     ///     Ok(body.finish()?) // without this the photo is given up
     /// });
     /// # let camera = camera.build()?;
@@ -99,7 +99,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`fetch`](Self::fetch), but for `BadBody`.
+    /// As [`fetch`](Self::fetch), but for `BadBody` and `Encode`.
     pub fn fetch_raw(
         &self,
         method: &str,
@@ -292,8 +292,8 @@ impl<T: Body> Responder<T> {
     ///
     /// # Errors
     ///
-    /// The reply's own `Encode` has failed; nothing was answered.
-    pub fn send(self, reply: &T) -> Result<(), BadBody> {
+    /// [`EncodeError`]: the reply's own `Encode` has failed; nothing was answered.
+    pub fn send(self, reply: &T) -> Result<(), EncodeError> {
         self.raw.send(crate::to_bytes(reply)?);
         Ok(())
     }
@@ -304,7 +304,7 @@ impl<T: Body> Responder<T> {
     ///
     /// As [`RawResponder::start`]; [`BodyError::Encode`] where the head's own `Encode` has failed.
     pub fn start(self, head: &T) -> Result<BodyWriter, BodyError> {
-        let head = crate::to_bytes(head).map_err(|_| BodyError::Encode)?;
+        let head = crate::to_bytes(head)?;
         self.raw.start(&head)
     }
 }

@@ -4,21 +4,24 @@ use core::time::Duration;
 
 use super::slot::Answer;
 use crate::adapter::error::{BodyError, SubscribeError};
-use crate::{BadBody, Failure, SendError, Status};
+use crate::{BadBody, EncodeError, Failure, SendError, Status};
 
 /// Why a call has no reply, and whether the peer may have executed it.  SPEC §16.4
 #[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The reply is not of the type expected, so the peer has executed it; or this request's own `Encode` has failed, and
-    /// nothing was sent.
+    /// The reply is not of the type expected, so the peer has executed it.
     #[error(transparent)]
     BadBody(#[from] BadBody),
     /// The peer has no capacity right now, and did not execute it.
     #[error("busy; try again after {0:?}")]
     Busy(Duration),
-    /// It ended without an answer; only [`Failure::NotExecuted`] says that the peer has not executed it.
+    /// The request's own `Encode` has failed, and nothing was sent.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// It ended without an answer.  With [`Failure::NotExecuted`] the peer has not executed it, with
+    /// [`Failure::Unsupported`] it has; with any other it may have.
     #[error("no answer: {0}")]
     Failed(Failure),
     /// The reply has so many bytes, more than the caller's buffer or the link's memory for one exchange takes; the peer
@@ -70,6 +73,7 @@ impl embedded_io_async::Error for BodyError {
             Self::DeadlinePassed | Self::Stalled => ErrorKind::TimedOut,
             Self::Disconnected => ErrorKind::NotConnected,
             Self::Status(_) => ErrorKind::ConnectionReset,
+            Self::Unsupported => ErrorKind::Unsupported,
         }
     }
 }

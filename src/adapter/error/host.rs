@@ -1,21 +1,24 @@
 //! How calls, connecting and handlers fail where there is a heap to spare, and an operating system.
 
 use std::io;
+use std::string::String;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{BodyError, SubscribeError};
 use crate::adapter::link::{Ended, NoAnswer};
-use crate::{BadBody, CloseReason, ConfigError, DeclareError, Failure, RouteError, SendError, Status};
+use crate::{
+    BadBody, CloseReason, ConfigError, DeclareError, EncodeError, Failure, PublishError, RouteError,
+    SendError, Status,
+};
 
 /// Why a call has no reply, and whether the peer may have executed it; see
 /// [`guide::outcomes`](crate::guide::outcomes).  SPEC §16.4
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The reply is not of the type expected, so the peer has executed it; or this request's own `Encode` has
-    /// failed, and nothing was sent.
+    /// The reply is not of the type expected, so the peer has executed it.
     #[error(transparent)]
     BadBody(#[from] BadBody),
     /// The peer has no capacity right now, and did not execute it.
@@ -27,6 +30,9 @@ pub enum CallError {
     /// The connection ended first; the peer may have executed it.
     #[error("disconnected; nobody knows whether it was executed")]
     Disconnected,
+    /// The request's own `Encode` has failed, and nothing was sent.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
     /// The connection ended first, and the peer did not execute it.
     #[error("not executed: the connection ended first")]
     NotExecuted,
@@ -39,6 +45,10 @@ pub enum CallError {
     /// The peer answered with another status than OK; with the bytes that came along.
     #[error("the peer answered: {0}")]
     Status(Status, Bytes),
+    /// The peer has executed it, but answered in chunks, which this side did not ask for or does not take
+    /// ([`Limits::window`](crate::Limits::window) is 0).  SPEC §10.5
+    #[error("executed, but the answer is not of a kind that this side takes")]
+    Unsupported,
 }
 
 impl From<NoAnswer> for CallError {
@@ -48,7 +58,7 @@ impl From<NoAnswer> for CallError {
             NoAnswer::Failed(Failure::DeadlinePassed) => Self::DeadlinePassed,
             NoAnswer::Failed(Failure::Stalled) => Self::Stalled,
             NoAnswer::Failed(Failure::NotExecuted) => Self::NotExecuted,
-            NoAnswer::Failed(Failure::Unsupported) => Self::Status(Status::UNSUPPORTED, Bytes::new()),
+            NoAnswer::Failed(Failure::Unsupported) => Self::Unsupported,
             NoAnswer::Failed(Failure::Cancelled | Failure::Disconnected) => Self::Disconnected,
         }
     }
@@ -75,6 +85,7 @@ impl From<BodyError> for io::Error {
             BodyError::DeadlinePassed | BodyError::Stalled => io::ErrorKind::TimedOut,
             BodyError::Disconnected => io::ErrorKind::NotConnected,
             BodyError::Status(_) => io::ErrorKind::ConnectionReset,
+            BodyError::Unsupported => io::ErrorKind::Unsupported,
         };
         Self::new(kind, error)
     }
@@ -89,9 +100,11 @@ impl From<BodyError> for Refusal {
             BodyError::Stalled => Status::STALLED,
             BodyError::Status(status) => status,
             BodyError::TooLarge => Status::TOO_LARGE,
-            BodyError::Answered | BodyError::Disconnected | BodyError::Encode | BodyError::Finished => {
-                Status::FAILED
-            }
+            BodyError::Answered
+            | BodyError::Disconnected
+            | BodyError::Encode
+            | BodyError::Finished
+            | BodyError::Unsupported => Status::FAILED,
         })
     }
 }
@@ -118,7 +131,7 @@ pub enum ConnectError {
 }
 
 /// What is wrong with a device that was to be built.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// Limits or timeouts.
@@ -128,14 +141,27 @@ pub enum BuildError {
     #[error("no randomness from the operating system")]
     Entropy,
     /// A method.
-    #[error("method: {0}")]
-    Method(#[from] RouteError),
+    #[error("method {name:?}: {error}")]
+    Method {
+        /// As it was given.
+        name: String,
+        /// Why it is not served.
+        #[source]
+        error: RouteError,
+    },
     /// A topic.
-    #[error("topic: {0}")]
-    Topic(#[from] DeclareError),
+    #[error("topic {name:?}: {error}")]
+    Topic {
+        /// As it was given.
+        name: String,
+        /// Why it was not declared.
+        #[source]
+        error: DeclareError,
+    },
 }
 
-/// Why a handler has no reply.  Handlers give it by `?` from a [`Status`], or name it.
+/// Why a handler has no reply.  Handlers give it by `?` from a [`Status`], or name it; by `?` from the errors of what they
+/// call, publish, subscribe to or encode it is [`Status::FAILED`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -164,5 +190,33 @@ pub enum Refusal {
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
         Self::Status(status)
+    }
+}
+
+/// What a handler has asked for itself has failed: its caller hears [`Status::FAILED`], not what another has answered.
+impl From<CallError> for Refusal {
+    fn from(_: CallError) -> Self {
+        Self::Status(Status::FAILED)
+    }
+}
+
+/// As [`Status::FAILED`].
+impl From<EncodeError> for Refusal {
+    fn from(_: EncodeError) -> Self {
+        Self::Status(Status::FAILED)
+    }
+}
+
+/// As [`Status::FAILED`].
+impl From<PublishError> for Refusal {
+    fn from(_: PublishError) -> Self {
+        Self::Status(Status::FAILED)
+    }
+}
+
+/// As [`Status::FAILED`].
+impl From<SubscribeError> for Refusal {
+    fn from(_: SubscribeError) -> Self {
+        Self::Status(Status::FAILED)
     }
 }

@@ -130,7 +130,7 @@ impl BodyWriter {
         Self { end: WriteEnd { core, id }, taken: 0 }
     }
 
-    /// Writes all of it, waiting for room as often as it must.
+    /// Writes all of it, waiting for room as often as it must; its own, so that the error is a [`BodyError`].
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl BodyWriter {
     /// # Cancel safety
     ///
     /// Dropped, any part of it may have been written.
-    pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), BodyError> {
+    pub async fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), BodyError> {
         while !bytes.is_empty() {
             let taken = poll_fn(|task| self.poll_take(task, bytes)).await?;
             bytes = &bytes[taken..];

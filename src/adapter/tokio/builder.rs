@@ -39,7 +39,7 @@ impl Builder<Handler> {
             let handling = crate::from_bytes::<R>(&body).map(|request| handler(context, request));
             Box::pin(async move {
                 let reply = handling.map_err(|_| Status::BAD_REQUEST)?.await?;
-                Ok(crate::to_bytes(&reply).map_err(|_| Status::FAILED)?.into())
+                Ok(crate::to_bytes(&reply)?.into())
             })
         })
     }
@@ -51,7 +51,29 @@ impl Builder<Handler> {
         F: Fn(Context, Bytes) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Bytes, Refusal>> + Send + 'static,
     {
-        self.handle(method, Allow::Anyone, move |context, body| Box::pin(handler(context, body)))
+        self.on_raw_for(method, Allow::Anyone, handler)
+    }
+
+    /// As [`on_raw`](Self::on_raw), for these peers only; others get [`Status::DENIED`].
+    ///
+    /// ```
+    /// use symbolon::{Allow, Identity, PeerId, tokio::{BuildError, Device}};
+    ///
+    /// fn lamp(identity: Identity, owner: PeerId, guest: PeerId) -> Result<Device, BuildError> {
+    ///     Device::builder(identity)
+    ///         .trust([owner, guest])
+    ///         .on_raw("lamp/state", |_, _| async { Ok("on".into()) })
+    ///         .on_raw_for("lamp/reset", Allow::only([owner]), |_, _| async { Ok("".into()) })
+    ///         .build()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn on_raw_for<F, Fut>(self, method: &str, allow: Allow, handler: F) -> Self
+    where
+        F: Fn(Context, Bytes) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Bytes, Refusal>> + Send + 'static,
+    {
+        self.handle(method, allow, move |context, body| Box::pin(handler(context, body)))
     }
 
     /// Serves a request whose body may go on in chunks, and which may be answered so.  SPEC §10.5
@@ -64,7 +86,6 @@ impl Builder<Handler> {
     /// ```
     /// use minicbor::{Decode, Encode};
     /// use symbolon::{Identity, Request, tokio::Device};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     ///
     /// #[derive(Encode, Decode)]
     /// struct Print { #[n(0)] copies: u32 }
@@ -83,7 +104,7 @@ impl Builder<Handler> {
     ///     while let Some(chunk) = exchange.body.chunk().await? {
     ///         bytes += chunk.len() as u64; // to the paper, before more is asked for
     ///     }
-    ///     exchange.reply.send(&(bytes * u64::from(copies))).map_err(|_| symbolon::Status::FAILED)?;
+    ///     exchange.reply.send(&(bytes * u64::from(copies)))?;
     ///     Ok(())
     /// });
     /// # let printer = printer.build()?;
@@ -134,7 +155,18 @@ impl Builder<Handler> {
         F: Fn(Context, Bytes, RawExchange) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Refusal>> + Send + 'static,
     {
-        self.stream(method, Allow::Anyone, move |context, head, exchange| {
+        self.on_stream_raw_for(method, Allow::Anyone, handler)
+    }
+
+    /// As [`on_stream_raw`](Self::on_stream_raw), for these peers only, as [`on_raw_for`](Self::on_raw_for); others get
+    /// [`Status::DENIED`] before any of the body is taken.
+    #[must_use]
+    pub fn on_stream_raw_for<F, Fut>(self, method: &str, allow: Allow, handler: F) -> Self
+    where
+        F: Fn(Context, Bytes, RawExchange) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Refusal>> + Send + 'static,
+    {
+        self.stream(method, allow, move |context, head, exchange| {
             let handling = handler(context, head, exchange);
             Box::pin(async move {
                 handling.await?;

@@ -55,7 +55,7 @@ impl fmt::Debug for Handler {
 ///
 /// ```
 /// use minicbor::{Decode, Encode};
-/// use symbolon::{Identity, Request, Status, tokio::{BuildError, Device}};
+/// use symbolon::{Identity, Request, tokio::{BuildError, Device}};
 ///
 /// #[derive(Encode, Decode)]
 /// struct Ring;
@@ -70,7 +70,7 @@ impl fmt::Debug for Handler {
 ///     Device::builder(identity)
 ///         .on_raw("bell/push", |context, _| async move {
 ///             let left = context.time_left().unwrap_or_default();
-///             context.handle().call_timeout(&Ring, left / 2).await.map_err(|_| Status::FAILED)?;
+///             context.handle().call_timeout(&Ring, left / 2).await?;
 ///             Ok(context.peer().short().to_string().into())
 ///         })
 ///         .build()
@@ -277,7 +277,7 @@ impl Device {
     /// # }
     /// ```
     pub async fn publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
-        let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
+        let body = crate::to_bytes(value)?;
         self.publish_raw(T::TOPIC, &body).await
     }
 
@@ -287,7 +287,7 @@ impl Device {
     ///
     /// As [`publish`](Self::publish), and [`PublishError::QueueFull`] where that would wait.
     pub fn try_publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
-        let body = crate::to_bytes(value).map_err(|_| PublishError::TooLarge)?;
+        let body = crate::to_bytes(value)?;
         self.try_publish_raw(T::TOPIC, &body)
     }
 

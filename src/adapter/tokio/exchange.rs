@@ -16,7 +16,7 @@ use super::handle::Handle;
 use crate::adapter::error::{BodyError, CallError};
 use crate::adapter::guard::Place;
 use crate::adapter::link::{Opening, let_go};
-use crate::{BadBody, Body, ExchangeId, Instant, Request, RequestHead};
+use crate::{Body, EncodeError, ExchangeId, Instant, Request, RequestHead};
 
 impl Handle {
     /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.
@@ -43,7 +43,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), but for `BadBody`.
+    /// As [`open`](Self::open), but for `Encode`.
     ///
     /// # Cancel safety
     ///
@@ -74,7 +74,7 @@ impl Handle {
     /// ```
     /// use minicbor::{Decode, Encode};
     /// use symbolon::{Identity, Request, tokio::Device};
-    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use tokio::io::AsyncReadExt;
     ///
     /// #[derive(Encode, Decode)]
     /// struct Photo { #[n(0)] number: u32 }
@@ -91,7 +91,7 @@ impl Handle {
     /// let camera = camera.on_stream(|_, Photo { number }, exchange| async move {
     ///     let photo = vec![number as u8; 100_000];
     ///     let mut body = exchange.reply.start(&(photo.len() as u64)).await?;
-    ///     body.write(&photo).await?;
+    ///     body.write_all(&photo).await?;
     ///     Ok(body.finish()?) // without this the photo is given up
     /// });
     /// # let camera = camera.build()?;
@@ -119,7 +119,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`fetch`](Self::fetch), but for `BadBody`.
+    /// As [`fetch`](Self::fetch), but for `BadBody` and `Encode`.
     ///
     /// # Cancel safety
     ///
@@ -308,8 +308,8 @@ impl<T: Body> Responder<T> {
     ///
     /// # Errors
     ///
-    /// The reply's own `Encode` has failed; nothing was answered.
-    pub fn send(self, reply: &T) -> Result<(), BadBody> {
+    /// [`EncodeError`]: the reply's own `Encode` has failed; nothing was answered.
+    pub fn send(self, reply: &T) -> Result<(), EncodeError> {
         self.raw.send(crate::to_bytes(reply)?);
         Ok(())
     }
@@ -324,7 +324,7 @@ impl<T: Body> Responder<T> {
     ///
     /// As [`RawResponder::start`].
     pub async fn start(self, head: &T) -> Result<BodyWriter, BodyError> {
-        let head = crate::to_bytes(head).map_err(|_| BodyError::Encode)?;
+        let head = crate::to_bytes(head)?;
         self.raw.start(&head).await
     }
 }

@@ -129,7 +129,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`call`](Self::call), but for `BadBody`.
+    /// As [`call`](Self::call), but for `BadBody` and `Encode`.
     ///
     /// # Cancel safety
     ///
@@ -185,6 +185,28 @@ impl Handle {
     /// As [`Device::try_publish`].
     pub fn try_publish<T: Topic>(&self, value: &T) -> Result<Point, PublishError> {
         self.device().try_publish(value)
+    }
+
+    /// Publishes bare bytes; see [`Device::publish_raw`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::publish_raw`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Device::publish_raw`].
+    pub async fn publish_raw(&self, topic: &str, body: &[u8]) -> Result<Point, PublishError> {
+        self.device().publish_raw(topic, body).await
+    }
+
+    /// Publishes bare bytes without waiting; see [`Device::try_publish_raw`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::try_publish_raw`].
+    pub fn try_publish_raw(&self, topic: &str, body: &[u8]) -> Result<Point, PublishError> {
+        self.device().try_publish_raw(topic, body)
     }
 
     /// Subscribes to a topic of the peer, and waits until the peer has accepted: at most as long as

@@ -165,7 +165,7 @@ impl Session {
         let max = self.longest_publication();
         let mut standing = publishing(&mut self.exchanges, id)?;
         if *standing.unsent == 0 || *standing.unsent != rest.len() {
-            return Err(SendError::Unfinished);
+            return Err(SendError::NotHalfSent);
         }
         let part = |more, chunk| Message::Continuation(Continuation { id, more, abort: false, chunk });
         let all = part(false, rest).encoded_len();
@@ -188,7 +188,7 @@ impl Session {
         let message = message.measured();
         let mut standing = publishing(&mut self.exchanges, id)?;
         if *standing.unsent == 0 {
-            return Err(SendError::Unfinished);
+            return Err(SendError::NotHalfSent);
         }
         standing.pay(&self.publications, message.len(), 0)?;
         self.seal_or_queue(id, &message, through);
@@ -279,7 +279,7 @@ impl Standing<'_> {
 /// An accepted subscription of theirs, if no publication is half sent.  PUB-7
 fn between(exchanges: &mut Exchanges, id: u64) -> Result<Standing<'_>, SendError> {
     let standing = publishing(exchanges, id)?;
-    if *standing.unsent > 0 { Err(SendError::Unfinished) } else { Ok(standing) }
+    if *standing.unsent > 0 { Err(SendError::HalfSent) } else { Ok(standing) }
 }
 
 fn publishing(exchanges: &mut Exchanges, id: u64) -> Result<Standing<'_>, SendError> {

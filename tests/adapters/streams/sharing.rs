@@ -38,6 +38,12 @@ pub fn who_takes_no_chunks_says_so(pair: Pair) {
     assert_eq!(met.near.call(&Double(1)), Ok(Doubled(2)));
     let (head, mut body) = met.near.fetch("give", &[0; 8], None).unwrap();
     assert_eq!((head, body.chunk()), (sha(b""), Ok(None)));
+    // The other way round: the request was executed, and its answer is not taken.
+    let (mut writer, reply) = met.far.open("mirror", b"", None).unwrap();
+    assert_eq!(reply.wait().err(), Some(CallError::Unsupported));
+    assert_eq!(writer.put(b"x"), Err(BodyError::Unsupported));
+    assert_eq!(met.far.call_raw("mirror", b"", None), Err(CallError::Unsupported));
+    assert_eq!(met.far.call(&Double(1)), Ok(Doubled(2)));
 }
 
 /// EXC-8: more than the peer takes wait for their turn, and none is lost.

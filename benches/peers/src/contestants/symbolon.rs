@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use bytes::Bytes;
 use symbolon::tokio::{Builder, Device, Handle};
-use symbolon::{Identity, Kind, Overflow, PeerId, SecretKey, Seed, Status, SubscribeOptions};
+use symbolon::{Identity, Kind, Overflow, PeerId, SecretKey, Seed, SubscribeOptions};
 
 use super::LOOPBACK;
 use crate::credentials::SERVER;
@@ -61,7 +61,7 @@ impl Peer for Symbolon {
                 async move {
                     for (topic, _) in TOPICS {
                         let subscribing = context.handle().subscribe_raw(topic, options());
-                        let mut flood = subscribing.await.map_err(|_| Status::FAILED)?;
+                        let mut flood = subscribing.await?;
                         let tally = tally.clone();
                         tokio::spawn(async move {
                             while let Some(delivery) = flood.next().await {

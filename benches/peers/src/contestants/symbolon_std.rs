@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::Result;
 use symbolon::blocking::{Builder, Device, Handle};
-use symbolon::{Identity, PeerId, Status};
+use symbolon::{Identity, PeerId};
 
 use super::LOOPBACK;
 use super::symbolon::{TOPICS, options, server, topic_of};
@@ -34,8 +34,7 @@ impl Peer for Symbolon {
             .on_raw("echo", |_, body| Ok(body))
             .on_raw("watch", move |context, _| {
                 for (topic, _) in TOPICS {
-                    let flood =
-                        context.handle().subscribe_raw(topic, options()).map_err(|_| Status::FAILED)?;
+                    let flood = context.handle().subscribe_raw(topic, options())?;
                     let tally = tally.clone();
                     thread::spawn(move || {
                         for _ in flood.filter(|delivery| delivery.publication.is_some()) {
