@@ -1,8 +1,10 @@
-//! Publications of one topic that leave one behind the other: it is the same for everybody whether they were given to the
-//! connection one by one or several at a time.  SPEC §14
+//! Publications of one topic, one behind the other: it is the same for everybody whether they were given to the connection
+//! one by one or several at a time, and whether they come in one frame or each in its own.  SPEC §9, §14
 
 mod common;
 
+use common::cbor::{bytes, message, text, uint};
+use common::hostile::Hostile;
 use common::{Happened, Pair, device_with};
 use proptest::prelude::*;
 use symbolon::{Connection, ExchangeId, Missed, Outgoing, Point, SendError};
@@ -88,4 +90,52 @@ fn a_series_ends_with_the_last_number() {
     let (mut pair, id) = subscribed("t", 100_000, 1_000);
     let first = outgoing("t", u64::MAX - 2, 0, b"");
     assert_eq!(pair.b.publish_series(id, &first, [&b""[..]; 5]), Ok(2));
+}
+
+/// Publications into subscriptions of the victim's, mostly as the one before them, and now and then something else.
+fn arriving() -> impl Strategy<Value = Vec<u8>> {
+    let mostly = |usual, other| prop_oneof![9 => Just(usual), 1 => other];
+    let id = mostly(1_u64, prop_oneof![Just(3_u64), Just(5), Just(2)].boxed());
+    let missed = mostly(0_u64, prop_oneof![Just(1_u64), Just(1 << 32)].boxed());
+    let flags = mostly(0_u64, (0_u64..16).boxed());
+    let topic = prop_oneof![9 => Just("t"), 1 => Just("u"), 1 => Just("t/t"), 1 => Just("+")];
+    let epoch = mostly(1_u64, prop_oneof![Just(2_u64), Just(1 << 32)].boxed());
+    let behind =
+        prop_oneof![9 => Just(vec![]), 1 => Just(vec![uint(5)]), 1 => Just(vec![text("x"), uint(1)])];
+    let body = (prop::collection::vec(any::<u8>(), 0..40), prop::bool::weighted(0.02));
+    let publication = (id, missed, flags, topic, epoch, any::<u32>(), body, behind).prop_map(
+        |(id, missed, flags, topic, epoch, sequence, (body, as_text), behind)| {
+            let body = if as_text { text("no bytes") } else { bytes(&body) };
+            let head = [uint(id), uint(missed), uint(flags), text(topic), uint(epoch), uint(sequence.into())];
+            message::of(13, &[&head[..], &[body], &behind].concat())
+        },
+    );
+    prop_oneof![
+        30 => publication,
+        1 => Just(message::ping(7)),
+        1 => Just(message::missed(1, 0, 3)),
+        1 => Just(message::end(3, 0)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// What the application is told, the end of the connection included, does not depend on what shares a frame.
+    #[test]
+    fn together_or_apart_they_are_the_same(messages in prop::collection::vec(arriving(), 1..40)) {
+        let [mut together, mut apart] = [(), ()].map(|()| {
+            let mut peer = Hostile::dialled();
+            for filter in ["t", "+"] {
+                let id = peer.victim.connection.subscribe(filter, 1_000, None).expect("room");
+                peer.heard();
+                peer.say(&message::response(id.number(), 0, 1, b""));
+            }
+            peer.victim.events();
+            peer
+        });
+        let expected: Vec<_> = messages.iter().flat_map(|message| apart.tell(message)).collect();
+        prop_assert_eq!(together.tell(&messages.concat()), expected);
+        prop_assert_eq!(together.victim.is_closed(), apart.victim.is_closed());
+    }
 }

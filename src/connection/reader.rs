@@ -28,6 +28,11 @@ impl Span {
         let start = (part.as_ptr() as usize).wrapping_sub(unit.as_ptr() as usize) as u32;
         Self { start, end: start.wrapping_add(part.len() as u32) }
     }
+
+    /// The part of this unit that it is.
+    pub(crate) fn in_unit(self, unit: &[u8]) -> &[u8] {
+        unit.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
 }
 
 impl Reader {
@@ -100,7 +105,7 @@ impl Reader {
 
     /// Part of an opened frame's plaintext, by its place in [`Reader::unit`].
     pub(crate) fn part(&self, span: Span) -> &[u8] {
-        self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
+        span.in_unit(&self.bytes)
     }
 
     /// Gives back what is above `at_rest`, if no unit is on its way.

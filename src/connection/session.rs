@@ -9,6 +9,8 @@ mod commands;
 mod incoming;
 mod outgoing;
 mod publishing;
+#[cfg(not(target_os = "none"))] // where flash is scarce, one by one
+mod series;
 mod subscribing;
 
 use alloc::collections::VecDeque;
@@ -35,6 +37,8 @@ use bodies::Bulk;
 pub(crate) use incoming::Received;
 use outgoing::PassedOver;
 pub(crate) use publishing::Through;
+#[cfg(not(target_os = "none"))]
+use series::Series;
 
 /// The state that exists from Split to the last byte.
 pub(crate) struct Session {
@@ -57,6 +61,9 @@ pub(crate) struct Session {
     passed_over: PassedOver,
     /// What is left to read of the frame in the reader.
     plaintext: Plaintext,
+    /// What the message before began with, where the next may begin alike.
+    #[cfg(not(target_os = "none"))]
+    series: Option<Series>,
     /// Events of this side's own making; at most one or two for each exchange.
     local: VecDeque<(u64, Local)>,
     /// `local` has events which the last message caused; they are told before the next is read.
@@ -146,6 +153,8 @@ impl Session {
             bulk: Bulk::default(),
             passed_over: PassedOver::default(),
             plaintext: Plaintext::default(),
+            #[cfg(not(target_os = "none"))]
+            series: None,
             local: VecDeque::new(),
             holds: false,
             goaway_sent: None,

@@ -89,6 +89,15 @@ pub(crate) fn read_unsigned(bytes: &[u8]) -> Option<(u64, &[u8])> {
     }
 }
 
+/// The same of a byte string.
+#[cfg(not(target_os = "none"))]
+#[inline]
+pub(crate) fn read_bytes(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&initial, rest) = bytes.split_first().filter(|(initial, _)| **initial >> 5 == 2)?;
+    let (len, rest) = argument(2, initial & 0x1f, rest).ok()?;
+    split(rest, len).ok()
+}
+
 /// Reads the first item of `bytes` as far as it is no array or map, and returns what is behind.
 #[cfg_attr(not(target_os = "none"), inline(always))]
 pub(crate) fn read(bytes: &[u8]) -> Result<(Item<'_>, &[u8]), EncodingError> {

@@ -154,7 +154,13 @@ impl Publication<'_> {
         numbered(self.point.sequence, self.chunk, out);
     }
 
-    /// Up to what is another one's in each of a topic.
+    /// How long it is up to its number.
+    #[cfg(not(target_os = "none"))]
+    pub(super) fn beginning_len(&self) -> usize {
+        count(|out| self.beginning(out))
+    }
+
+    /// Up to its number: the same for those of a topic that come one behind the other.
     fn beginning(&self, out: &mut impl Sink) {
         let flags = bit(self.total.is_some(), flag::MORE)
             | bit(self.unknown, flag::UNKNOWN)

@@ -315,6 +315,22 @@ impl<'a> Publication<'a> {
         Some((publication, bytes.len() - rest.len()))
     }
 
+    /// The number and the bytes of one that begins as another did, which had no element beyond those of SPEC §9, and how
+    /// long it is. `None` leaves it to `Message::decode`.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn decode_alike(bytes: &'a [u8], beginning: &[u8]) -> Option<(u64, &'a [u8], usize)> {
+        let (sequence, rest) = cbor::read_unsigned(bytes.strip_prefix(beginning)?)?;
+        let (chunk, rest) = cbor::read_bytes(rest)?;
+        Some((sequence, chunk, bytes.len() - rest.len()))
+    }
+
+    /// How long it is up to its number, in `bytes`, where it can be the first of several that begin alike.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn beginning_in(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let may_be = self.total.is_none() && bytes.first() == Some(&EIGHT_ELEMENTS);
+        bytes.get(..self.beginning_len()).filter(|_| may_be)
+    }
+
     fn read(f: &mut Fields<'a>) -> Result<Self, WireError> {
         let (id, missed) = (f.u64()?, f.u32()?);
         let flags = f.flags(flag::MORE | flag::UNKNOWN | flag::RETAINED)?;

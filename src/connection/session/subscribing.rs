@@ -44,11 +44,8 @@ impl Session {
         told: &mut Option<Pending>,
     ) -> Outcome {
         let Publication { id, missed, unknown, retained, topic, point, chunk, total } = publication;
-        let Some((subscription, given_up)) = self.spend(id, cost)? else { return Ok(None) };
-        // PUB-7, NAM-3
-        if subscription.coming.is_some() {
-            return Err(PeerMisbehaved::State(id));
-        }
+        let Some((subscription, given_up)) = self.spend_on_publication(id, cost)? else { return Ok(None) };
+        // NAM-3
         if !name::covers(&subscription.filter, subscription.wildcards, topic) {
             return Err(PeerMisbehaved::Topic(id));
         }
@@ -139,6 +136,19 @@ impl Session {
     }
 
     /// Spends a subscription's credit.  SPEC §11 CRD-3
+    /// As [`spend`](Self::spend), where another publication begins.
+    pub(super) fn spend_on_publication(
+        &mut self,
+        id: u64,
+        cost: u32,
+    ) -> Result<Option<(&mut Subscription, bool)>, PeerMisbehaved> {
+        match self.spend(id, cost)? {
+            // PUB-7
+            Some((Subscription { coming: Some(_), .. }, _)) => Err(PeerMisbehaved::State(id)),
+            taken => Ok(taken),
+        }
+    }
+
     fn spend(&mut self, id: u64, cost: u32) -> Result<Option<(&mut Subscription, bool)>, PeerMisbehaved> {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         let given_up = opened.given_up;
