@@ -4,8 +4,8 @@
 //! [`Provider`]. snow ends at Split: the two [`CipherState`]s are ours, since snow's can neither work
 //! in place nor rekey by count.
 //!
-//! snow wipes nothing. What is handed to it through the resolver is wiped when dropped; its own chaining key is not,
-//! and is worth nothing without the messages of that very handshake.
+//! snow wipes nothing. What is handed to it through the resolver is wiped when dropped. Its chaining key is out of reach
+//! and stays in the memory that it frees, until something else is put there: both keys of the connection follow from it.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -152,14 +152,13 @@ impl Handshake {
         if !state.is_handshake_finished() {
             return Err(NoiseError);
         }
-        let (initiator, responder) = state.dangerously_get_raw_split();
+        let split = Zeroizing::new(state.dangerously_get_raw_split());
         // Its memory is there again before the ciphers take theirs.
         drop(state);
-        let initiator = Zeroizing::new(initiator);
-        let responder = Zeroizing::new(responder);
+        let (initiator, responder) = &*split;
         let (send, receive) = match self.role {
-            Role::Initiator => (&initiator, &responder),
-            Role::Responder => (&responder, &initiator),
+            Role::Initiator => (initiator, responder),
+            Role::Responder => (responder, initiator),
         };
         let cipher = |key| CipherState::new(self.provider, self.suite, key).ok_or(NoiseError);
         Ok(Ciphers { send: cipher(send)?, receive: cipher(receive)?, hash: self.hash })
