@@ -13,6 +13,10 @@
 //! Both at once is usual: requests are served in the loop, and a task calls.  What goes on for longer than a moment
 //! belongs in another task: the connection stands still while the loop is elsewhere.
 //!
+//! Two connections with one peer are the program's to see to, if it accepts on several runners (SPEC §18, DUP-2): where
+//! this device's id is the smaller one, it ends the older of the two with `goaway`, and with `close` and
+//! [`Status::REPLACED`](crate::Status::REPLACED) once its exchanges have ended.
+//!
 //! `examples/firmware` is a whole program, for a Cortex-M3 in an emulator;
 //! [`guide::firmware`](crate::guide::firmware) says what costs what, and how to choose.
 

@@ -370,6 +370,11 @@ impl Exchange<'_> {
         let (slot, memory) = table.slot(self.index);
         place.copy_from_slice(&slot.inward.bytes(memory)[..len]);
         slot.inward.advance(len);
+        if slot.inward.is_empty() {
+            // Empty chunks that came behind it are taken as well.  CRD-4
+            slot.took_bytes(0);
+            table.wake_runner();
+        }
         Ok(place)
     }
 
