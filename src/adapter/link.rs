@@ -177,10 +177,7 @@ impl<H: Serve> Link<H> {
         match *event {
             Event::Aborted { id } => change(inboxes, woken, id, Inbox::abort),
             Event::Admission { peer } => self.let_in_or_not(shared, peer, now),
-            Event::Busy { id, retry } => {
-                self.answer(id, Err(NoAnswer::Busy(retry)));
-                self.streams.on_end(id, Status::OK, &mut self.woken);
-            }
+            Event::Busy { id, retry } => self.on_answer(id, Err(NoAnswer::Busy(retry)), false),
             Event::Closed { reason } => self.close(shared, reason),
             Event::Connected { .. } => {
                 self.connected = true;
@@ -207,10 +204,7 @@ impl<H: Serve> Link<H> {
             }
             Event::Response { id, status, body, more } => {
                 let body = Bytes::copy_from_slice(body);
-                self.answer(id, Ok((status, body)));
-                if !more {
-                    self.streams.on_end(id, Status::OK, &mut self.woken);
-                }
+                self.on_answer(id, Ok((status, body)), more);
             }
             Event::Stop { id, cause } => self.stop(id, cause),
             Event::Stopped { id, status } => self.streams.on_stopped(id, status, &mut self.woken),
@@ -258,6 +252,14 @@ impl<H: Serve> Link<H> {
             }
             Err(status) => Owed::Response(id, status, Bytes::new()),
         });
+    }
+
+    /// The answer, or its head where its body goes on.
+    fn on_answer(&mut self, id: ExchangeId, answer: Answer, more: bool) {
+        self.answer(id, answer);
+        if !more {
+            self.streams.on_end(id, Status::OK, &mut self.woken);
+        }
     }
 
     fn answer(&mut self, id: ExchangeId, answer: Answer) {
