@@ -207,6 +207,26 @@ fn a_lost_accept_ends_both_sessions() {
     assert!(world.a.line.running().is_none());
 }
 
+/// Where it goes away before the `close` of a session that has ended could leave, that session is over as well: nobody
+/// will take it.
+#[test]
+fn a_port_that_goes_away_before_a_close() {
+    let mut world = World::connected(24);
+    let now = world.now;
+    world.a.running().connection.close(now, Status::OK);
+    world.a.line.handle_eof(now);
+    world.a.drain();
+    let reasons: Vec<_> = world.a.gone.iter().map(|talk| talk.closed).collect();
+    assert_eq!(reasons, [Some(CloseReason::Truncated)]);
+    let mut world = World::connected(24);
+    world.b.running().connection.abort(now, Status::FAILED);
+    world.b.line.handle_eof(now);
+    world.b.drain();
+    let reasons: Vec<_> = world.b.gone.iter().map(|talk| talk.closed).collect();
+    assert_eq!(reasons, [Some(CloseReason::Local(Status::FAILED))]);
+    assert_eq!(world.b.line.poll_timeout(), None);
+}
+
 /// END-3: where the port goes away, the sessions end, as cut off.
 #[test]
 fn a_port_that_goes_away() {
