@@ -15,7 +15,8 @@
 //!
 //! Two connections with one peer are the program's to see to, if it accepts on several runners (SPEC §18, DUP-2): where
 //! this device's id is the smaller one, it ends the older of the two with `goaway`, and with `close` and
-//! [`Status::REPLACED`](crate::Status::REPLACED) once its exchanges have ended.
+//! [`Status::REPLACED`](crate::Status::REPLACED) once its exchanges have ended,
+//! or after [`Timeouts::close`](crate::Timeouts::close) at the latest.
 //!
 //! `examples/firmware` is a whole program, for a Cortex-M3 in an emulator;
 //! [`guide::firmware`](crate::guide::firmware) says what costs what, and how to choose.

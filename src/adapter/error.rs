@@ -78,17 +78,12 @@ pub enum SubscribeError {
     /// It could not be sent.
     #[error("not sent: {0}")]
     Send(#[from] SendError),
-    /// The publisher refused or ended it with this status; with `OK` or [`Status::SHUTTING_DOWN`] it is an orderly end.
-    #[error("the publisher {did}: {0}", did = if is_orderly(.0) { "has ended it" } else { "answered" })]
+    /// The publisher has refused or ended it with this status; with `OK` or [`Status::SHUTTING_DOWN`] it is an orderly end.
+    #[error("the publisher has refused or ended it: {0}")]
     Status(Status),
     /// The publisher has not accepted in time; the subscription is cancelled.
     #[error("the publisher has not answered in time")]
     TimedOut,
-}
-
-/// Whether a subscription was not refused, and nothing went wrong with it.
-fn is_orderly(status: &Status) -> bool {
-    matches!(*status, Status::OK | Status::SHUTTING_DOWN)
 }
 
 /// What a subscription could not give; it goes on behind it.  SPEC §14.3

@@ -103,6 +103,10 @@ impl Connection {
         self.ending = Some(reason);
         self.timers.stop_all();
         self.timers.set(Timer::Close, self.clock + self.waits.close.get());
+        if self.on_line && self.eof {
+            // Nobody will take the last bytes.
+            self.fall_silent();
+        }
         self.stop_if_flushed();
     }
 

@@ -74,7 +74,8 @@ impl Connection {
     /// that come `behind` it, numbered on from it, with nothing missed between.  The number says how many there was room and
     /// credit for, `first` included; those behind them are still to be published.
     ///
-    /// It does what as many calls of [`publish`](Self::publish) would, and takes less time.
+    /// It does what as many calls of [`publish`](Self::publish) would, and takes less time.  Fewer than were given may also
+    /// mean that the next one is long, or cannot be sent: `publish` it by itself, and see what that says.
     ///
     /// # Errors
     ///

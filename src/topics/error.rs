@@ -31,7 +31,7 @@ pub enum DeclareError {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The value's own `Encode` has failed; only where one of an adapter publishes by its type.
+    /// The value's own `Encode` has failed. Only the typed `publish` of an adapter says so; `Topics` never does.
     #[error("the value could not be encoded")]
     Encode,
     /// No such topic in this table.

@@ -46,7 +46,7 @@ fn recv_timeout_gives_up_and_goes_on() {
     assert_eq!(levels.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
     let ended = SubscribeError::Status(Status::SHUTTING_DOWN);
     assert_eq!(levels.ended(), Some(ended));
-    assert_eq!(ended.to_string(), "the publisher has ended it: shutting down (36)");
+    assert_eq!(ended.to_string(), "the publisher has refused or ended it: shutting down (36)");
 }
 
 #[test]

@@ -106,14 +106,15 @@ async fn a_subscription_ends_with_its_connection_and_may_be_refused() {
         handle.connected().await;
         let refused =
             host.subscribe_raw("lamp/state", symbolon::SubscribeOptions::default()).await.unwrap_err();
-        assert_eq!(refused.to_string(), format!("the publisher answered: {}", Status::DENIED));
+        assert_eq!(refused.to_string(), format!("the publisher has refused or ended it: {}", Status::DENIED));
         let mut weather = handle.subscribe_raw("weather", None).await.unwrap();
         assert_eq!(weather.ended(), None);
         host.close().await;
         while let Some(delivery) = weather.next(&mut [0; 64]).await {
             assert_eq!(delivery.missed, Missed::NONE);
         }
-        assert!(weather.ended().is_some());
+        let orderly = SubscribeError::Status(Status::SHUTTING_DOWN);
+        assert_eq!(weather.ended(), Some(orderly));
     };
     tokio::join!(crate::run(&board, connection, stream), script);
 }

@@ -227,6 +227,26 @@ fn a_port_that_goes_away_before_a_close() {
     assert_eq!(world.b.line.poll_timeout(), None);
 }
 
+/// The same where the peer's `close` waits behind an event.
+#[test]
+fn a_port_that_goes_away_behind_a_close() {
+    let mut world = World::connected(25);
+    let now = world.now;
+    world.a.running().ask(now, b"the last thing");
+    world.a.running().connection.close(now, Status::OK);
+    let mut bytes = Vec::new();
+    while let Some(sent) = world.a.line.poll_transmit(now).map(<[u8]>::to_vec) {
+        world.a.line.advance_transmit(sent.len());
+        bytes.extend(sent);
+    }
+    let offers = || panic!("a session runs");
+    assert_eq!(world.b.line.handle_input(now, &bytes, offers), bytes.len());
+    world.b.line.handle_eof(now);
+    world.b.drain();
+    assert_eq!(world.b.gone.len(), 1);
+    assert_eq!(world.b.line.poll_timeout(), None);
+}
+
 /// END-3: where the port goes away, the sessions end, as cut off.
 #[test]
 fn a_port_that_goes_away() {

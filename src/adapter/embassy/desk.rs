@@ -106,7 +106,7 @@ impl<'a> Desk<'a> {
     }
 
     pub(super) fn responder(&self, request: ExchangeId) -> Responder<'a> {
-        let connection = self.link.owned_by(self.id).map(|mut table| table.owe(request));
+        let connection = self.link.owned_by(self.id).and_then(|mut table| table.owe(request));
         Responder::new(self.link, connection, request)
     }
 }

@@ -106,9 +106,7 @@ impl Link {
         table.on_closed();
         table.owner = Some(owner);
         let limits = device.config().limits();
-        if table.count > 0 {
-            table.owed.reserve(limits.requests_in.into());
-        }
+        table.owed.reserve(limits.requests_in.into());
         table.window = limits.window as usize;
         table.call_timeout = device.call_timeout();
     }
@@ -173,10 +171,11 @@ impl Table {
         Ok(index)
     }
 
-    /// A task is to answer this request; says of which connection it is.
-    pub(super) fn owe(&mut self, to: ExchangeId) -> u32 {
+    /// A task is to answer this request; says of which connection it is. None where that has ended.
+    pub(super) fn owe(&mut self, to: ExchangeId) -> Option<u32> {
+        self.peer?;
         self.owed.add(to);
-        self.session
+        Some(self.session)
     }
 
     /// Places an answer that is owed; waits where all exchanges are taken.

@@ -7,8 +7,8 @@ use core::mem;
 use core::task::Poll;
 
 use super::handle::Exchange;
-use super::slot::{Answer, Head};
-use crate::adapter::error::{Gap, SubscribeError};
+use super::slot::Head;
+use crate::adapter::error::{BodyError, Gap, SubscribeError};
 use crate::{Missed, Point, Topic};
 
 /// What a subscription delivers: a publication, what was missed before it, or both.  SPEC §14.3
@@ -87,11 +87,10 @@ impl<'d> RawSubscription<'d> {
     pub fn ended(&self) -> Option<SubscribeError> {
         let mut table = self.exchange.link.table();
         let (slot, _) = table.slot(self.exchange.index);
-        let status = match slot.answer {
-            Some(Answer::Reply(status, _)) => SubscribeError::Status(status),
+        slot.read_end.map(|end| match end {
+            Err(BodyError::Status(status)) => SubscribeError::Status(status),
             _ => SubscribeError::Disconnected,
-        };
-        slot.read_end.map(|_| status)
+        })
     }
 
     /// Waits for a publication, left where it is, or for a gap; `None` at the end.

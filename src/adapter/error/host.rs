@@ -161,7 +161,8 @@ pub enum BuildError {
 }
 
 /// Why a handler has no reply.  Handlers give it by `?` from a [`Status`], or name it; by `?` from the errors of what they
-/// call, publish, subscribe to or encode it is [`Status::FAILED`].
+/// call, publish, subscribe to or encode it is [`Status::FAILED`]. A [`BodyError`] gives the status that it has, which is
+/// another peer's where the body is.
 ///
 /// ```
 /// use std::time::Duration;

@@ -135,7 +135,6 @@ impl Session {
         event(Pending::Missed { id, missed }, told)
     }
 
-    /// Spends a subscription's credit.  SPEC §11 CRD-3
     /// As [`spend`](Self::spend), where another publication begins.
     pub(super) fn spend_on_publication(
         &mut self,
@@ -149,6 +148,7 @@ impl Session {
         }
     }
 
+    /// Spends a subscription's credit.  SPEC §11 CRD-3
     fn spend(&mut self, id: u64, cost: u32) -> Result<Option<(&mut Subscription, bool)>, PeerMisbehaved> {
         let Some(opened) = self.exchanges.ours_or_stray(id)? else { return Ok(None) };
         let given_up = opened.given_up;
