@@ -104,11 +104,15 @@ impl Session {
         through: Through<'_>,
     ) -> Result<usize, SendError> {
         self.publish(id, first, through)?;
+        let mut behind = (first.point.sequence.saturating_add(1)..u64::MAX).zip(behind).peekable();
+        if behind.peek().is_none_or(|(_, body)| body.len() >= LONG) {
+            return Ok(1);
+        }
         let max = self.longest_publication();
         let series = Series::new(&as_message(id, first, &[], None));
         let mut standing = between(&mut self.exchanges, id)?;
         let mut sent = 1;
-        for (sequence, body) in (first.point.sequence.saturating_add(1)..u64::MAX).zip(behind) {
+        for (sequence, body) in behind {
             let len = series.encoded_len(sequence, body);
             // A long one is published by itself, lest it be copied once more.
             if len > max || len >= LONG || standing.pay(&self.publications, len, 0).is_err() {
