@@ -328,7 +328,8 @@ impl Topics {
     }
 
     /// Offers what waits for a link, until nothing does or `send` takes no more. Subscriptions take turns, and so do
-    /// the topics within one; a body that is taken in parts has a turn for each.
+    /// the topics within one; a body that is taken in parts has a turn for each. Where nothing else has its turn, one offer
+    /// shows what waits behind it too, and [`Verdict::Several`] takes that with it.
     ///
     /// A call continues where the last one stopped: an adapter calls it when a link was named by [`wake`](Self::wake),
     /// when a full connection has room again, and after [`credited`](Self::credited). A subscription refused with

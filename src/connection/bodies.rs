@@ -44,7 +44,7 @@ impl Bodies {
 pub(crate) struct Outbound {
     waiting: VecDeque<u8>,
     max: usize,
-    pub(crate) budget: SendCredit,
+    pub(crate) send_credit: SendCredit,
     /// The message that begins it has left, so chunks may follow.  SPEC §12 LAN-3
     begun: bool,
     /// Behind what waits.
@@ -65,7 +65,7 @@ impl Outbound {
         Self {
             waiting: VecDeque::with_capacity(if fixed { max } else { 0 }),
             max,
-            budget: SendCredit::new(window.into()),
+            send_credit: SendCredit::new(window.into()),
             begun: false,
             end: None,
             given_up: false,
@@ -129,12 +129,12 @@ impl Outbound {
 
     /// Whether a message of this cost may leave with what waits and with bytes that do not.
     pub(crate) fn takes_through(&self, cost: u64) -> bool {
-        self.begun && self.end.is_none() && cost <= self.budget.left()
+        self.begun && self.end.is_none() && cost <= self.send_credit.left()
     }
 
     /// Whether something can leave now, credit allowing.
     pub(crate) fn is_ready(&self) -> bool {
-        let can_pay = self.budget.left() > DATA_HEAD_MAX;
+        let can_pay = self.send_credit.left() > DATA_HEAD_MAX;
         self.begun && (self.next_end().is_some() || (can_pay && !self.waiting.is_empty()))
     }
 
@@ -157,14 +157,14 @@ impl Outbound {
     /// Forgets bytes that have left in a message of this cost.
     pub(crate) fn sent(&mut self, len: usize, cost: u64) {
         self.waiting.drain(..len);
-        let paid = self.budget.spend(cost);
+        let paid = self.send_credit.spend(cost);
         debug_assert!(paid, "asked before");
     }
 
     /// Whether to say that there is room again: half of the buffer, or what there is where nothing moves without credit.
     pub(crate) fn takes_again(&mut self) -> bool {
         let has_room = self.waiting.len() <= self.max / 2
-            || (self.waiting.len() < self.max && self.budget.left() <= DATA_HEAD_MAX);
+            || (self.waiting.len() < self.max && self.send_credit.left() <= DATA_HEAD_MAX);
         let takes_again = self.full && has_room && self.end.is_none();
         self.full &= !takes_again;
         takes_again

@@ -152,50 +152,51 @@ mod tests {
 
     /// CRD-1, CRD-2: credit rises only, and nothing is spent beyond it.
     #[test]
-    fn a_budget_rises_and_is_never_overspent() {
-        let mut budget = SendCredit::new(10);
-        assert!(!budget.spend(11));
-        assert!(budget.spend(10));
-        assert!(!budget.raise(9) && !budget.raise(10));
-        assert_eq!(budget.left(), 0);
-        assert!(budget.raise(u64::MAX));
-        assert!(budget.spend(u64::MAX - 10));
-        assert!(!budget.spend(1));
+    fn send_credit_rises_and_is_never_overspent() {
+        let mut send_credit = SendCredit::new(10);
+        assert!(!send_credit.spend(11));
+        assert!(send_credit.spend(10));
+        assert!(!send_credit.raise(9) && !send_credit.raise(10));
+        assert_eq!(send_credit.left(), 0);
+        assert!(send_credit.raise(u64::MAX));
+        assert!(send_credit.spend(u64::MAX - 10));
+        assert!(!send_credit.spend(1));
     }
 
     /// CRD-3, CRD-4: what was taken comes back, half a window at a time, or all of it to who is starved.
     #[test]
-    fn an_allowance_grows_as_it_is_taken() {
-        let mut allowance = ReceiveCredit::new(100);
-        assert!(!allowance.spend(101));
-        assert!(allowance.spend(90));
-        allowance.release(49);
-        assert!(!allowance.falls_due(5));
-        allowance.release(1);
-        assert!(allowance.falls_due(5));
-        assert!(!allowance.falls_due(5), "once");
-        let limit = allowance.next_limit();
+    fn receive_credit_grows_as_it_is_taken() {
+        let mut receive_credit = ReceiveCredit::new(100);
+        assert!(!receive_credit.spend(101));
+        assert!(receive_credit.spend(90));
+        receive_credit.release(49);
+        assert!(!receive_credit.falls_due(5));
+        receive_credit.release(1);
+        assert!(receive_credit.falls_due(5));
+        assert!(!receive_credit.falls_due(5), "once");
+        let limit = receive_credit.next_limit();
         assert_eq!(limit, 150);
-        allowance.announce(limit);
-        allowance.release(u32::MAX);
-        assert_eq!(allowance.next_limit(), 190, "no more than came");
-        assert!(!allowance.falls_due(60));
-        assert!(allowance.falls_due(61), "all taken, and less than one message left");
+        receive_credit.announce(limit);
+        receive_credit.release(u32::MAX);
+        assert_eq!(receive_credit.next_limit(), 190, "no more than came");
+        assert!(!receive_credit.falls_due(60));
+        assert!(receive_credit.falls_due(61), "all taken, and less than one message left");
     }
 
     /// Spends all that was announced, as parts of one publication, until so much has come; how much that was.
-    fn fill(allowance: &mut ReceiveCredit, most: u32) -> u32 {
+    fn fill(receive_credit: &mut ReceiveCredit, most: u32) -> u32 {
         let mut came = 0;
         while came < most {
-            let cost = u32::try_from(allowance.limit - allowance.spent).unwrap().min(most - came).min(30);
+            let cost =
+                u32::try_from(receive_credit.limit - receive_credit.spent).unwrap().min(most - came).min(30);
             if cost == 0 {
                 break;
             }
-            assert!(allowance.spend(cost));
-            allowance.lend(cost);
+            assert!(receive_credit.spend(cost));
+            receive_credit.lend(cost);
             came += cost;
-            if allowance.falls_due(40) {
-                allowance.announce(allowance.next_limit());
+            if receive_credit.falls_due(40) {
+                receive_credit.announce(receive_credit.next_limit());
             }
         }
         came
@@ -205,55 +206,55 @@ mod tests {
     #[test]
     fn one_that_goes_on_arrives_whole_beside_the_window() {
         for unread in [0, 40, 100] {
-            let mut allowance = ReceiveCredit::new(100);
-            assert!(allowance.spend(unread));
-            let came = fill(&mut allowance, 1_000);
+            let mut receive_credit = ReceiveCredit::new(100);
+            assert!(receive_credit.spend(unread));
+            let came = fill(&mut receive_credit, 1_000);
             assert_eq!(came, if unread == 100 { 0 } else { 1_000 }, "only what is complete is waited for");
-            allowance.release(unread);
-            if allowance.falls_due(40) {
-                allowance.announce(allowance.next_limit());
+            receive_credit.release(unread);
+            if receive_credit.falls_due(40) {
+                receive_credit.announce(receive_credit.next_limit());
             }
-            assert_eq!(came + fill(&mut allowance, 1_000 - came), 1_000);
-            allowance.complete();
-            assert!(!allowance.falls_due(u64::MAX), "nobody has taken it yet");
+            assert_eq!(came + fill(&mut receive_credit, 1_000 - came), 1_000);
+            receive_credit.complete();
+            assert!(!receive_credit.falls_due(u64::MAX), "nobody has taken it yet");
             // Another as long gets no further than the window beyond the first.
-            let next = fill(&mut allowance, 1_000);
+            let next = fill(&mut receive_credit, 1_000);
             assert!(next <= 100, "{next}");
-            allowance.release(1_000);
-            assert!(allowance.falls_due(40));
-            allowance.announce(allowance.next_limit());
-            assert_eq!(next + fill(&mut allowance, 1_000 - next), 1_000);
+            receive_credit.release(1_000);
+            assert!(receive_credit.falls_due(40));
+            receive_credit.announce(receive_credit.next_limit());
+            assert_eq!(next + fill(&mut receive_credit, 1_000 - next), 1_000);
         }
     }
 
     /// SPEC §14.5: what came of one that is given up counts as taken, and nothing of it twice.
     #[test]
     fn one_that_is_given_up_gives_its_credit_back() {
-        let mut allowance = ReceiveCredit::new(100);
-        assert!(allowance.spend(20));
-        assert_eq!(fill(&mut allowance, 500), 500);
-        allowance.give_back();
-        assert_eq!(allowance.next_limit(), 600, "20 are still unread");
+        let mut receive_credit = ReceiveCredit::new(100);
+        assert!(receive_credit.spend(20));
+        assert_eq!(fill(&mut receive_credit, 500), 500);
+        receive_credit.give_back();
+        assert_eq!(receive_credit.next_limit(), 600, "20 are still unread");
         // Who says of parts that they were taken gains nothing by it.
-        assert_eq!(fill(&mut allowance, 70), 70);
-        allowance.release(u32::MAX);
-        allowance.give_back();
-        assert_eq!((allowance.next_limit(), allowance.spent), (690, 590));
+        assert_eq!(fill(&mut receive_credit, 70), 70);
+        receive_credit.release(u32::MAX);
+        receive_credit.give_back();
+        assert_eq!((receive_credit.next_limit(), receive_credit.spent), (690, 590));
     }
 
     /// CRD-2: a part is as long as the credit lets it, and not sent where little is left of much.
     #[test]
     fn a_part_waits_for_credit_that_is_worth_it() {
-        let mut budget = SendCredit::new(100);
-        assert!(!budget.never_affords(100) && budget.never_affords(101));
-        assert_eq!(budget.part(1_000, 80), Some(100));
-        assert_eq!(budget.part(60, 60), Some(60));
-        assert!(budget.spend(50));
-        assert_eq!(budget.part(1_000, 80), Some(50), "half of what there was");
-        assert!(budget.spend(1));
-        assert_eq!(budget.part(1_000, 80), None);
-        assert_eq!(budget.part(1_000, 49), Some(49), "a frame's worth");
-        assert_eq!(budget.part(49, 80), Some(49), "all of it");
+        let mut send_credit = SendCredit::new(100);
+        assert!(!send_credit.never_affords(100) && send_credit.never_affords(101));
+        assert_eq!(send_credit.part(1_000, 80), Some(100));
+        assert_eq!(send_credit.part(60, 60), Some(60));
+        assert!(send_credit.spend(50));
+        assert_eq!(send_credit.part(1_000, 80), Some(50), "half of what there was");
+        assert!(send_credit.spend(1));
+        assert_eq!(send_credit.part(1_000, 80), None);
+        assert_eq!(send_credit.part(1_000, 49), Some(49), "a frame's worth");
+        assert_eq!(send_credit.part(49, 80), Some(49), "all of it");
         let mut nothing = SendCredit::new(0);
         assert_eq!((nothing.never_affords(1), nothing.part(5, 5)), (false, Some(0)));
         assert!(nothing.raise(3));

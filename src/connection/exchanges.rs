@@ -155,7 +155,7 @@ impl Exchanges {
         record.filter.clear();
         record.filter.push_str(filter);
         record.wildcards = name::has_wildcards(filter);
-        (record.allowance, record.largest, record.coming) = (ReceiveCredit::new(window), largest, None);
+        (record.receive_credit, record.largest, record.coming) = (ReceiveCredit::new(window), largest, None);
         record
     }
 
@@ -333,13 +333,13 @@ impl Exchanges {
     }
 
     /// The credit of what comes in a live exchange: of a subscription's publications, or of the other side's body.
-    pub(crate) fn allowance(&mut self, id: u64) -> Option<&mut ReceiveCredit> {
+    pub(crate) fn receive_credit(&mut self, id: u64) -> Option<&mut ReceiveCredit> {
         if !self.is_ours(id) {
             return self.bodies(id)?.inbound.as_mut();
         }
         let opened = self.ours(id)?;
         match &mut opened.kind {
-            OpenedKind::Subscription(subscription) => Some(&mut subscription.allowance),
+            OpenedKind::Subscription(subscription) => Some(&mut subscription.receive_credit),
             OpenedKind::Open | OpenedKind::Request => opened.bodies.as_mut()?.inbound.as_mut(),
         }
     }

@@ -61,9 +61,6 @@ pub(crate) struct Session {
     passed_over: PassedOver,
     /// What is left to read of the frame in the reader.
     plaintext: Plaintext,
-    /// What the message before began with, where the next may begin alike.
-    #[cfg(not(target_os = "none"))]
-    series: Option<Series>,
     /// Events of this side's own making; at most one or two for each exchange.
     local: VecDeque<(u64, Local)>,
     /// `local` has events which the last message caused; they are told before the next is read.
@@ -127,6 +124,9 @@ struct Plaintext {
     end: usize,
     /// When the frame's last byte came: deadlines count from here, however late it is looked at.  SPEC §10.4
     arrived: Instant,
+    /// What the message before began with, where the next may begin alike.
+    #[cfg(not(target_os = "none"))]
+    series: Option<Series>,
 }
 
 impl Session {
@@ -153,8 +153,6 @@ impl Session {
             bulk: Bulk::default(),
             passed_over: PassedOver::default(),
             plaintext: Plaintext::default(),
-            #[cfg(not(target_os = "none"))]
-            series: None,
             local: VecDeque::new(),
             holds: false,
             goaway_sent: None,

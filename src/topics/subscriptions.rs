@@ -60,7 +60,7 @@ pub(super) struct Subscription {
     under_way: Option<UnderWay>,
     /// Whether the one before was given up for a newer value, so that the next is not.
     spared: bool,
-    /// Whether it is in its link's line, and then between whom.
+    /// Whether it is in its link's queue, and then between whom.
     waiting: bool,
     before: Option<SubscriptionKey>,
     behind: Option<SubscriptionKey>,
@@ -73,7 +73,7 @@ struct Link {
     /// How many pairs they have together.
     pairs: usize,
     /// Subscriptions with something to send or to tell, but for those that wait for credit.
-    ready: ReadyQueue,
+    queue: ReadyQueue,
     /// Whether it is in `woken`.
     woken: bool,
     /// Whether it is going to be pumped without having to be named again.
@@ -260,9 +260,9 @@ impl Subscriptions {
         }
     }
 
-    /// Puts a subscription in its link's line, and has the link named by `wake`.
+    /// Puts a subscription in its link's queue, and has the link named by `wake`.
     fn wait(&mut self, key: SubscriptionKey) {
-        self.line_up(key);
+        self.enqueue(key);
         let link_key = self.all[key].link;
         let link = &mut self.links[link_key];
         if !link.woken && !link.handed_over {
@@ -272,7 +272,7 @@ impl Subscriptions {
     }
 
     pub(super) fn has_backlog(&self, link: LinkId) -> bool {
-        self.by_link.get(&link).is_some_and(|&key| self.links[key].ready.first.is_some())
+        self.by_link.get(&link).is_some_and(|&key| self.links[key].queue.first.is_some())
     }
 
     /// Names this link no more until it has been pumped.
@@ -319,7 +319,7 @@ impl Subscriptions {
     /// Forgets a subscription. Returns what it was not told, with what it gets no more; its subscriber knows of what
     /// is half sent.
     fn forget(&mut self, key: SubscriptionKey, bodies: &mut BodyPool) -> Missed {
-        self.leave_line(key);
+        self.dequeue(key);
         self.give_up(key, bodies);
         self.end_under_way(key);
         let subscription = self.all.take(key);

@@ -324,7 +324,7 @@ impl<'a> Publication<'a> {
         Some((sequence, chunk, bytes.len() - rest.len()))
     }
 
-    /// How long it is up to its number, in `bytes`, where it can be the first of several that begin alike.
+    /// What it begins with, up to its number, of the `bytes` that it was read from, where others can begin alike.
     #[cfg(not(target_os = "none"))]
     pub(crate) fn beginning_in(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let may_be = self.total.is_none() && bytes.first() == Some(&EIGHT_ELEMENTS);

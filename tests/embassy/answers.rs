@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use embedded_io_adapters::tokio_1::FromTokio;
 use symbolon::embassy::{Buffers, CallError, Responder, Runner, Step, Unflushed};
-use symbolon::tokio::{CallError as HostError, Handle as HostHandle};
+use symbolon::tokio::{CallError as HostError, Device, Handle as HostHandle};
 use symbolon::{Connection, Event, Limits, SendError, Status};
 use tokio::io::{DuplexStream, split};
 
@@ -59,6 +59,12 @@ async fn ask<'d>(
     (calls, requests.take().into())
 }
 
+/// To calls of "never".
+fn host_that_never_answers() -> Device {
+    let never = |_, _| async { std::future::pending().await };
+    host_builder().on_raw("never", never).build().unwrap()
+}
+
 /// Polls once what is expected to wait.
 macro_rules! assert_waits {
     ($future:expr) => {
@@ -73,8 +79,7 @@ macro_rules! assert_waits {
 #[tokio::test]
 async fn an_answer_waits_for_an_exchange_and_goes_before_calls() {
     let board = board_with(1, Limits::small());
-    let never = |_, _| async { std::future::pending().await };
-    let device = host_builder().on_raw("never", never).build().unwrap();
+    let device = host_that_never_answers();
     let (connection, stream, host) = meet(&board, &device, false);
     beside(&board, (connection, stream), async |requests| {
         let handle = board.link.handle();
@@ -159,8 +164,7 @@ async fn an_answer_that_is_given_up_is_a_failure() {
 #[tokio::test]
 async fn an_answer_that_nobody_waits_for_does_not_wait() {
     let board = board_with(1, Limits::small());
-    let never = |_, _| async { std::future::pending().await };
-    let device = host_builder().on_raw("never", never).build().unwrap();
+    let device = host_that_never_answers();
     let (connection, stream, host) = meet(&board, &device, false);
     beside(&board, (connection, stream), async |requests| {
         let handle = board.link.handle();

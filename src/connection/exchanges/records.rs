@@ -139,7 +139,7 @@ pub(crate) struct Subscription {
     pub(crate) filter: String,
     /// Whether the filter has any.
     pub(crate) wildcards: bool,
-    pub(crate) allowance: ReceiveCredit,
+    pub(crate) receive_credit: ReceiveCredit,
     /// The longest body that is taken in several messages; 0 for none.
     pub(crate) largest: u32,
     /// A publication that goes on.
@@ -152,7 +152,7 @@ impl Subscription {
         Box::new(Self {
             filter: String::with_capacity(filter),
             wildcards: false,
-            allowance: ReceiveCredit::new(0),
+            receive_credit: ReceiveCredit::new(0),
             largest: 0,
             coming: None,
         })
@@ -212,7 +212,7 @@ pub(crate) enum TakenKind {
     Subscription {
         /// The application has accepted it.
         accepted: bool,
-        budget: SendCredit,
+        send_credit: SendCredit,
         /// Whether `credited` has it.
         credited: bool,
         /// How much of a publication's body is still to be sent; 0 where none is half sent.  SPEC §14.5

@@ -338,7 +338,7 @@ impl Session {
         let Some(bodies) = self.exchanges.bodies(id) else { return };
         let Some(body) = &mut bodies.outbound else { return };
         // Before a body has begun there is nothing to raise.  SPEC §11
-        if body.has_begun() && body.budget.raise(limit) {
+        if body.has_begun() && body.send_credit.raise(limit) {
             self.bulk.line_up(id, body);
             bodies.touch(arrived);
         }
@@ -468,6 +468,7 @@ fn chunk_len(id: u64, body: &Outbound, frame: &Frame<'_>) -> Option<usize> {
         return None;
     }
     // One that is ready can pay for any head.
-    let affordable = usize::try_from(body.budget.left().saturating_sub(head as u64)).unwrap_or(usize::MAX);
+    let affordable =
+        usize::try_from(body.send_credit.left().saturating_sub(head as u64)).unwrap_or(usize::MAX);
     Some(body.waiting().min(room).min(affordable).min(body.share.saturating_sub(head)))
 }

@@ -79,10 +79,10 @@ impl Session {
     pub(crate) fn release(&mut self, id: u64, cost: u32) -> Result<(), SendError> {
         self.check_open()?;
         let one_message = u64::from(self.limits.max_frame);
-        let allowance = self.exchanges.allowance(id).ok_or(SendError::UnknownExchange)?;
-        allowance.release(cost);
+        let receive_credit = self.exchanges.receive_credit(id).ok_or(SendError::UnknownExchange)?;
+        receive_credit.release(cost);
         // Mostly nothing is: then nobody looks whether it is wanted.
-        if allowance.would_fall_due(one_message) {
+        if receive_credit.would_fall_due(one_message) {
             self.grant(id);
         }
         Ok(())
@@ -92,8 +92,8 @@ impl Session {
     pub(super) fn grant(&mut self, id: u64) {
         let one_message = u64::from(self.limits.max_frame);
         if self.exchanges.is_wanted(id)
-            && let Some(allowance) = self.exchanges.allowance(id)
-            && allowance.falls_due(one_message)
+            && let Some(receive_credit) = self.exchanges.receive_credit(id)
+            && receive_credit.falls_due(one_message)
         {
             self.fall_due(id);
         }

@@ -69,11 +69,13 @@ impl Session {
 
     fn note_plaintext(&mut self, len: usize, now: Instant) {
         let start = frame::LENGTH_PREFIX;
-        self.plaintext = Plaintext { at: start, end: start + len, arrived: now };
-        #[cfg(not(target_os = "none"))]
-        {
-            self.series = None;
-        }
+        self.plaintext = Plaintext {
+            at: start,
+            end: start + len,
+            arrived: now,
+            #[cfg(not(target_os = "none"))]
+            series: None,
+        };
     }
 
     /// How many frames were lost just before the one in this packet, if it is one of the next sixteen.
@@ -107,7 +109,7 @@ impl Session {
             self.plaintext.at += len;
             #[cfg(not(target_os = "none"))]
             if self.has_plaintext() {
-                self.series = Series::of(unit, rest, &message);
+                self.plaintext.series = Series::of(unit, rest, &message);
             }
             let known = self.local.len();
             let received = self.on_message(unit, message, len, told)?;
@@ -292,7 +294,7 @@ impl Session {
             asked: None,
             kind: TakenKind::Subscription {
                 accepted: false,
-                budget: SendCredit::new(limit),
+                send_credit: SendCredit::new(limit),
                 credited: false,
                 unsent: 0,
             },
@@ -406,8 +408,8 @@ impl Session {
         // EXC-4: never a stray, since it crosses the end that it knows nothing of.
         self.exchanges.check_opened(id)?;
         match self.exchanges.theirs(id).map(|taken| &mut taken.kind) {
-            Some(TakenKind::Subscription { budget, .. }) => {
-                if budget.raise(granted) {
+            Some(TakenKind::Subscription { send_credit, .. }) => {
+                if send_credit.raise(granted) {
                     self.exchanges.on_credited(id);
                 }
             }

@@ -160,13 +160,14 @@ impl Session {
             *cancel = Cancel::Sent;
         }
         let wanted = self.exchanges.is_wanted(id);
-        if let Some(allowance) = self.exchanges.allowance(id).filter(|allowance| wanted && allowance.is_due())
+        if let Some(receive_credit) =
+            self.exchanges.receive_credit(id).filter(|receive_credit| wanted && receive_credit.is_due())
         {
-            let limit = allowance.next_limit();
+            let limit = receive_credit.next_limit();
             if !frame.push(Message::Credit { id, limit }) {
                 return false;
             }
-            allowance.announce(limit);
+            receive_credit.announce(limit);
             if let Some(bodies) = self.exchanges.bodies(id) {
                 bodies.moved = now;
             }

@@ -109,7 +109,7 @@ impl Session {
             return Ok(1);
         }
         let max = self.longest_publication();
-        let series = Series::new(&as_message(id, first, &[], None));
+        let series = Series::new(&publication_of(id, first, &[], None));
         let mut standing = between(&mut self.exchanges, id)?;
         let mut sent = 1;
         for (sequence, body) in behind {
@@ -142,12 +142,12 @@ impl Session {
         let (len, max) = (message.len(), self.longest_publication());
         let mut standing = between(&mut self.exchanges, id)?;
         let mut left = 0;
-        if len > max || standing.budget.never_affords(len as u64) {
+        if len > max || standing.send_credit.never_affords(len as u64) {
             let total = Some(body.len() as u64);
             let all = beginning(id, publication, body, total).encoded_len();
             let head = beginning(id, publication, &[], total).encoded_len();
             // Not begun for little: what waits whole can still be superseded whole.
-            let credit = standing.budget.part(all as u64, max as u64).ok_or(SendError::NoCredit)?;
+            let credit = standing.send_credit.part(all as u64, max as u64).ok_or(SendError::NoCredit)?;
             let chunk = chunk_within(body, head, credit, max)?;
             left = body.len() - chunk.len();
             first = beginning(id, publication, chunk, total);
@@ -175,7 +175,7 @@ impl Session {
         let all = part(false, rest).encoded_len();
         let head = part(true, &[]).encoded_len();
         let worth = all.min(max) as u64;
-        let credit = standing.budget.part(worth, worth).ok_or(SendError::NoCredit)?;
+        let credit = standing.send_credit.part(worth, worth).ok_or(SendError::NoCredit)?;
         let chunk = if credit >= all as u64 { rest } else { chunk_within(rest, head, credit, max)? };
         let left = rest.len() - chunk.len();
         let next = part(left > 0, chunk);
@@ -259,7 +259,7 @@ impl Session {
 
 /// An accepted subscription of theirs.
 struct Standing<'a> {
-    budget: &'a mut SendCredit,
+    send_credit: &'a mut SendCredit,
     /// How much of a publication is still to be sent.
     unsent: &'a mut usize,
 }
@@ -268,13 +268,13 @@ impl Standing<'_> {
     /// Pays for a message of this length, behind which so much of the body is left; where the credit or the queue's room
     /// does not do, nothing has changed.
     fn pay(&mut self, queue: &Queue, len: usize, left: usize) -> Result<(), SendError> {
-        if len as u64 > self.budget.left() {
+        if len as u64 > self.send_credit.left() {
             return Err(SendError::NoCredit);
         }
         if !queue.has_room(len) {
             return Err(SendError::Full);
         }
-        self.budget.spend(len as u64);
+        self.send_credit.spend(len as u64);
         *self.unsent = left;
         Ok(())
     }
@@ -289,20 +289,20 @@ fn between(exchanges: &mut Exchanges, id: u64) -> Result<Standing<'_>, SendError
 fn publishing(exchanges: &mut Exchanges, id: u64) -> Result<Standing<'_>, SendError> {
     match exchanges.theirs(id) {
         Some(Taken {
-            kind: TakenKind::Subscription { accepted: true, budget, unsent, .. },
+            kind: TakenKind::Subscription { accepted: true, send_credit, unsent, .. },
             answer: Answer::Owed,
             ..
-        }) => Ok(Standing { budget, unsent }),
+        }) => Ok(Standing { send_credit, unsent }),
         _ => Err(SendError::UnknownExchange),
     }
 }
 
-/// A publication with this much of its body.
+/// The message of a publication with this much of its body.
 fn beginning<'a>(id: u64, publication: &Outgoing<'a>, chunk: &'a [u8], total: Option<u64>) -> Message<'a> {
-    Message::Publication(as_message(id, publication, chunk, total))
+    Message::Publication(publication_of(id, publication, chunk, total))
 }
 
-fn as_message<'a>(
+fn publication_of<'a>(
     id: u64,
     publication: &Outgoing<'a>,
     chunk: &'a [u8],

@@ -44,7 +44,7 @@ impl Session {
         rest: &[u8],
         told: &mut Option<Pending>,
     ) -> Option<Outcome> {
-        let series = self.series?;
+        let series = self.plaintext.series?;
         let (sequence, chunk, len) = Publication::decode_alike(rest, series.beginning.in_unit(unit))?;
         self.plaintext.at += len;
         Some(self.on_alike(&series, sequence, Span::of(unit, chunk), cost_of(len), told))

@@ -57,9 +57,9 @@ impl Session {
             whole = u32::try_from(total).ok().filter(taken).filter(|_| !given_up);
             subscription.coming = Some(Coming { rest, wanted: whole.is_some() });
             if whole.is_some() {
-                subscription.allowance.lend(cost);
+                subscription.receive_credit.lend(cost);
             } else {
-                subscription.allowance.release(cost);
+                subscription.receive_credit.release(cost);
             }
             self.grant(id);
             if whole.is_none() && !given_up {
@@ -105,14 +105,14 @@ impl Session {
         }
         subscription.coming = more.then_some(Coming { rest, wanted });
         if wanted {
-            subscription.allowance.lend(cost);
+            subscription.receive_credit.lend(cost);
         } else {
-            subscription.allowance.release(cost);
+            subscription.receive_credit.release(cost);
         }
         if abort {
-            subscription.allowance.give_back();
+            subscription.receive_credit.give_back();
         } else if !more {
-            subscription.allowance.complete();
+            subscription.receive_credit.complete();
         }
         self.grant(id);
         if given_up || !wanted {
@@ -155,7 +155,7 @@ impl Session {
         let (true, Some(subscription)) = (opened.answering, opened.subscription()) else {
             return Err(PeerMisbehaved::State(id));
         };
-        if !subscription.allowance.spend(cost) {
+        if !subscription.receive_credit.spend(cost) {
             return Err(PeerMisbehaved::CreditExceeded(id));
         }
         Ok(Some((subscription, given_up)))

@@ -37,7 +37,7 @@ impl Subscriptions {
             return;
         };
         self.links[link].handed_over = false;
-        while let Some(key) = self.links[link].ready.first {
+        while let Some(key) = self.links[link].queue.first {
             let next = self.next(key, bodies);
             match send(self.offer(key, next, epoch, topics, bodies)) {
                 Verdict::Full => break,
@@ -45,12 +45,12 @@ impl Subscriptions {
                     self.forget(key, bodies);
                 }
                 verdict => {
-                    // Out of the line where it has no credit, so that those who wait for that cost nothing until it
+                    // Out of the queue where it has no credit, so that those who wait for that cost nothing until it
                     // comes.
                     if self.has_taken(key, next, verdict, bodies) && self.has_something(key) {
-                        self.go_behind(key);
+                        self.requeue(key);
                     } else {
-                        self.leave_line(key);
+                        self.dequeue(key);
                     }
                 }
             }
@@ -113,7 +113,7 @@ impl Subscriptions {
         true
     }
 
-    /// Puts a subscription that has got credit back in the line, if it has anything to send or to tell.
+    /// Puts a subscription that has got credit back in the queue, if it has anything to send or to tell.
     pub(in super::super) fn credited(&mut self, link: LinkId, id: ExchangeId) {
         let Some(&link) = self.by_link.get(&link) else {
             return;
@@ -123,7 +123,7 @@ impl Subscriptions {
         };
         self.starve(key, false);
         if self.has_something(key) {
-            self.line_up(key);
+            self.enqueue(key);
         }
     }
 
