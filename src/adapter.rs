@@ -1,9 +1,8 @@
 //! What plugs the core into a runtime.  Each adapter is one folder: it holds what waits, and nothing else.
 //!
-//! What does not wait is here, once for all: `base` and `builder` make a device, `link` is one of its
-//! connections, `body` holds the two ends of a body in chunks, `defaults` what is the same everywhere, `delivery` what subscriptions give, `error` how things
-//! fail, `guard` what is taken back when a wait is given up, `offers` what topics hold for a connection, `socket` what is
-//! asked of TCP.  `embassy` shares what needs no std.
+//! What does not wait is here, once for all.  `host` is what `tokio` and `blocking` share; what `embassy`, which has no std,
+//! shares with them stands beside it: `defaults` is what is the same everywhere, `error` how bodies and subscriptions fail,
+//! `offers` what topics hold for a connection, `trace` what a logger is told.
 
 #![cfg_attr(
     feature = "std",
@@ -15,29 +14,17 @@
 )]
 
 #[cfg(feature = "std")]
-mod base;
-#[cfg(feature = "std")]
 pub mod blocking;
-#[cfg(feature = "std")]
-mod body;
-#[cfg(feature = "std")]
-mod builder;
 mod defaults;
-#[cfg(feature = "std")]
-mod delivery;
 #[cfg(feature = "embedded-io-async-v0_7")]
 pub mod embassy;
 mod error;
 #[cfg(feature = "std")]
-mod guard;
-#[cfg(feature = "std")]
-mod link;
+mod host;
 mod offers;
-#[cfg(feature = "std")]
-mod socket;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod trace;
 
 #[cfg(feature = "std")]
-pub use builder::Builder;
+pub use host::builder::Builder;

@@ -56,8 +56,9 @@ mod signal;
 mod stream;
 mod subscription;
 
-pub use super::delivery::{Delivery, Publication};
-pub use super::error::{BodyError, BuildError, CallError, ConnectError, Gap, Refusal, SubscribeError};
+pub use super::error::{BodyError, Gap, SubscribeError};
+pub use super::host::delivery::{Delivery, Publication};
+pub use super::host::error::{BuildError, CallError, ConnectError, Refusal};
 pub use crate::SubscribeOptions;
 pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};
@@ -73,4 +74,4 @@ pub use subscription::{RawSubscription, Subscription};
 /// [`admit`](Builder::admit); [`on`](Builder::on), [`on_for`](Builder::on_for) and [`on_raw`](Builder::on_raw);
 /// [`topic`](Builder::topic) and [`allow_subscribe`](Builder::allow_subscribe); [`limits`](Builder::limits),
 /// [`timeouts`](Builder::timeouts) and [`call_timeout`](Builder::call_timeout).
-pub type Builder = super::builder::Builder<Handler>;
+pub type Builder = super::host::builder::Builder<Handler>;

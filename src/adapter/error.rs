@@ -1,11 +1,5 @@
 //! How bodies and subscriptions fail, whatever the adapter.
 
-#[cfg(feature = "std")]
-mod host;
-
-#[cfg(feature = "std")]
-pub use host::{BuildError, CallError, ConnectError, Refusal};
-
 use crate::{EncodeError, Failure, Missed, SendError, Status};
 
 /// Why a body in chunks can be read or written no further.  SPEC §10.5

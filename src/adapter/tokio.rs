@@ -53,8 +53,9 @@ mod subscription;
 #[cfg(feature = "test-util")]
 mod test_util;
 
-pub use super::delivery::{Delivery, Publication};
-pub use super::error::{BodyError, BuildError, CallError, ConnectError, Gap, Refusal, SubscribeError};
+pub use super::error::{BodyError, Gap, SubscribeError};
+pub use super::host::delivery::{Delivery, Publication};
+pub use super::host::error::{BuildError, CallError, ConnectError, Refusal};
 pub use crate::SubscribeOptions;
 pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};
@@ -72,4 +73,4 @@ pub use test_util::{Meeting, meet};
 /// [`admit`](Builder::admit); [`on`](Builder::on), [`on_for`](Builder::on_for) and [`on_raw`](Builder::on_raw);
 /// [`topic`](Builder::topic) and [`allow_subscribe`](Builder::allow_subscribe); [`limits`](Builder::limits),
 /// [`timeouts`](Builder::timeouts) and [`call_timeout`](Builder::call_timeout).
-pub type Builder = super::builder::Builder<Handler>;
+pub type Builder = super::host::builder::Builder<Handler>;

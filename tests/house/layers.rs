@@ -61,20 +61,24 @@ const PUBLIC: &[&str] = &["lib.rs"];
 /// `#[cfg(feature = "std")]`.
 const OWNERS: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["crypto"]),
-    ("bytes", &["adapter"]),
+    ("bytes", HOST),
     ("chacha20poly1305", &["crypto"]),
     ("cobs", &["serial"]),
     ("ed25519_dalek", &["crypto"]),
-    ("futures_core", &["adapter"]),
-    ("getrandom", &["adapter", "identity"]),
+    ("futures_core", &["adapter/tokio"]),
+    ("getrandom", &["adapter/host", "identity"]),
     ("minicbor", &["typed"]),
     ("sha2", &["crypto"]),
     ("snow", &["noise"]),
-    ("std", &["adapter", "crypto/aws_lc", "identity/file"]),
-    ("tokio", &["adapter"]),
+    ("socket2", &["adapter/host"]),
+    ("std", &["adapter/blocking", "adapter/host", "adapter/tokio", "crypto/aws_lc", "identity/file"]),
+    ("tokio", &["adapter/tokio"]),
     ("x25519_dalek", &["crypto"]),
     ("zeroize", &["crypto", "identity", "noise"]),
 ];
+
+/// The adapters with an operating system below them, and what they share: `embassy` stands beside, and has none of this.
+const HOST: &[&str] = &["adapter/blocking", "adapter/host", "adapter/tokio"];
 
 /// What is never written outside tests: it ends a program that did nothing wrong.
 const FORBIDDEN: &[&str] =

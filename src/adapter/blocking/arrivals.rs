@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::core::Core;
-use crate::adapter::link::lock;
+use crate::adapter::host::link::lock;
 
 /// Accepted connections, oldest first.  Those that have ended make way for others, so that nobody need ask.
 pub(super) struct Arrivals {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::core::Core;
-use crate::adapter::body::{ReadEnd, WriteEnd, copy};
 use crate::adapter::error::BodyError;
+use crate::adapter::host::body::{ReadEnd, WriteEnd, copy};
 use crate::{ExchangeId, Status};
 
 /// The other side's body: bytes to read, in the order in which they were written.  SPEC §10.5

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::device::{Context, Device, Handler, HandlerFn};
 use super::exchange::{Exchange, RawExchange};
-use crate::adapter::builder::Builder;
-use crate::adapter::error::{BuildError, Refusal};
-use crate::adapter::link::Reply;
+use crate::adapter::host::builder::Builder;
+use crate::adapter::host::error::{BuildError, Refusal};
+use crate::adapter::host::link::Reply;
 use crate::{Allow, Request, Status};
 
 impl Builder<Handler> {

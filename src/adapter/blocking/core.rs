@@ -13,10 +13,10 @@ use super::device::{Device, Handler};
 use super::handling::Requests;
 use super::permit::Door;
 use super::signal::{Parker, Signal};
-use crate::adapter::base::Accepted;
-use crate::adapter::defaults::LINGER;
-use crate::adapter::guard::{Locked, Place};
-use crate::adapter::link::{Link, let_go, lock};
+use crate::adapter::host::base::Accepted;
+use crate::adapter::host::defaults::LINGER;
+use crate::adapter::host::guard::{Locked, Place};
+use crate::adapter::host::link::{Link, let_go, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, Instant, Status, TimedOut};
 

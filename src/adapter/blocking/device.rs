@@ -21,11 +21,11 @@ use super::permit::Door;
 use super::pool::Pool;
 use super::signal::Signal;
 use super::stream;
-use crate::adapter::base::Base;
-use crate::adapter::builder::Builder as Parts;
-use crate::adapter::error::ConnectError;
-use crate::adapter::link::{Link, Reply, Serve, Shared};
-use crate::adapter::socket;
+use crate::adapter::host::base::Base;
+use crate::adapter::host::builder::Builder as Parts;
+use crate::adapter::host::error::ConnectError;
+use crate::adapter::host::link::{Link, Reply, Serve, Shared};
+use crate::adapter::host::socket;
 use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Topic};
 
 /// How many handlers may be at work at once in a device, half of them for one peer; further requests wait for one to

@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::adapter::link::lock;
+use crate::adapter::host::link::lock;
 
 /// Told when a subscriber has taken something.
 #[derive(Debug, Default)]

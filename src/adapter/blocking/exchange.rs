@@ -10,9 +10,10 @@ use bytes::Bytes;
 use super::body::{BodyReader, BodyWriter};
 use super::core::Core;
 use super::handle::Handle;
-use crate::adapter::error::{BodyError, CallError};
-use crate::adapter::guard::Place;
-use crate::adapter::link::{Opening, let_go};
+use crate::adapter::error::BodyError;
+use crate::adapter::host::error::CallError;
+use crate::adapter::host::guard::Place;
+use crate::adapter::host::link::{Opening, let_go};
 use crate::{Body, EncodeError, ExchangeId, Instant, Request, RequestHead};
 
 impl Handle {

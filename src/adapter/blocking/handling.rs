@@ -11,8 +11,8 @@ use super::device::{Context, Handler, HandlerFn};
 use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::pool::{Job, Source};
-use crate::adapter::error::Refusal;
-use crate::adapter::link::{Incoming, Link, Reply, let_go};
+use crate::adapter::host::error::Refusal;
+use crate::adapter::host::link::{Incoming, Link, Reply, let_go};
 use crate::adapter::trace;
 use crate::{ExchangeId, Status, StopCause};
 

@@ -17,7 +17,7 @@ use super::permit::Door;
 use super::signal::Signal;
 use super::stream::{READ_CHUNK, WOULD_BLOCK, is_passing};
 use crate::adapter::defaults::BETWEEN_OFFERS;
-use crate::adapter::link::{Link, lock};
+use crate::adapter::host::link::{Link, lock};
 use crate::serial::{Line, Redial, Session};
 use crate::{Admission, CloseReason, Connection, Instant, PeerId, Role};
 

@@ -14,9 +14,9 @@ use super::arrivals::Arrivals;
 use super::device::Device;
 use super::handle::Handle;
 use super::permit::{Door, Permits};
-use crate::adapter::defaults::{HANDSHAKES, OUT_OF_SOCKETS};
-use crate::adapter::link::lock;
-use crate::adapter::socket;
+use crate::adapter::host::defaults::{HANDSHAKES, OUT_OF_SOCKETS};
+use crate::adapter::host::link::lock;
+use crate::adapter::host::socket;
 use crate::{Admission, Role};
 
 /// How many connections a listener serves at once, unless [`Listener::with_connections`] says otherwise.

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::PeerId;
-use crate::adapter::link::lock;
+use crate::adapter::host::link::lock;
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);

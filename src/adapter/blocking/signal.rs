@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use crate::adapter::link::lock;
+use crate::adapter::host::link::lock;
 
 /// Wakes the one thread that works on something.  A signal given while it is awake is kept.
 #[derive(Debug, Default)]

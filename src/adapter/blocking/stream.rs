@@ -13,7 +13,7 @@ use std::vec::Vec;
 use super::core::{Core, Next};
 use super::signal::Signal;
 use crate::CloseReason;
-use crate::adapter::defaults::LINGER;
+use crate::adapter::host::defaults::LINGER;
 
 /// How much is read at once.
 pub(super) const READ_CHUNK: usize = 64 * 1024;

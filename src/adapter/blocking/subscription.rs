@@ -6,9 +6,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use super::core::Core;
-use crate::adapter::delivery::{Batch, Delivery, Values};
-use crate::adapter::error::Gap;
-use crate::adapter::error::SubscribeError;
+use crate::adapter::error::{Gap, SubscribeError};
+use crate::adapter::host::delivery::{Batch, Delivery, Values};
 use crate::{ExchangeId, Instant, Point, Topic};
 
 /// A subscription, with bare bytes: an iterator over [`Delivery`] that blocks, and ends with the subscription.

@@ -13,8 +13,8 @@ use bytes::{Buf, Bytes};
 use futures_core::Stream;
 
 use super::core::Core;
-use crate::adapter::body::{ReadEnd, WriteEnd};
 use crate::adapter::error::BodyError;
+use crate::adapter::host::body::{ReadEnd, WriteEnd};
 use crate::{ExchangeId, Status};
 
 /// How many bytes a writer takes before others in its thread have their turn.

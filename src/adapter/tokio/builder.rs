@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::device::{Context, Device, Handler, HandlerFn, Handling};
 use super::exchange::{Exchange, RawExchange};
-use crate::adapter::builder::Builder;
-use crate::adapter::error::{BuildError, Refusal};
+use crate::adapter::host::builder::Builder;
+use crate::adapter::host::error::{BuildError, Refusal};
 use crate::{Allow, Request, Status};
 
 impl Builder<Handler> {

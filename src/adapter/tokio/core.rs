@@ -13,8 +13,8 @@ use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::task::AbortHandle;
 
 use super::device::{Device, Handler};
-use crate::adapter::guard::Locked;
-use crate::adapter::link::{Link, Shared, let_go, lock};
+use crate::adapter::host::guard::Locked;
+use crate::adapter::host::link::{Link, Shared, let_go, lock};
 use crate::{ExchangeId, Instant, Status};
 
 /// Any byte stream.

@@ -20,11 +20,11 @@ use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::listener::Listener;
 use super::runner::Runner;
-use crate::adapter::base::Base;
-use crate::adapter::builder::Builder as Parts;
-use crate::adapter::error::ConnectError;
-use crate::adapter::link::{self, Reply, Serve, Shared};
-use crate::adapter::socket;
+use crate::adapter::host::base::Base;
+use crate::adapter::host::builder::Builder as Parts;
+use crate::adapter::host::error::ConnectError;
+use crate::adapter::host::link::{self, Reply, Serve, Shared};
+use crate::adapter::host::socket;
 use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Status, Topic};
 
 pub(super) type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;

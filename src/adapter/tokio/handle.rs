@@ -13,9 +13,10 @@ use bytes::Bytes;
 use super::core::Core;
 use super::device::{Device, Handler};
 use super::subscription::{RawSubscription, Subscription};
-use crate::adapter::error::{CallError, SubscribeError};
-use crate::adapter::guard::{Call, Place};
-use crate::adapter::link::{Link, Opening};
+use crate::adapter::error::SubscribeError;
+use crate::adapter::host::error::CallError;
+use crate::adapter::host::guard::{Call, Place};
+use crate::adapter::host::link::{Link, Opening};
 use crate::{
     CloseReason, ExchangeId, Instant, PeerId, Point, PublishError, Request, SendError, Status,
     SubscribeOptions, Topic,

@@ -16,8 +16,8 @@ use ::tokio::time::{self, Sleep};
 
 use super::device::Device;
 use super::handle::Handle;
-use crate::adapter::defaults::{HANDSHAKES, OUT_OF_SOCKETS};
-use crate::adapter::socket;
+use crate::adapter::host::defaults::{HANDSHAKES, OUT_OF_SOCKETS};
+use crate::adapter::host::socket;
 use crate::{Admission, Role};
 
 /// Accepts TCP connections for a device; made by [`Device::listen`].

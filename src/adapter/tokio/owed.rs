@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::core::Core;
-use crate::adapter::link::{Reply, let_go};
+use crate::adapter::host::link::{Reply, let_go};
 use crate::adapter::trace;
 use crate::{ExchangeId, Status};
 

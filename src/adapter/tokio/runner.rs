@@ -21,9 +21,9 @@ use super::device::{Context, Handler, HandlerFn, Handling};
 use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::owed::Owed;
-use crate::adapter::base::Accepted;
-use crate::adapter::defaults::LINGER;
-use crate::adapter::link::{Incoming, Reply, let_go, lock};
+use crate::adapter::host::base::Accepted;
+use crate::adapter::host::defaults::LINGER;
+use crate::adapter::host::link::{Incoming, Reply, let_go, lock};
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
 

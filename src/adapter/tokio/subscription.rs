@@ -8,9 +8,8 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use super::core::Core;
-use crate::adapter::delivery::{Batch, Delivery, Values};
-use crate::adapter::error::Gap;
-use crate::adapter::error::SubscribeError;
+use crate::adapter::error::{Gap, SubscribeError};
+use crate::adapter::host::delivery::{Batch, Delivery, Values};
 use crate::{ExchangeId, Point, Topic};
 
 /// A subscription, with bare bytes: a stream of [`Delivery`] that ends with the subscription.

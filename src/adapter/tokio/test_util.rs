@@ -6,7 +6,7 @@ use ::tokio::io::duplex;
 
 use super::device::Device;
 use super::handle::Handle;
-use crate::adapter::error::ConnectError;
+use crate::adapter::host::error::ConnectError;
 use crate::{Admission, Role};
 
 /// Both ends of a connection in memory.

@@ -10,7 +10,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::asks::keep;
 use super::{Call, Link, Opening, Owed, Reply, Serve};
-use crate::adapter::error::{BodyError, Refusal};
+use crate::adapter::error::BodyError;
+use crate::adapter::host::error::Refusal;
 use crate::{ExchangeId, Instant, RequestHead, SendError, Status, StopCause};
 
 /// Chunks below this are joined, so that many small ones cost no more memory than their bytes.

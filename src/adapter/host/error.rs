@@ -1,4 +1,4 @@
-//! How calls, connecting and handlers fail where there is a heap to spare, and an operating system.
+//! How calls, connecting and handlers fail, and what is wrong with a device, where there is a heap to spare and an operating system.
 
 use std::io;
 use std::string::String;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{BodyError, SubscribeError};
-use crate::adapter::link::{Ended, NoAnswer};
+use crate::adapter::error::{BodyError, SubscribeError};
+use crate::adapter::host::link::{Ended, NoAnswer};
 use crate::{
     BadBody, CloseReason, ConfigError, DeclareError, EncodeError, Failure, PublishError, RouteError,
     SendError, Status,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error::Gap;
+use crate::adapter::error::Gap;
 use crate::{Missed, Point, Topic};
 
 /// A publication that owns its parts, as subscriptions of adapters give it.  SPEC §14
@@ -25,7 +25,7 @@ pub struct Publication {
     /// The application's bytes; cheap to clone, for those that hand them on.
     pub body: Bytes,
     /// Of all its messages; a body in several of them may cost more than one of them can.
-    pub(super) cost: u64,
+    pub(crate) cost: u64,
 }
 
 /// What a subscription delivers: a publication, what was missed before it, or both.  SPEC §14.3
@@ -40,7 +40,7 @@ pub struct Delivery {
 
 impl Delivery {
     /// What came, with the name of its topic from that of the one before, where it is the same.
-    pub(super) fn new(publication: &crate::Publication<'_>, known: &mut Option<Arc<str>>) -> Self {
+    pub(crate) fn new(publication: &crate::Publication<'_>, known: &mut Option<Arc<str>>) -> Self {
         // First, so that it is not copied on right after it was made.
         let body = Bytes::copy_from_slice(publication.body);
         let topic = match known {
@@ -55,7 +55,7 @@ impl Delivery {
     }
 
     /// The credit that it holds until it is read.
-    pub(super) fn cost(&self) -> u64 {
+    pub(crate) fn cost(&self) -> u64 {
         self.publication.as_ref().map_or(0, |publication| publication.cost)
     }
 }
@@ -66,7 +66,7 @@ impl Delivery {
 /// holds any back; and before that once an eighth of the window was read, so that a publisher need not wait for the last.
 /// SPEC §11 CRD-4
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     items: VecDeque<Delivery>,
     freed: u64,
     /// With how much freed a look is due.
@@ -75,36 +75,36 @@ pub(super) struct Batch {
 
 impl Batch {
     /// An empty one, of a subscription with such a window.
-    pub(super) fn new(window: u32) -> Self {
+    pub(crate) fn new(window: u32) -> Self {
         Self { items: VecDeque::new(), freed: 0, enough: u64::from(window / 8) }
     }
 
     /// The next delivery, where no look is due with it.
-    pub(super) fn next_unlooked(&mut self) -> Option<Delivery> {
+    pub(crate) fn next_unlooked(&mut self) -> Option<Delivery> {
         let freed = self.freed + self.items.front()?.cost();
         if self.items.len() < 2 || freed >= self.enough { None } else { self.next() }
     }
 
     /// The next delivery.
-    pub(super) fn next(&mut self) -> Option<Delivery> {
+    pub(crate) fn next(&mut self) -> Option<Delivery> {
         let delivery = self.items.pop_front()?;
         self.freed += delivery.cost();
         Some(delivery)
     }
 
     /// Where to put more, once there are none.
-    pub(super) fn refill(&mut self) -> Option<&mut VecDeque<Delivery>> {
+    pub(crate) fn refill(&mut self) -> Option<&mut VecDeque<Delivery>> {
         self.items.is_empty().then_some(&mut self.items)
     }
 
     /// What was freed since the last look.
-    pub(super) fn take_freed(&mut self) -> u64 {
+    pub(crate) fn take_freed(&mut self) -> u64 {
         mem::take(&mut self.freed)
     }
 }
 
 /// Deliveries as values of one type, and gaps between them.
-pub(super) struct Values<T> {
+pub(crate) struct Values<T> {
     /// A publication whose gap has just been told.
     behind_gap: Option<Publication>,
     /// Where whoever resumes goes on.
@@ -114,23 +114,23 @@ pub(super) struct Values<T> {
 
 impl<T: Topic> Values<T> {
     /// Those behind this point, if any.
-    pub(super) fn new(from: Option<Point>) -> Self {
+    pub(crate) fn new(from: Option<Point>) -> Self {
         Self { behind_gap: None, last: from, value: PhantomData }
     }
 
     /// The point of the last publication given; until there is one, that from which it went on.
-    pub(super) fn last(&self) -> Option<Point> {
+    pub(crate) fn last(&self) -> Option<Point> {
         self.last
     }
 
     /// What is to be given before anything else is read.
-    pub(super) fn take_waiting(&mut self) -> Option<Result<T, Gap>> {
+    pub(crate) fn take_waiting(&mut self) -> Option<Result<T, Gap>> {
         let publication = self.behind_gap.take()?;
         Some(self.give(&publication))
     }
 
     /// What a delivery gives first.
-    pub(super) fn take(&mut self, delivery: Delivery) -> Result<T, Gap> {
+    pub(crate) fn take(&mut self, delivery: Delivery) -> Result<T, Gap> {
         let Delivery { missed, publication } = delivery;
         if missed.is_any() {
             self.behind_gap = publication;

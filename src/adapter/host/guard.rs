@@ -4,7 +4,7 @@ use super::link::{Link, Opening, Serve};
 use crate::ExchangeId;
 
 /// A connection that an adapter shares among handles, behind a lock.
-pub(super) trait Locked {
+pub(crate) trait Locked {
     type Handler: Serve;
 
     /// Runs a command on the link, and has what it made sent.
@@ -12,20 +12,20 @@ pub(super) trait Locked {
 }
 
 /// A place among those who wait, given up when it is dropped.
-pub(super) struct Place<'a, C: Locked> {
+pub(crate) struct Place<'a, C: Locked> {
     core: &'a C,
     line: Option<Opening>,
-    pub(super) number: Option<u64>,
+    pub(crate) number: Option<u64>,
 }
 
 impl<'a, C: Locked> Place<'a, C> {
     /// For those who wait to open something.
-    pub(super) fn in_line(core: &'a C, kind: Opening) -> Self {
+    pub(crate) fn in_line(core: &'a C, kind: Opening) -> Self {
         Self { core, line: Some(kind), number: None }
     }
 
     /// For those who wait for the link itself.
-    pub(super) fn beside(core: &'a C) -> Self {
+    pub(crate) fn beside(core: &'a C) -> Self {
         Self { core, line: None, number: None }
     }
 }
@@ -41,19 +41,19 @@ impl<C: Locked> Drop for Place<'_, C> {
 }
 
 /// A call that is open; dropped, it is cancelled on the wire.
-pub(super) struct Call<'a, C: Locked> {
+pub(crate) struct Call<'a, C: Locked> {
     core: &'a C,
     id: ExchangeId,
     answered: bool,
 }
 
 impl<'a, C: Locked> Call<'a, C> {
-    pub(super) fn new(core: &'a C, id: ExchangeId) -> Self {
+    pub(crate) fn new(core: &'a C, id: ExchangeId) -> Self {
         Self { core, id, answered: false }
     }
 
     /// The answer, once; `look` asks the link for it.
-    pub(super) fn answered<A>(&mut self, look: impl FnOnce(ExchangeId) -> Option<A>) -> Option<A> {
+    pub(crate) fn answered<A>(&mut self, look: impl FnOnce(ExchangeId) -> Option<A>) -> Option<A> {
         let answer = look(self.id);
         self.answered |= answer.is_some();
         answer

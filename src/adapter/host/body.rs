@@ -5,28 +5,28 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use super::error::BodyError;
 use super::guard::Locked;
+use crate::adapter::error::BodyError;
 use crate::{ExchangeId, Instant, Status};
 
 /// The reading end.  Dropped before the body was complete, it stops the body.
-pub(super) struct ReadEnd<C: Locked> {
-    pub(super) core: Arc<C>,
-    pub(super) id: ExchangeId,
+pub(crate) struct ReadEnd<C: Locked> {
+    pub(crate) core: Arc<C>,
+    pub(crate) id: ExchangeId,
     /// What was taken from the link and not from here.
     chunk: Bytes,
     /// How the body has ended, once all of it was read.
-    pub(super) ended: Option<Result<(), BodyError>>,
+    pub(crate) ended: Option<Result<(), BodyError>>,
     status: Status,
 }
 
 impl<C: Locked> ReadEnd<C> {
-    pub(super) fn new(core: Arc<C>, id: ExchangeId) -> Self {
+    pub(crate) fn new(core: Arc<C>, id: ExchangeId) -> Self {
         Self { core, id, chunk: Bytes::new(), ended: None, status: Status::CANCELLED }
     }
 
     /// What is to be read before anything else is asked for.
-    pub(super) fn buffered(&mut self) -> Option<Result<Option<Bytes>, BodyError>> {
+    pub(crate) fn buffered(&mut self) -> Option<Result<Option<Bytes>, BodyError>> {
         if !self.chunk.is_empty() {
             return Some(Ok(Some(std::mem::take(&mut self.chunk))));
         }
@@ -34,7 +34,7 @@ impl<C: Locked> ReadEnd<C> {
     }
 
     /// Notes what the link gave.
-    pub(super) fn note(&mut self, next: &Result<Option<Bytes>, BodyError>) {
+    pub(crate) fn note(&mut self, next: &Result<Option<Bytes>, BodyError>) {
         match next {
             Ok(Some(_)) => {}
             Ok(None) => self.ended = Some(Ok(())),
@@ -43,16 +43,16 @@ impl<C: Locked> ReadEnd<C> {
     }
 
     /// Gives back what was not taken of a chunk.
-    pub(super) fn put_back(&mut self, chunk: Bytes) {
+    pub(crate) fn put_back(&mut self, chunk: Bytes) {
         self.chunk = chunk;
     }
 
     /// Stops the body with a status of its own.
-    pub(super) fn stop(mut self, status: Status) {
+    pub(crate) fn stop(mut self, status: Status) {
         self.status = status;
     }
 
-    pub(super) fn set_idle(&self, now: Instant, idle: Option<Duration>) {
+    pub(crate) fn set_idle(&self, now: Instant, idle: Option<Duration>) {
         self.core.with_link(|link| link.set_body_idle(now, self.id, idle));
     }
 }
@@ -64,28 +64,28 @@ impl<C: Locked> Drop for ReadEnd<C> {
 }
 
 /// Copies from a chunk, and says how many bytes.
-pub(super) fn copy(chunk: &mut Bytes, buffer: &mut [u8]) -> usize {
+pub(crate) fn copy(chunk: &mut Bytes, buffer: &mut [u8]) -> usize {
     let len = chunk.len().min(buffer.len());
     chunk.copy_to_slice(&mut buffer[..len]);
     len
 }
 
 /// The writing end.  Dropped before it was finished, it gives the body up.
-pub(super) struct WriteEnd<C: Locked> {
-    pub(super) core: Arc<C>,
-    pub(super) id: ExchangeId,
+pub(crate) struct WriteEnd<C: Locked> {
+    pub(crate) core: Arc<C>,
+    pub(crate) id: ExchangeId,
 }
 
 impl<C: Locked> WriteEnd<C> {
-    pub(super) fn finish(&self) -> Result<(), BodyError> {
+    pub(crate) fn finish(&self) -> Result<(), BodyError> {
         self.core.with_link(|link| link.finish_body(self.id))
     }
 
-    pub(super) fn reset(&self, status: Status) {
+    pub(crate) fn reset(&self, status: Status) {
         self.core.with_link(|link| link.reset_body(self.id, status));
     }
 
-    pub(super) fn set_idle(&self, now: Instant, idle: Option<Duration>) {
+    pub(crate) fn set_idle(&self, now: Instant, idle: Option<Duration>) {
         self.core.with_link(|link| link.set_body_idle(now, self.id, idle));
     }
 }

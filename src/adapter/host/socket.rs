@@ -8,7 +8,7 @@ use socket2::SockRef;
 const UNSENT: u32 = 64 * 1024;
 
 /// Sends at once, and keeps little: lanes order what waits here, and nothing that waits below.
-pub(super) fn prepare(socket: SockRef<'_>) -> io::Result<()> {
+pub(crate) fn prepare(socket: SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     // Without it all works, only later: a system that knows no such bound is no reason to refuse a connection.
     let _unbounded = bound_unsent(&socket);
@@ -17,7 +17,7 @@ pub(super) fn prepare(socket: SockRef<'_>) -> io::Result<()> {
 
 /// Whether accepting failed for one connection only, which was gone before it was taken: the next one may be there already.
 /// Anything else, such as no more sockets, wants a while.
-pub(super) fn failed_for_one(error: &io::Error) -> bool {
+pub(crate) fn failed_for_one(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::Ended;
 use crate::Missed;
-use crate::adapter::delivery::Delivery;
+use crate::adapter::host::delivery::Delivery;
 
 /// The receiving end of a subscription; what it holds is bounded by the credit it gave, and by the longest body that it
 /// takes.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::waiters::Waiters;
 use super::{Answer, Call, Ended, Inbox, Link, NoAnswer, Serve};
-use crate::adapter::delivery::{Batch, Delivery};
+use crate::adapter::host::delivery::{Batch, Delivery};
 use crate::{CloseReason, ExchangeId, Failure, Instant, SendError, SubscribeOptions};
 
 /// What is opened; each kind has slots of its own, and a line of those who wait for one.

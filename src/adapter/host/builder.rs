@@ -8,9 +8,9 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use super::base::Base;
-use super::defaults::CALL_TIMEOUT;
 use super::error::BuildError;
 use super::link::{Admit, AllowSubscribe, Shared};
+use crate::adapter::defaults::CALL_TIMEOUT;
 use crate::{
     Allow, Config, Identity, Kind, Limits, PeerId, Provider, Router, Timeouts, Topic, TopicLimits, Topics,
 };
@@ -55,7 +55,7 @@ pub struct Builder<H> {
 }
 
 impl<H> Builder<H> {
-    pub(super) fn new(identity: Identity) -> Self {
+    pub(crate) fn new(identity: Identity) -> Self {
         Self {
             identity,
             limits: Limits::default(),
@@ -113,7 +113,7 @@ impl<H> Builder<H> {
     }
 
     /// Serves a method; a mistake is told by `build`.
-    pub(super) fn route(mut self, method: &str, allow: Allow, handler: H) -> Self {
+    pub(crate) fn route(mut self, method: &str, allow: Allow, handler: H) -> Self {
         if let Err(error) = self.router.on_for(method, allow, handler) {
             self.error.get_or_insert_with(|| BuildError::Method { name: method.into(), error });
         }
@@ -169,7 +169,7 @@ impl<H> Builder<H> {
         self
     }
 
-    pub(super) fn base<C>(self) -> Result<Base<H, C>, BuildError> {
+    pub(crate) fn base<C>(self) -> Result<Base<H, C>, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
         }

@@ -21,7 +21,7 @@ use std::vec::Vec;
 use bytes::Bytes;
 
 use super::error::Refusal;
-use super::offers;
+use crate::adapter::offers;
 use crate::{
     CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, Point, Router, Status,
     StopCause, Topics,

@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// A device, with handlers of type `H` and connections of type `C`.
-pub(super) struct Base<H, C> {
-    pub(super) config: Config,
-    pub(super) shared: Shared<H>,
-    pub(super) call_timeout: Duration,
+pub(crate) struct Base<H, C> {
+    pub(crate) config: Config,
+    pub(crate) shared: Shared<H>,
+    pub(crate) call_timeout: Duration,
     next_link: AtomicU64,
     links: Mutex<Links<C>>,
 }
@@ -30,7 +30,7 @@ struct Links<C> {
 
 /// What a new connection means for its device.  SPEC §18
 #[derive(Debug)]
-pub(super) enum Accepted<C> {
+pub(crate) enum Accepted<C> {
     /// It stays, and these older ones make way for it; DUP-2.
     Replaces(Vec<Arc<C>>),
     /// The peer has as many as it may.
@@ -38,17 +38,17 @@ pub(super) enum Accepted<C> {
 }
 
 impl<H, C> Base<H, C> {
-    pub(super) fn new(config: Config, shared: Shared<H>, call_timeout: Duration) -> Self {
+    pub(crate) fn new(config: Config, shared: Shared<H>, call_timeout: Duration) -> Self {
         let links = Links { all: HashMap::new(), by_peer: HashMap::new() };
         Self { config, shared, call_timeout, next_link: AtomicU64::new(0), links: Mutex::new(links) }
     }
 
-    pub(super) fn peer_id(&self) -> PeerId {
+    pub(crate) fn peer_id(&self) -> PeerId {
         self.config.identity().peer_id()
     }
 
     /// A new connection, with a seed of its own.
-    pub(super) fn connection(
+    pub(crate) fn connection(
         &self,
         role: Role,
         admission: Admission,
@@ -62,17 +62,17 @@ impl<H, C> Base<H, C> {
     }
 
     /// A number for a new connection.
-    pub(super) fn next_link(&self) -> LinkId {
+    pub(crate) fn next_link(&self) -> LinkId {
         LinkId(self.next_link.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Keeps a connection, so that publications find it.
-    pub(super) fn add(&self, id: LinkId, core: &Arc<C>) {
+    pub(crate) fn add(&self, id: LinkId, core: &Arc<C>) {
         lock(&self.links).all.insert(id, Arc::downgrade(core));
     }
 
     /// Notes an accepted connection.
-    pub(super) fn on_connected(&self, peer: PeerId, core: &Arc<C>) -> Accepted<C> {
+    pub(crate) fn on_connected(&self, peer: PeerId, core: &Arc<C>) -> Accepted<C> {
         let mut links = lock(&self.links);
         let connections = links.by_peer.entry(peer).or_default();
         connections.retain(|older| older.strong_count() > 0);
@@ -85,7 +85,7 @@ impl<H, C> Base<H, C> {
     }
 
     /// Forgets a connection that has ended.
-    pub(super) fn on_closed(&self, peer: Option<PeerId>, id: LinkId, core: *const C) {
+    pub(crate) fn on_closed(&self, peer: Option<PeerId>, id: LinkId, core: *const C) {
         let mut links = lock(&self.links);
         links.all.remove(&id);
         if let Some(peer) = peer
@@ -99,14 +99,14 @@ impl<H, C> Base<H, C> {
     }
 
     /// The connections with a peer, newest first; looked at without the lock of the registry.
-    pub(super) fn links_with(&self, peer: PeerId) -> impl Iterator<Item = Arc<C>> {
+    pub(crate) fn links_with(&self, peer: PeerId) -> impl Iterator<Item = Arc<C>> {
         let all = lock(&self.links).by_peer.get(&peer).cloned().unwrap_or_default();
         all.into_iter().rev().filter_map(|core| core.upgrade())
     }
 
     /// Publishes without waiting, and has `settle` send on each connection with something new; where one `will_settle`
     /// soon by itself, only if its queue has no room for another one until then.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &self,
         topic: &str,
         body: &[u8],

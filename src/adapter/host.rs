@@ -1,0 +1,15 @@
+//! What only the host adapters (tokio and blocking) share: it does not wait, and knows neither of them.
+//!
+//! `base` and `builder` make a device, `link` is one of its connections, `body` holds the two ends of a body in chunks,
+//! `defaults` what is the same for both, `delivery` what subscriptions give, `error` how things fail, `guard` what is taken
+//! back when a wait is given up, `socket` what is asked of TCP.
+
+pub(crate) mod base;
+pub(crate) mod body;
+pub(crate) mod builder;
+pub(crate) mod defaults;
+pub(crate) mod delivery;
+pub(crate) mod error;
+pub(crate) mod guard;
+pub(crate) mod link;
+pub(crate) mod socket;

@@ -1,0 +1,12 @@
+//! What the host adapters do alike where a program says nothing else: how many strangers they take, and how long they wait.
+
+use std::time::Duration;
+
+/// How many handshakes a listener has on their way at once, unless its `with_handshakes` says otherwise.
+pub(crate) const HANDSHAKES: usize = 64;
+
+/// How long a stream is kept to let the last bytes arrive.  SPEC §16.3
+pub(crate) const LINGER: Duration = Duration::from_millis(500);
+
+/// How long a listener waits where the operating system has no more sockets.
+pub(crate) const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
