@@ -120,7 +120,7 @@ pub use adapter::tokio;
 #[cfg_attr(docsrs, doc(cfg(feature = "std")))]
 pub use adapter::{Builder, blocking};
 pub use config::{Admission, Config, ConfigError, Limits, Timeouts};
-pub use connection::{Connection, Event, Failure, Memory, Publication, RequestHead, StopCause};
+pub use connection::{Connection, Event, Failure, Following, Memory, Publication, RequestHead, StopCause};
 pub use crypto::Provider;
 pub use error::{CloseReason, HandshakeError, PeerMisbehaved, SendError, TimedOut};
 pub use exchange::ExchangeId;

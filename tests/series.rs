@@ -7,7 +7,7 @@ use common::cbor::{bytes, message, text, uint};
 use common::hostile::Hostile;
 use common::{Happened, Pair, device_with};
 use proptest::prelude::*;
-use symbolon::{Connection, ExchangeId, Missed, Outgoing, Point, SendError};
+use symbolon::{Connection, Event, ExchangeId, Failure, Following, Missed, Outgoing, Point, SendError};
 
 /// A publisher, and a subscriber with so much credit, who takes frames of this length at most.
 fn subscribed(filter: &str, window: u32, max_frame: u16) -> (Pair, ExchangeId) {
@@ -121,10 +121,11 @@ fn arriving() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// What the application is told, the end of the connection included, does not depend on what shares a frame.
+    /// What the application is told, the end of the connection included, does not depend on what shares a frame, nor on
+    /// whether it takes those that follow one another on the shorter way.
     #[test]
     fn together_or_apart_they_are_the_same(messages in prop::collection::vec(arriving(), 1..40)) {
-        let [mut together, mut apart] = [(), ()].map(|()| {
+        let [mut following, mut together, mut apart] = [(), (), ()].map(|()| {
             let mut peer = Hostile::dialled();
             for filter in ["t", "+"] {
                 let id = peer.victim.connection.subscribe(filter, 1_000, None).expect("room");
@@ -135,7 +136,51 @@ proptest! {
             peer
         });
         let expected: Vec<_> = messages.iter().flat_map(|message| apart.tell(message)).collect();
-        prop_assert_eq!(together.tell(&messages.concat()), expected);
-        prop_assert_eq!(together.victim.is_closed(), apart.victim.is_closed());
+        following.victim.follows = true;
+        for one_frame in [&mut together, &mut following] {
+            prop_assert_eq!(&one_frame.tell(&messages.concat()), &expected);
+            prop_assert_eq!(one_frame.victim.is_closed(), apart.victim.is_closed());
+        }
     }
+}
+
+/// Those of one frame are taken one behind the other; what follows no publication, or stands behind an event that waits,
+/// is none of them.
+#[test]
+fn only_what_follows_a_publication_is_taken_on_the_shorter_way() {
+    let (mut pair, id) = subscribed("t", 100_000, 1_000);
+    assert_eq!(pair.a.poll_following(), None);
+    assert_eq!(pair.b.publish_series(id, &outgoing("t", 5, 1, b"a"), [&b"b"[..], b"c"]), Ok(3));
+    let frame = pair.b.poll_transmit(pair.now).expect("a frame").to_vec();
+    pair.b.advance_transmit(frame.len());
+    assert_eq!(pair.a.handle_input(pair.now, &frame), frame.len());
+    assert!(pair.a.peek_event().is_some());
+    assert_eq!(pair.a.poll_following(), None, "an event waits");
+    assert!(
+        matches!(pair.a.poll_event(), Some(Event::Publication { publication, .. }) if publication.body == b"a")
+    );
+    assert!(
+        matches!(pair.a.poll_event(), Some(Event::Publication { publication, .. }) if publication.body == b"b")
+    );
+    let follows = pair.a.poll_following().expect("the last");
+    let Following { point, missed, retained, body, cost, .. } = follows;
+    assert_eq!((point.sequence, missed, retained, body), (7, Missed::NONE, false, &b"c"[..]));
+    assert_eq!(pair.a.release(id, cost), Ok(()));
+    assert_eq!(pair.a.poll_following(), None);
+    assert_eq!(pair.a.poll_event(), None);
+}
+
+/// Whoever cancels between two has taken the last one.
+#[test]
+fn nothing_follows_once_its_subscription_is_given_up() {
+    let (mut pair, id) = subscribed("t", 100_000, 1_000);
+    assert_eq!(pair.b.publish_series(id, &outgoing("t", 5, 0, b"a"), [&b"b"[..]; 2]), Ok(3));
+    let frame = pair.b.poll_transmit(pair.now).expect("a frame").to_vec();
+    pair.b.advance_transmit(frame.len());
+    assert_eq!(pair.a.handle_input(pair.now, &frame), frame.len());
+    assert!(matches!(pair.a.poll_event(), Some(Event::Publication { .. })));
+    pair.a.cancel(id).expect("it stands");
+    assert_eq!(pair.a.poll_following(), None);
+    let told = pair.events_a();
+    assert!(matches!(told[..], [Happened::Failed(of, Failure::Cancelled)] if of == id), "{told:?}");
 }

@@ -92,6 +92,12 @@ impl Publications {
             black_box(publication.body);
             a.release(id, cost).expect("it stands");
             got += 1;
+            while let Some(following) = a.poll_following() {
+                let cost = following.cost;
+                black_box(following.body);
+                a.release(id, cost).expect("it stands");
+                got += 1;
+            }
         }
         let opened = clock();
         assert_eq!(got, self.count);

@@ -111,6 +111,10 @@ impl Side {
             Event::Publication { id, publication } => {
                 let (len, cost, total) = (publication.body.len(), publication.cost, publication.total);
                 self.published(id, cost, len as u64, total);
+                while let Some(next) = self.connection.poll_following() {
+                    let (len, cost) = (next.body.len(), next.cost);
+                    self.published(id, cost, len as u64, None);
+                }
             }
             Event::Continuation { id, chunk, more, cost } => {
                 let len = chunk.len() as u64;

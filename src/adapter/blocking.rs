@@ -59,6 +59,7 @@ mod subscription;
 pub use super::error::{BodyError, Gap, SubscribeError};
 pub use super::host::delivery::{Delivery, Publication};
 pub use super::host::error::{BuildError, CallError, ConnectError, Refusal};
+pub use super::host::topic_name::TopicName;
 pub use crate::SubscribeOptions;
 pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};

@@ -2,7 +2,7 @@
 //!
 //! `base` and `builder` make a device, `link` is one of its connections, `body` holds the two ends of a body in chunks,
 //! `defaults` what is the same for both, `delivery` what subscriptions give, `error` how things fail, `guard` what is taken
-//! back when a wait is given up, `socket` what is asked of TCP.
+//! back when a wait is given up, `socket` what is asked of TCP, `topic_name` the name in a delivery.
 
 pub(crate) mod base;
 pub(crate) mod body;
@@ -13,3 +13,4 @@ pub(crate) mod error;
 pub(crate) mod guard;
 pub(crate) mod link;
 pub(crate) mod socket;
+pub(crate) mod topic_name;

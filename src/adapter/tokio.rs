@@ -56,6 +56,7 @@ mod test_util;
 pub use super::error::{BodyError, Gap, SubscribeError};
 pub use super::host::delivery::{Delivery, Publication};
 pub use super::host::error::{BuildError, CallError, ConnectError, Refusal};
+pub use super::host::topic_name::TopicName;
 pub use crate::SubscribeOptions;
 pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};

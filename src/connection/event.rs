@@ -196,6 +196,32 @@ pub struct Publication<'a> {
     pub total: Option<u64>,
 }
 
+impl<'a> Publication<'a> {
+    /// What it has of its own, beside its topic.
+    #[cfg(feature = "std")]
+    pub(crate) fn following(&self) -> Following<'a> {
+        let Self { point, missed, retained, body, cost, .. } = *self;
+        Following { point, missed, retained, body, cost }
+    }
+}
+
+/// A publication that follows another one of the same topic, into the same subscription: what
+/// [`Connection::poll_following`](crate::Connection::poll_following) lends.  SPEC §14
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Following<'a> {
+    /// Its place among the publications of that topic.
+    pub point: Point,
+    /// What was dropped before it.
+    pub missed: Missed,
+    /// Whether it is the value that the topic had on subscribing.
+    pub retained: bool,
+    /// The application's bytes, all of them.
+    pub body: &'a [u8],
+    /// What it cost of the subscription's credit, in bytes.
+    pub cost: u32,
+}
+
 /// The first message of a request whose bodies may go on in chunks, for [`Connection::open`](crate::Connection::open).
 /// SPEC §10.5
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use symbolon::{
-    Admission, CloseReason, Config, Connection, Event, ExchangeId, Failure, Identity, Instant, Limits,
-    Missed, PeerId, Point, Provider, SecretKey, Seed, Status, StopCause, Timeouts,
+    Admission, CloseReason, Config, Connection, Event, ExchangeId, Failure, Following, Identity, Instant,
+    Limits, Missed, PeerId, Point, Provider, SecretKey, Seed, Status, StopCause, Timeouts,
 };
 
 /// A seed like no other of the same test run.
@@ -101,6 +101,18 @@ pub enum Happened {
     Subscribed(ExchangeId),
     SubscriptionEnded(ExchangeId, Status),
     Unsubscribe(ExchangeId),
+}
+
+impl Happened {
+    /// The publication that follows this one.
+    pub fn followed_by(&self, next: &Following<'_>) -> Self {
+        let Self::Publication { id, topic, total: None, .. } = self else {
+            panic!("{next:?} follows no publication: {self:?}")
+        };
+        let Following { point, missed, retained, body, cost, .. } = *next;
+        let (topic, body) = (topic.clone(), body.into());
+        Self::Publication { id: *id, topic, point, missed, retained, body, cost, total: None }
+    }
 }
 
 impl From<Event<'_>> for Happened {

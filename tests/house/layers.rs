@@ -69,6 +69,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("getrandom", &["adapter/host", "identity"]),
     ("minicbor", &["typed"]),
     ("sha2", &["crypto"]),
+    ("smol_str", &["adapter/host"]),
     ("snow", &["noise"]),
     ("socket2", &["adapter/host"]),
     ("std", &["adapter/blocking", "adapter/host", "adapter/tokio", "crypto/aws_lc", "identity/file"]),

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::mem;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::topic_name::TopicName;
 use crate::adapter::error::Gap;
-use crate::{Missed, Point, Topic};
+use crate::{Following, Missed, Point, Topic};
 
 /// A publication that owns its parts, as subscriptions of adapters give it.  SPEC §14
 ///
@@ -16,8 +16,8 @@ use crate::{Missed, Point, Topic};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Publication {
-    /// The topic's name, shared by those of one topic that come one behind the other.
-    pub topic: Arc<str>,
+    /// The topic's name.
+    pub topic: TopicName,
     /// Its place among the publications of that topic.
     pub point: Point,
     /// Whether it is the value that the topic had on subscribing.
@@ -39,19 +39,12 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// What came, with the name of its topic from that of the one before, where it is the same.
-    pub(crate) fn new(publication: &crate::Publication<'_>, known: &mut Option<Arc<str>>) -> Self {
+    /// A publication of this topic, by what it has of its own.
+    pub(crate) fn new(topic: TopicName, publication: &Following<'_>) -> Self {
+        let Following { point, missed, retained, body, cost } = *publication;
         // First, so that it is not copied on right after it was made.
-        let body = Bytes::copy_from_slice(publication.body);
-        let topic = match known {
-            Some(known) if **known == *publication.topic => known.clone(),
-            _ => known.insert(publication.topic.into()).clone(),
-        };
-        let (point, retained, cost) = (publication.point, publication.retained, publication.cost.into());
-        Self {
-            missed: publication.missed,
-            publication: Some(Publication { topic, point, retained, body, cost }),
-        }
+        let body = Bytes::copy_from_slice(body);
+        Self { missed, publication: Some(Publication { topic, point, retained, body, cost: cost.into() }) }
     }
 
     /// The credit that it holds until it is read.
@@ -153,7 +146,8 @@ mod tests {
 
     fn delivery(cost: u64) -> Delivery {
         let point = Point { epoch: 1, sequence: 0 };
-        let publication = Publication { topic: "".into(), point, retained: false, body: Bytes::new(), cost };
+        let publication =
+            Publication { topic: TopicName::new(""), point, retained: false, body: Bytes::new(), cost };
         Delivery { missed: Missed::default(), publication: Some(publication) }
     }
 

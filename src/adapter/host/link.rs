@@ -197,6 +197,7 @@ impl<H: Serve> Link<H> {
                 change(inboxes, woken, id, |inbox| {
                     self.superseded = inbox.take(publication).map(|cost| (id, cost));
                 });
+                self.take_following(id);
             }
             Event::Request { id, method, body, deadline, more } => {
                 let incoming = route(shared, peer, id, method, body, deadline, more);
@@ -220,6 +221,16 @@ impl<H: Serve> Link<H> {
             }
         }
         true
+    }
+
+    /// Takes the publications that follow one, without an event for each.
+    fn take_following(&mut self, id: ExchangeId) {
+        let Some(inbox) = self.inboxes.get_mut(id) else { return };
+        while self.superseded.is_none()
+            && let Some(following) = self.connection.poll_following()
+        {
+            self.superseded = inbox.take_following(&following).map(|cost| (id, cost));
+        }
     }
 
     fn let_in_or_not(&mut self, shared: &Shared<H>, peer: PeerId, now: Instant) {

@@ -98,13 +98,6 @@ impl Session {
         while self.has_plaintext() && !self.holds {
             let unit = reader.unit();
             let rest = unit.get(self.plaintext.at..self.plaintext.end).unwrap_or_default();
-            #[cfg(not(target_os = "none"))] // where flash is scarce, the way that all take will do
-            if let Some(outcome) = self.receive_alike(unit, rest, told) {
-                if let received @ Some(_) = outcome? {
-                    return Ok(received);
-                }
-                continue;
-            }
             let (message, len) = Message::decode(rest).map_err(PeerMisbehaved::Message)?;
             self.plaintext.at += len;
             #[cfg(not(target_os = "none"))]

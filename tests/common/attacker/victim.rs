@@ -12,6 +12,8 @@ use super::Attacker;
 pub struct Victim {
     pub connection: Connection,
     pub now: Instant,
+    /// Whether its application takes publications that follow one another on the shorter way.
+    pub follows: bool,
     log: Vec<Happened>,
     /// How many of the bytes handed in were not taken, because the application is asked or an event waits.
     pub refused: usize,
@@ -29,7 +31,7 @@ impl Victim {
         } else {
             Connection::responder(config, admission, seed(n), now)
         };
-        Self { connection, now, log: Vec::new(), refused: 0 }
+        Self { connection, now, follows: false, log: Vec::new(), refused: 0 }
     }
 
     /// Hands bytes in, reads events as they come, and sends nothing.
@@ -68,6 +70,12 @@ impl Victim {
     fn drain(&mut self) {
         while let Some(event) = self.connection.poll_event() {
             self.log.push(event.into());
+            while self.follows
+                && let Some(next) = self.connection.poll_following()
+            {
+                let first = self.log.last().expect("an event has just been noted");
+                self.log.push(first.followed_by(&next));
+            }
         }
     }
 

@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
-use std::sync::Arc;
 use std::task::Waker;
 use std::vec::Vec;
 
 use bytes::Bytes;
 
 use super::Ended;
-use crate::Missed;
 use crate::adapter::host::delivery::Delivery;
+use crate::adapter::host::topic_name::TopicName;
+use crate::{Following, Missed};
 
 /// The receiving end of a subscription; what it holds is bounded by the credit it gave, and by the longest body that it
 /// takes.
@@ -19,9 +19,9 @@ pub(super) struct Inbox {
     pub(super) items: VecDeque<Delivery>,
     coming: Option<Coming>,
     /// The topic of the last one, whose name the next may share.
-    topic: Option<Arc<str>>,
+    topic: Option<TopicName>,
     /// Where only the newest of each topic waits: the number of its place.
-    latest: Option<HashMap<Arc<str>, u64>>,
+    latest: Option<HashMap<TopicName, u64>>,
     /// How many have been given of those, so the number of the first place.
     given: u64,
     pub(super) accepted: bool,
@@ -46,17 +46,26 @@ impl Inbox {
 
     /// Takes a publication, or its beginning; gives what one cost that it took the place of.
     pub(super) fn take(&mut self, publication: &crate::Publication<'_>) -> Option<u64> {
+        let topic = match &self.topic {
+            Some(known) if known == publication.topic => known.clone(),
+            _ => self.topic.insert(TopicName::new(publication.topic)).clone(),
+        };
         let Some(total) = publication.total else {
-            let delivery = Delivery::new(publication, &mut self.topic);
-            return self.queue(delivery);
+            return self.queue(Delivery::new(topic, &publication.following()));
         };
         let first = publication.body;
-        let delivery = Delivery::new(&crate::Publication { body: &[], ..*publication }, &mut self.topic);
+        let delivery = Delivery::new(topic, &Following { body: &[], ..publication.following() });
         let total = usize::try_from(total).unwrap_or(usize::MAX);
         let mut coming = Coming { delivery, body: Vec::new(), total };
         coming.append(first);
         self.coming = Some(coming);
         None
+    }
+
+    /// The same of one that follows the last.
+    pub(super) fn take_following(&mut self, following: &Following<'_>) -> Option<u64> {
+        let topic = self.topic.clone()?;
+        self.queue(Delivery::new(topic, following))
     }
 
     /// Takes more of it, and gives what one cost that it took the place of.
