@@ -46,7 +46,12 @@ impl Example {
         assert!(matches!(events[..], [Happened::Subscribed(_), Happened::Publication { cost: 21, .. }]));
 
         self.a.connection.cancel(ours).unwrap();
-        self.frame(transport, true, "unsubscribes", &["[8, 8, 1]"]);
+        self.frame(
+            transport,
+            true,
+            "unsubscribes, before its application has taken what came",
+            &["[8, 8, 1]"],
+        );
         assert!(matches!(self.b.events()[..], [Happened::Unsubscribe(_)]));
         // The responder speaks last, so that the initiator's keepalive comes first.
         self.now = self.now + Duration::from_secs(1);
