@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::core::Core;
 use crate::adapter::error::BodyError;
-use crate::adapter::host::body::{ReadEnd, WriteEnd, copy};
+use crate::adapter::host::body::{ReadEnd, WriteEnd};
 use crate::{ExchangeId, Status};
 
 /// The other side's body: bytes to read, in the order in which they were written.  SPEC §10.5
@@ -40,9 +40,7 @@ impl BodyReader {
             return buffered;
         }
         let id = self.0.id;
-        let next = self.0.core.wait(None, |state, _, waker| state.link.poll_chunk(id, waker));
-        // Without a limit it ends only by having something.
-        let next = next.unwrap_or(Err(BodyError::Disconnected));
+        let next = self.0.core.wait(|state, _, waker| state.link.poll_chunk(id, waker));
         self.0.note(&next);
         next
     }
@@ -55,7 +53,7 @@ impl BodyReader {
     /// How long nothing of the exchange's bodies may move, counted from now; `None` for ever, as for what is live and may
     /// pause.  Without this it is [`Timeouts::body_idle`](crate::Timeouts::body_idle).
     pub fn set_idle(&self, idle: Option<Duration>) {
-        self.0.set_idle(self.0.core.device.now(), idle);
+        self.0.set_idle(idle);
     }
 }
 
@@ -64,10 +62,8 @@ impl Read for BodyReader {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let Some(mut chunk) = self.chunk()? else { return Ok(0) };
-        let len = copy(&mut chunk, buffer);
-        self.0.put_back(chunk);
-        Ok(len)
+        let Some(chunk) = self.chunk()? else { return Ok(0) };
+        Ok(self.0.hand_on(chunk, buffer.len(), |bytes| buffer[..bytes.len()].copy_from_slice(bytes)))
     }
 }
 
@@ -75,8 +71,7 @@ impl Iterator for BodyReader {
     type Item = Result<Bytes, BodyError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // An error is given once.
-        if self.0.ended.is_some_and(|ended| ended.is_err()) {
+        if self.0.has_failed() {
             return None;
         }
         self.chunk().transpose()
@@ -137,15 +132,13 @@ impl BodyWriter {
 
     /// As [`BodyReader::set_idle`].
     pub fn set_idle(&self, idle: Option<Duration>) {
-        self.0.set_idle(self.0.core.device.now(), idle);
+        self.0.set_idle(idle);
     }
 
     /// As many of the bytes as there is room for, at least one.
     fn take(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
         let id = self.0.id;
-        let taken = self.0.core.wait(None, |state, _, waker| state.link.poll_write(id, bytes, waker));
-        // Without a limit it ends only by having something.
-        taken.unwrap_or(Err(BodyError::Disconnected))
+        self.0.core.wait(|state, _, waker| state.link.poll_write(id, bytes, waker))
     }
 }
 

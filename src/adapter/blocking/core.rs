@@ -248,8 +248,21 @@ impl Core {
         });
     }
 
-    /// Blocks until `poll` gives something or, where there is a limit, until that.
+    /// Blocks until `poll` gives something.
     pub(super) fn wait<R>(
+        self: &Arc<Self>,
+        mut poll: impl FnMut(&mut State, Instant, &Waker) -> Option<R>,
+    ) -> R {
+        loop {
+            // Once around: without a limit it ends only by having something.
+            if let Some(ready) = self.wait_until(None, &mut poll) {
+                return ready;
+            }
+        }
+    }
+
+    /// Blocks until `poll` gives something or, where there is a limit, until that.
+    pub(super) fn wait_until<R>(
         self: &Arc<Self>,
         until: Option<Instant>,
         mut poll: impl FnMut(&mut State, Instant, &Waker) -> Option<R>,
@@ -280,7 +293,7 @@ impl Core {
     /// Waits until the writer is done, and lets time pass for it: it may be held up in its last bytes.
     pub(super) fn watch_writer(self: &Arc<Self>) {
         let mut place = Place::beside(&**self);
-        self.wait(None, |state, _, waker| state.link.poll_finished(&mut place.number, waker));
+        self.wait(|state, _, waker| state.link.poll_finished(&mut place.number, waker));
     }
 
     /// Lets time pass, in a thread that waits for something else.
@@ -356,8 +369,8 @@ impl Core {
 impl Locked for Core {
     type Handler = Handler;
 
-    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Handler>) -> R) -> R {
-        self.with(|state, _| command(&mut state.link))
+    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Handler>, Instant) -> R) -> R {
+        self.with(|state, now| command(&mut state.link, now))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::adapter::error::BodyError;
 use crate::adapter::host::error::CallError;
 use crate::adapter::host::guard::Place;
 use crate::adapter::host::link::{Opening, let_go};
-use crate::{Body, EncodeError, ExchangeId, Instant, Request, RequestHead};
+use crate::{Body, EncodeError, ExchangeId, Instant, Request};
 
 impl Handle {
     /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.
@@ -119,10 +119,10 @@ impl Handle {
         total: Option<Duration>,
     ) -> Result<ExchangeId, CallError> {
         let begun = self.device().now();
-        let left = |now: Instant| total.map(|total| total.saturating_sub(now.saturating_since(begun)));
-        let within = self.device().base().call_timeout.min(total.unwrap_or(Duration::MAX));
-        let opened = self.open_exchange(Opening::Request, Some(begun + within), |link, now| {
-            link.open(now, &RequestHead { method, body, more, deadline: left(now) })
+        let until = total.map(|total| begun + total);
+        let turn = begun + self.device().base().turn_within(total);
+        let opened = self.open_exchange(Opening::Request, Some(turn), |link, now| {
+            link.open(now, method, body, more, until)
         });
         Ok(opened.ok_or(CallError::DeadlinePassed)??)
     }
@@ -164,9 +164,9 @@ impl RawReply {
     }
 
     pub(super) fn wait_until(self, until: Option<Instant>) -> Result<(Bytes, BodyReader), CallError> {
-        let answer = self.0.0.core.wait(until, |state, _, waker| state.link.poll_answer(self.0.0.id, waker));
-        let (status, head) = answer.ok_or(CallError::DeadlinePassed)??;
-        if status.is_ok() { Ok((head, self.0)) } else { Err(CallError::Status(status, head)) }
+        let end = &self.0.0;
+        let answer = end.core.wait_until(until, |state, _, waker| state.link.poll_answer(end.id, waker));
+        Ok((answer.unwrap_or(Err(CallError::DeadlinePassed))?, self.0))
     }
 }
 
@@ -267,11 +267,8 @@ impl RawResponder {
     /// [`BodyError`]: the caller has gone.  A head that does not fit a frame is [`BodyError::TooLarge`].
     pub fn start(self, head: &[u8]) -> Result<BodyWriter, BodyError> {
         let mut place = Place::in_line(&*self.core, Opening::Reply);
-        let started = self.core.wait(None, |state, now, waker| {
-            state.link.poll_start(now, self.id, head, &mut place.number, waker)
-        });
-        // Without a limit it ends only by having something.
-        started.unwrap_or(Err(BodyError::Disconnected))?;
+        self.core
+            .wait(|state, now, waker| state.link.poll_start(now, self.id, head, &mut place.number, waker))?;
         Ok(BodyWriter::new(self.core.clone(), self.id))
     }
 }

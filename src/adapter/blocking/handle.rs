@@ -110,17 +110,12 @@ impl Handle {
     /// As [`call`](Self::call), but for `BadBody` and `Encode`.
     pub fn call_raw(&self, method: &str, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError> {
         let until = timeout.map(|timeout| self.device().now() + timeout);
-        let left = |now| until.map(|until| until.saturating_since(now));
         let opened = self
-            .open_exchange(Opening::Request, until, |link, now| {
-                link.request(now, method, body, left(now), None)
-            })
+            .open_exchange(Opening::Request, until, |link, now| link.request(now, method, body, until, None))
             .ok_or(CallError::DeadlinePassed)??;
         let mut call = Call::new(&*self.core, opened);
-        let answer =
-            self.core.wait(until, |state, _, waker| call.answered(|id| state.link.poll_answer(id, waker)));
-        let (status, reply) = answer.ok_or(CallError::DeadlinePassed)??;
-        if status.is_ok() { Ok(reply) } else { Err(CallError::Status(status, reply)) }
+        let answer = self.core.wait_until(until, |state, _, waker| call.poll(&mut state.link, waker));
+        answer.unwrap_or(Err(CallError::DeadlinePassed))
     }
 
     /// Publishes to all who have subscribed, on all connections of this device; see [`Device::publish`].
@@ -250,7 +245,7 @@ impl Handle {
             .open_exchange(Opening::Subscription, until, |link, _| link.subscribe(filter, &options))
             .ok_or(SubscribeError::TimedOut)??;
         let subscription = RawSubscription::new(self.core.clone(), id, options.window);
-        let accepted = self.core.wait(until, |state, _, waker| state.link.poll_accepted(id, waker));
+        let accepted = self.core.wait_until(until, |state, _, waker| state.link.poll_accepted(id, waker));
         accepted.ok_or(SubscribeError::TimedOut)??;
         Ok(subscription)
     }
@@ -272,10 +267,7 @@ impl Handle {
     /// Waits until the connection has ended and its last bytes are written or given up, and says why.
     pub fn closed(&self) -> CloseReason {
         let mut place = Place::beside(&*self.core);
-        let waited =
-            self.core.wait(None, |state, _, waker| state.link.poll_finished(&mut place.number, waker));
-        // Without a limit it ends only by having something.
-        waited.unwrap_or(CloseReason::Truncated)
+        self.core.wait(|state, _, waker| state.link.poll_finished(&mut place.number, waker))
     }
 
     /// Ends the connection without losing anything: takes no more requests, waits for those that are open, in
@@ -305,18 +297,14 @@ impl Handle {
         mut command: impl FnMut(&mut Link<Handler>, Instant) -> Result<ExchangeId, SendError>,
     ) -> Option<Result<ExchangeId, SendError>> {
         let mut place = Place::in_line(&*self.core, kind);
-        self.core.wait(until, |state, now, waker| {
+        self.core.wait_until(until, |state, now, waker| {
             state.link.poll_open(kind, &mut place.number, waker, |link| command(link, now))
         })
     }
 
     fn wait_for(&self, reached: impl Fn(&Link<Handler>) -> bool) -> Result<(), CloseReason> {
         let mut place = Place::beside(&*self.core);
-        let waited = self
-            .core
-            .wait(None, |state, _, waker| state.link.poll_reached(&mut place.number, waker, &reached));
-        // Without a limit it ends only by having something.
-        waited.unwrap_or(Err(CloseReason::Truncated))
+        self.core.wait(|state, _, waker| state.link.poll_reached(&mut place.number, waker, &reached))
     }
 }
 

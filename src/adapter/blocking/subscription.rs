@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::core::Core;
 use crate::adapter::error::{Gap, SubscribeError};
-use crate::adapter::host::delivery::{Batch, Delivery, Values};
+use crate::adapter::host::delivery::{Delivery, Values};
+use crate::adapter::host::subscription::Deliveries;
 use crate::{ExchangeId, Instant, Point, Topic};
 
 /// A subscription, with bare bytes: an iterator over [`Delivery`] that blocks, and ends with the subscription.
@@ -15,16 +16,11 @@ use crate::{ExchangeId, Instant, Point, Topic};
 /// Dropped, it is cancelled.  What was not read yet holds its credit, so that a reader who pauses bounds what
 /// is held: the window, with about a hundred bytes for each publication in it, and one that is longer, of which nothing
 /// is given before it is whole.  See [`SubscribeOptions`](super::SubscribeOptions).
-pub struct RawSubscription {
-    core: Arc<Core>,
-    id: ExchangeId,
-    batch: Batch,
-    ended: Option<SubscribeError>,
-}
+pub struct RawSubscription(Deliveries<Core>);
 
 impl RawSubscription {
     pub(super) fn new(core: Arc<Core>, id: ExchangeId, window: u32) -> Self {
-        Self { core, id, batch: Batch::new(window), ended: None }
+        Self(Deliveries::new(core, id, window))
     }
 
     /// The next delivery, if it comes in time.
@@ -33,28 +29,23 @@ impl RawSubscription {
     ///
     /// `Timeout`, behind which it goes on; `Disconnected` at the end: [`ended`](Self::ended) says why.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Delivery, RecvTimeoutError> {
-        let until = self.core.device.now() + timeout;
-        self.recv(Some(until)).unwrap_or(Err(RecvTimeoutError::Timeout))
+        let until = self.0.core.device.now() + timeout;
+        self.recv(Some(until)).ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
     }
 
     /// Why it ended, once it has.
     pub fn ended(&self) -> Option<SubscribeError> {
-        self.ended
+        self.0.ended
     }
 
-    fn recv(&mut self, until: Option<Instant>) -> Option<Result<Delivery, RecvTimeoutError>> {
-        let Self { core, id, batch, ended } = self;
-        if ended.is_some() {
-            return Some(Err(RecvTimeoutError::Disconnected));
+    /// The next delivery, `Some(None)` at the end; `None` where it does not come in time.
+    fn recv(&mut self, until: Option<Instant>) -> Option<Option<Delivery>> {
+        if let Some(buffered) = self.0.buffered() {
+            return Some(buffered);
         }
-        if let Some(delivery) = batch.next_unlooked() {
-            return Some(Ok(delivery));
-        }
-        let next = core.wait(until, |state, _, waker| state.link.poll_delivery(*id, batch, waker))?;
-        Some(next.map_err(|reason| {
-            *ended = Some(reason.into());
-            RecvTimeoutError::Disconnected
-        }))
+        let Deliveries { core, id, batch, .. } = &mut self.0;
+        let next = core.wait_until(until, |state, _, waker| state.link.poll_delivery(*id, batch, waker))?;
+        Some(self.0.note(next))
     }
 }
 
@@ -62,21 +53,15 @@ impl Iterator for RawSubscription {
     type Item = Delivery;
 
     fn next(&mut self) -> Option<Delivery> {
-        self.recv(None)?.ok()
-    }
-}
-
-impl Drop for RawSubscription {
-    fn drop(&mut self) {
-        self.core.with(|state, _| state.link.drop_inbox(self.id));
+        self.recv(None)?
     }
 }
 
 impl fmt::Debug for RawSubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawSubscription")
-            .field("id", &self.id)
-            .field("ended", &self.ended)
+            .field("id", &self.0.id)
+            .field("ended", &self.0.ended)
             .finish_non_exhaustive()
     }
 }

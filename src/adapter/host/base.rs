@@ -61,6 +61,11 @@ impl<H, C> Base<H, C> {
         })
     }
 
+    /// How long a request waits for its turn, where it has so long in all.
+    pub(crate) fn turn_within(&self, total: Option<Duration>) -> Duration {
+        self.call_timeout.min(total.unwrap_or(Duration::MAX))
+    }
+
     /// A number for a new connection.
     pub(crate) fn next_link(&self) -> LinkId {
         LinkId(self.next_link.fetch_add(1, Ordering::Relaxed))

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 
 use super::guard::Locked;
 use crate::adapter::error::BodyError;
-use crate::{ExchangeId, Instant, Status};
+use crate::{ExchangeId, Status};
 
 /// The reading end.  Dropped before the body was complete, it stops the body.
 pub(crate) struct ReadEnd<C: Locked> {
@@ -16,7 +16,7 @@ pub(crate) struct ReadEnd<C: Locked> {
     /// What was taken from the link and not from here.
     chunk: Bytes,
     /// How the body has ended, once all of it was read.
-    pub(crate) ended: Option<Result<(), BodyError>>,
+    ended: Option<Result<(), BodyError>>,
     status: Status,
 }
 
@@ -42,9 +42,18 @@ impl<C: Locked> ReadEnd<C> {
         }
     }
 
-    /// Gives back what was not taken of a chunk.
-    pub(crate) fn put_back(&mut self, chunk: Bytes) {
+    /// Whether an error was given, which is given once.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.ended.is_some_and(|ended| ended.is_err())
+    }
+
+    /// Hands on as much of a chunk as there is room for, and keeps the rest; says how many bytes.
+    pub(crate) fn hand_on(&mut self, mut chunk: Bytes, room: usize, to: impl FnOnce(&[u8])) -> usize {
+        let len = chunk.len().min(room);
+        to(&chunk[..len]);
+        chunk.advance(len);
         self.chunk = chunk;
+        len
     }
 
     /// Stops the body with a status of its own.
@@ -52,22 +61,15 @@ impl<C: Locked> ReadEnd<C> {
         self.status = status;
     }
 
-    pub(crate) fn set_idle(&self, now: Instant, idle: Option<Duration>) {
-        self.core.with_link(|link| link.set_body_idle(now, self.id, idle));
+    pub(crate) fn set_idle(&self, idle: Option<Duration>) {
+        self.core.with_link(|link, now| link.set_body_idle(now, self.id, idle));
     }
 }
 
 impl<C: Locked> Drop for ReadEnd<C> {
     fn drop(&mut self) {
-        self.core.with_link(|link| link.drop_reader(self.id, self.status));
+        self.core.with_link(|link, _| link.drop_reader(self.id, self.status));
     }
-}
-
-/// Copies from a chunk, and says how many bytes.
-pub(crate) fn copy(chunk: &mut Bytes, buffer: &mut [u8]) -> usize {
-    let len = chunk.len().min(buffer.len());
-    chunk.copy_to_slice(&mut buffer[..len]);
-    len
 }
 
 /// The writing end.  Dropped before it was finished, it gives the body up.
@@ -78,20 +80,20 @@ pub(crate) struct WriteEnd<C: Locked> {
 
 impl<C: Locked> WriteEnd<C> {
     pub(crate) fn finish(&self) -> Result<(), BodyError> {
-        self.core.with_link(|link| link.finish_body(self.id))
+        self.core.with_link(|link, _| link.finish_body(self.id))
     }
 
     pub(crate) fn reset(&self, status: Status) {
-        self.core.with_link(|link| link.reset_body(self.id, status));
+        self.core.with_link(|link, _| link.reset_body(self.id, status));
     }
 
-    pub(crate) fn set_idle(&self, now: Instant, idle: Option<Duration>) {
-        self.core.with_link(|link| link.set_body_idle(now, self.id, idle));
+    pub(crate) fn set_idle(&self, idle: Option<Duration>) {
+        self.core.with_link(|link, now| link.set_body_idle(now, self.id, idle));
     }
 }
 
 impl<C: Locked> Drop for WriteEnd<C> {
     fn drop(&mut self) {
-        self.core.with_link(|link| link.drop_writer(self.id));
+        self.core.with_link(|link, _| link.drop_writer(self.id));
     }
 }

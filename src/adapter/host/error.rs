@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::adapter::error::{BodyError, SubscribeError};
-use crate::adapter::host::link::{Ended, NoAnswer};
 use crate::{
     BadBody, CloseReason, ConfigError, DeclareError, EncodeError, Failure, PublishError, RouteError,
     SendError, Status,
@@ -51,15 +50,15 @@ pub enum CallError {
     Unsupported,
 }
 
-impl From<NoAnswer> for CallError {
-    fn from(why: NoAnswer) -> Self {
-        match why {
-            NoAnswer::Busy(retry) => Self::Busy(retry),
-            NoAnswer::Failed(Failure::DeadlinePassed) => Self::DeadlinePassed,
-            NoAnswer::Failed(Failure::Stalled) => Self::Stalled,
-            NoAnswer::Failed(Failure::NotExecuted) => Self::NotExecuted,
-            NoAnswer::Failed(Failure::Unsupported) => Self::Unsupported,
-            NoAnswer::Failed(Failure::Cancelled | Failure::Disconnected) => Self::Disconnected,
+impl CallError {
+    /// Of an exchange that was opened.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        match failure {
+            Failure::DeadlinePassed => Self::DeadlinePassed,
+            Failure::Stalled => Self::Stalled,
+            Failure::NotExecuted => Self::NotExecuted,
+            Failure::Unsupported => Self::Unsupported,
+            Failure::Cancelled | Failure::Disconnected => Self::Disconnected,
         }
     }
 }
@@ -106,15 +105,6 @@ impl From<BodyError> for Refusal {
             | BodyError::Finished
             | BodyError::Unsupported => Status::FAILED,
         })
-    }
-}
-
-impl From<Ended> for SubscribeError {
-    fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::Failed(_) => Self::Disconnected,
-            Ended::Status(status) => Self::Status(status),
-        }
     }
 }
 

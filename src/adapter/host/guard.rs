@@ -1,14 +1,16 @@
 //! What is taken back when a wait is given up, or over.
 
-use super::link::{Link, Opening, Serve};
-use crate::ExchangeId;
+use std::task::Waker;
+
+use super::link::{Answer, Link, Opening, Serve};
+use crate::{ExchangeId, Instant};
 
 /// A connection that an adapter shares among handles, behind a lock.
 pub(crate) trait Locked {
     type Handler: Serve;
 
     /// Runs a command on the link, and has what it made sent.
-    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Self::Handler>) -> R) -> R;
+    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Self::Handler>, Instant) -> R) -> R;
 }
 
 /// A place among those who wait, given up when it is dropped.
@@ -33,7 +35,7 @@ impl<'a, C: Locked> Place<'a, C> {
 impl<C: Locked> Drop for Place<'_, C> {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
-        self.core.with_link(|link| match self.line {
+        self.core.with_link(|link, _| match self.line {
             Some(kind) => link.leave(kind, number),
             None => link.unwatch(number),
         });
@@ -52,9 +54,9 @@ impl<'a, C: Locked> Call<'a, C> {
         Self { core, id, answered: false }
     }
 
-    /// The answer, once; `look` asks the link for it.
-    pub(crate) fn answered<A>(&mut self, look: impl FnOnce(ExchangeId) -> Option<A>) -> Option<A> {
-        let answer = look(self.id);
+    /// The answer, once; until then `waker` is kept.
+    pub(crate) fn poll(&mut self, link: &mut Link<C::Handler>, waker: &Waker) -> Option<Answer> {
+        let answer = link.poll_answer(self.id, waker);
         self.answered |= answer.is_some();
         answer
     }
@@ -63,7 +65,7 @@ impl<'a, C: Locked> Call<'a, C> {
 impl<C: Locked> Drop for Call<'_, C> {
     fn drop(&mut self) {
         if !self.answered {
-            self.core.with_link(|link| link.drop_call(self.id));
+            self.core.with_link(|link, _| link.drop_call(self.id));
         }
     }
 }

@@ -15,12 +15,12 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Duration;
 use std::vec::Vec;
 
 use bytes::Bytes;
 
-use super::error::Refusal;
+use super::error::{CallError, Refusal};
+use crate::adapter::error::SubscribeError;
 use crate::adapter::offers;
 use crate::{
     CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, Point, Router, Status,
@@ -59,30 +59,16 @@ pub(crate) trait Serve: Clone {
     fn takes_chunks(&self) -> bool;
 }
 
-/// How a call ended.
-pub(crate) type Answer = Result<(Status, Bytes), NoAnswer>;
+/// How a call ended: with the bytes of its reply, or of the head of one that goes on.
+pub(crate) type Answer = Result<Bytes, CallError>;
 /// What a handler gives: the reply's bytes, or why not.
 pub(crate) type Reply = Result<Bytes, Refusal>;
-
-/// Why there is no answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum NoAnswer {
-    Busy(Duration),
-    Failed(Failure),
-}
 
 /// A call that waits.
 #[derive(Debug)]
 enum Call {
     Waiting(Option<Waker>),
     Answered(Answer),
-}
-
-/// How a subscription ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Ended {
-    Failed(Failure),
-    Status(Status),
 }
 
 /// A request for a handler.
@@ -177,7 +163,7 @@ impl<H: Serve> Link<H> {
         match *event {
             Event::Aborted { id } => change(inboxes, woken, id, Inbox::abort),
             Event::Admission { peer } => self.let_in_or_not(shared, peer, now),
-            Event::Busy { id, retry } => self.on_answer(id, Err(NoAnswer::Busy(retry)), false),
+            Event::Busy { id, retry } => self.on_answer(id, Err(CallError::Busy(retry)), false),
             Event::Closed { reason } => self.close(shared, reason),
             Event::Connected { .. } => {
                 self.connected = true;
@@ -205,7 +191,8 @@ impl<H: Serve> Link<H> {
             }
             Event::Response { id, status, body, more } => {
                 let body = Bytes::copy_from_slice(body);
-                self.on_answer(id, Ok((status, body)), more);
+                let answer = if status.is_ok() { Ok(body) } else { Err(CallError::Status(status, body)) };
+                self.on_answer(id, answer, more);
             }
             Event::Stop { id, cause } => self.stop(id, cause),
             Event::Stopped { id, status } => self.streams.on_stopped(id, status, &mut self.woken),
@@ -214,7 +201,7 @@ impl<H: Serve> Link<H> {
                 self.on_subscribe(id, subscribed);
             }
             Event::Subscribed { id } => change(inboxes, woken, id, |inbox| inbox.accepted = true),
-            Event::SubscriptionEnded { id, status } => self.end_inbox(id, Ended::Status(status)),
+            Event::SubscriptionEnded { id, status } => self.end_inbox(id, SubscribeError::Status(status)),
             Event::Unsubscribe { id } => {
                 self.served.retain(|served| *served != id);
                 self.end_served(shared, id, Status::CANCELLED);
@@ -285,9 +272,9 @@ impl<H: Serve> Link<H> {
 
     fn fail(&mut self, id: ExchangeId, failure: Failure) {
         if self.inboxes.contains(id) {
-            self.end_inbox(id, Ended::Failed(failure));
+            self.end_inbox(id, SubscribeError::Disconnected);
         } else {
-            self.answer(id, Err(NoAnswer::Failed(failure)));
+            self.answer(id, Err(CallError::failed(failure)));
             self.streams.fail(id, failure.into(), &mut self.woken);
         }
         // One that had not left yet gives its slot back with this.
@@ -306,7 +293,7 @@ impl<H: Serve> Link<H> {
         self.stops.push_back((id, cause));
     }
 
-    fn end_inbox(&mut self, id: ExchangeId, ended: Ended) {
+    fn end_inbox(&mut self, id: ExchangeId, ended: SubscribeError) {
         change(&mut self.inboxes, &mut self.woken, id, |inbox| inbox.end(ended));
     }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_core::Stream;
 
 use super::core::Core;
@@ -70,7 +70,7 @@ impl BodyReader {
     /// How long nothing of the exchange's bodies may move, counted from now; `None` for ever, as for what is live and may
     /// pause.  Without this it is [`Timeouts::body_idle`](crate::Timeouts::body_idle).
     pub fn set_idle(&self, idle: Option<Duration>) {
-        self.0.set_idle(self.0.core.device.now(), idle);
+        self.0.set_idle(idle);
     }
 }
 
@@ -83,11 +83,8 @@ impl AsyncRead for BodyReader {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if let Some(mut chunk) = ready!(self.poll_chunk(task))? {
-            let len = chunk.len().min(buffer.remaining());
-            buffer.put_slice(&chunk[..len]);
-            chunk.advance(len);
-            self.0.put_back(chunk);
+        if let Some(chunk) = ready!(self.poll_chunk(task))? {
+            self.0.hand_on(chunk, buffer.remaining(), |bytes| buffer.put_slice(bytes));
         }
         Poll::Ready(Ok(()))
     }
@@ -97,8 +94,7 @@ impl Stream for BodyReader {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // An error is given once.
-        if self.0.ended.is_some_and(|ended| ended.is_err()) {
+        if self.0.has_failed() {
             return Poll::Ready(None);
         }
         Poll::Ready(ready!(self.poll_chunk(task)).transpose())
@@ -165,7 +161,7 @@ impl BodyWriter {
 
     /// As [`BodyReader::set_idle`].
     pub fn set_idle(&self, idle: Option<Duration>) {
-        self.end.set_idle(self.end.core.device.now(), idle);
+        self.end.set_idle(idle);
     }
 
     fn poll_take(&mut self, task: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, BodyError>> {

@@ -2,6 +2,7 @@
 
 use std::boxed::Box;
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
 use std::mem::{self, MaybeUninit};
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -108,6 +109,28 @@ impl Core {
         result
     }
 
+    /// Waits until `poll` gives something, and has sent what that makes.
+    pub(super) fn wait<R>(
+        &self,
+        mut poll: impl FnMut(&mut State, Instant, &Waker) -> Option<R>,
+    ) -> impl Future<Output = R> {
+        poll_fn(move |task| {
+            let ready = self.with(|state, now| poll(state, now, task.waker()));
+            ready.map_or(Poll::Pending, Poll::Ready)
+        })
+    }
+
+    /// As `wait`, where that makes nothing to send.
+    pub(super) fn watch<R>(
+        &self,
+        mut poll: impl FnMut(&mut State, &Waker) -> Option<R>,
+    ) -> impl Future<Output = R> {
+        poll_fn(move |task| {
+            let ready = self.look(|state| poll(state, task.waker()));
+            ready.map_or(Poll::Pending, Poll::Ready)
+        })
+    }
+
     /// Closes at once, behind what is queued.
     pub(super) fn close_now(&self, status: Status) {
         self.with(|state, now| {
@@ -129,8 +152,8 @@ impl Core {
 impl Locked for Core {
     type Handler = Handler;
 
-    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Handler>) -> R) -> R {
-        self.with(|state, _| command(&mut state.link))
+    fn with_link<R>(&self, command: impl FnOnce(&mut Link<Handler>, Instant) -> R) -> R {
+        self.with(|state, now| command(&mut state.link, now))
     }
 }
 

@@ -1,10 +1,8 @@
 //! Requests with bodies in chunks, as the caller and as the handler see them.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use ::tokio::time;
@@ -17,7 +15,7 @@ use crate::adapter::error::BodyError;
 use crate::adapter::host::error::CallError;
 use crate::adapter::host::guard::Place;
 use crate::adapter::host::link::{Opening, let_go};
-use crate::{Body, EncodeError, ExchangeId, Instant, Request, RequestHead};
+use crate::{Body, EncodeError, ExchangeId, Request};
 
 impl Handle {
     /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.
@@ -142,12 +140,10 @@ impl Handle {
         more: bool,
         total: Option<Duration>,
     ) -> Result<ExchangeId, CallError> {
-        let begun = self.device().now();
-        let left = |now: Instant| total.map(|total| total.saturating_sub(now.saturating_since(begun)));
-        let within = self.device().base().call_timeout.min(total.unwrap_or(Duration::MAX));
-        let opening = self.open_exchange(Opening::Request, |link, now, _| {
-            link.open(now, &RequestHead { method, body, more, deadline: left(now) })
-        });
+        let until = total.map(|total| self.device().now() + total);
+        let within = self.device().base().turn_within(total);
+        let opening =
+            self.open_exchange(Opening::Request, |link, now, _| link.open(now, method, body, more, until));
         Ok(time::timeout(within, opening).await.map_err(|_| CallError::DeadlinePassed)??)
     }
 }
@@ -177,12 +173,9 @@ impl RawReply {
     ///
     /// Dropped, the request is cancelled; the peer may have executed it.
     pub async fn wait(self) -> Result<(Bytes, BodyReader), CallError> {
-        let answer = poll_fn(|task| {
-            let answer = self.0.0.core.look(|state| state.link.poll_answer(self.0.0.id, task.waker()));
-            answer.map_or(Poll::Pending, Poll::Ready)
-        });
-        let (status, head) = answer.await?;
-        if status.is_ok() { Ok((head, self.0)) } else { Err(CallError::Status(status, head)) }
+        let end = &self.0.0;
+        let head = end.core.watch(|state, waker| state.link.poll_answer(end.id, waker)).await?;
+        Ok((head, self.0))
     }
 }
 
@@ -281,13 +274,9 @@ impl RawResponder {
     /// Dropped, nothing was answered.
     pub async fn start(self, head: &[u8]) -> Result<BodyWriter, BodyError> {
         let mut place = Place::in_line(&*self.core, Opening::Reply);
-        poll_fn(|task| {
-            self.core.with(|state, now| {
-                let started = state.link.poll_start(now, self.id, head, &mut place.number, task.waker());
-                started.map_or(Poll::Pending, Poll::Ready)
-            })
-        })
-        .await?;
+        self.core
+            .wait(|state, now, waker| state.link.poll_start(now, self.id, head, &mut place.number, waker))
+            .await?;
         Ok(BodyWriter::new(self.core.clone(), self.id))
     }
 }

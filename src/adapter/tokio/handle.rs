@@ -142,9 +142,8 @@ impl Handle {
         timeout: Option<Duration>,
     ) -> Result<Bytes, CallError> {
         let until = timeout.map(|timeout| self.device().now() + timeout);
-        let left = |now: Instant| until.map(|until| until.saturating_since(now));
         let opening = self.open_exchange(Opening::Request, |link, now, waker| {
-            link.request(now, method, body, left(now), Some(waker))
+            link.request(now, method, body, until, Some(waker))
         });
         let id = match timeout {
             Some(timeout) => {
@@ -155,15 +154,14 @@ impl Handle {
         let mut call = Call::new(&*self.core, id);
         // The same task as has just opened it: it is woken.
         let mut opened = true;
-        let answer = poll_fn(|task| {
+        poll_fn(|task| {
             if mem::take(&mut opened) {
                 return Poll::Pending;
             }
-            let answer = call.answered(|id| self.core.look(|state| state.link.poll_answer(id, task.waker())));
+            let answer = self.core.look(|state| call.poll(&mut state.link, task.waker()));
             answer.map_or(Poll::Pending, Poll::Ready)
-        });
-        let (status, reply) = answer.await?;
-        if status.is_ok() { Ok(reply) } else { Err(CallError::Status(status, reply)) }
+        })
+        .await
     }
 
     /// Publishes to all who have subscribed, on all connections of this device; see [`Device::publish`].
@@ -302,7 +300,7 @@ impl Handle {
                 self.open_exchange(Opening::Subscription, |link, _, _| link.subscribe(filter, &options));
             let id = opening.await?;
             let subscription = RawSubscription::new(self.core.clone(), id, options.window);
-            poll_fn(|task| subscription.poll_accepted(task)).await?;
+            self.core.watch(|state, waker| state.link.poll_accepted(id, waker)).await?;
             Ok(subscription)
         };
         let within = self.device().base().call_timeout;
@@ -334,13 +332,7 @@ impl Handle {
     /// Dropped, nothing happens.
     pub async fn closed(&self) -> CloseReason {
         let mut place = Place::beside(&*self.core);
-        poll_fn(|task| {
-            self.core.look(|state| {
-                let ended = state.link.poll_finished(&mut place.number, task.waker());
-                ended.map_or(Poll::Pending, Poll::Ready)
-            })
-        })
-        .await
+        self.core.watch(|state, waker| state.link.poll_finished(&mut place.number, waker)).await
     }
 
     /// Ends the connection without losing anything: takes no more requests, waits for those that are open, in
@@ -373,27 +365,16 @@ impl Handle {
         mut command: impl FnMut(&mut Link<Handler>, Instant, &Waker) -> Result<ExchangeId, SendError>,
     ) -> Result<ExchangeId, SendError> {
         let mut place = Place::in_line(&*self.core, kind);
-        poll_fn(|task| {
-            self.core.with(|state, now| {
-                let waker = task.waker();
-                let opened =
-                    state.link.poll_open(kind, &mut place.number, waker, |link| command(link, now, waker));
-                opened.map_or(Poll::Pending, Poll::Ready)
+        self.core
+            .wait(|state, now, waker| {
+                state.link.poll_open(kind, &mut place.number, waker, |link| command(link, now, waker))
             })
-        })
-        .await
+            .await
     }
 
     async fn wait_for(&self, reached: impl Fn(&Link<Handler>) -> bool) -> Result<(), CloseReason> {
         let mut place = Place::beside(&*self.core);
-        poll_fn(|task| {
-            self.core.look(|state| {
-                let link = &mut state.link;
-                let reached = link.poll_reached(&mut place.number, task.waker(), &reached);
-                reached.map_or(Poll::Pending, Poll::Ready)
-            })
-        })
-        .await
+        self.core.watch(|state, waker| state.link.poll_reached(&mut place.number, waker, &reached)).await
     }
 }
 

@@ -9,7 +9,8 @@ use futures_core::Stream;
 
 use super::core::Core;
 use crate::adapter::error::{Gap, SubscribeError};
-use crate::adapter::host::delivery::{Batch, Delivery, Values};
+use crate::adapter::host::delivery::{Delivery, Values};
+use crate::adapter::host::subscription::Deliveries;
 use crate::{ExchangeId, Point, Topic};
 
 /// A subscription, with bare bytes: a stream of [`Delivery`] that ends with the subscription.
@@ -17,21 +18,11 @@ use crate::{ExchangeId, Point, Topic};
 /// Dropped, it is cancelled.  What was not read yet holds its credit, so that a reader who pauses bounds what
 /// is held: the window, with about a hundred bytes for each publication in it, and one that is longer, of which nothing
 /// is given before it is whole.  See [`SubscribeOptions`](super::SubscribeOptions).
-pub struct RawSubscription {
-    core: Arc<Core>,
-    id: ExchangeId,
-    batch: Batch,
-    ended: Option<SubscribeError>,
-}
+pub struct RawSubscription(Deliveries<Core>);
 
 impl RawSubscription {
     pub(super) fn new(core: Arc<Core>, id: ExchangeId, window: u32) -> Self {
-        Self { core, id, batch: Batch::new(window), ended: None }
-    }
-
-    pub(super) fn poll_accepted(&self, task: &mut Context<'_>) -> Poll<Result<(), SubscribeError>> {
-        let accepted = self.core.look(|state| state.link.poll_accepted(self.id, task.waker()));
-        accepted.map_or(Poll::Pending, |accepted| Poll::Ready(accepted.map_err(SubscribeError::from)))
+        Self(Deliveries::new(core, id, window))
     }
 
     /// The next delivery; `None` at the end.
@@ -45,7 +36,7 @@ impl RawSubscription {
 
     /// Why it ended, once it has.
     pub fn ended(&self) -> Option<SubscribeError> {
-        self.ended
+        self.0.ended
     }
 }
 
@@ -53,36 +44,21 @@ impl Stream for RawSubscription {
     type Item = Delivery;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        let Self { core, id, batch, ended } = &mut *self;
-        if ended.is_some() {
-            return Poll::Ready(None);
+        if let Some(buffered) = self.0.buffered() {
+            return Poll::Ready(buffered);
         }
-        if let Some(delivery) = batch.next_unlooked() {
-            return Poll::Ready(Some(delivery));
-        }
+        let Deliveries { core, id, batch, .. } = &mut self.0;
         // Sends the credit that what was read may have freed.
-        match core.with_credit(|state| state.link.poll_delivery(*id, batch, task.waker())) {
-            None => Poll::Pending,
-            Some(Ok(delivery)) => Poll::Ready(Some(delivery)),
-            Some(Err(reason)) => {
-                *ended = Some(reason.into());
-                Poll::Ready(None)
-            }
-        }
-    }
-}
-
-impl Drop for RawSubscription {
-    fn drop(&mut self) {
-        self.core.with(|state, _| state.link.drop_inbox(self.id));
+        let next = core.with_credit(|state| state.link.poll_delivery(*id, batch, task.waker()));
+        next.map_or(Poll::Pending, |next| Poll::Ready(self.0.note(next)))
     }
 }
 
 impl fmt::Debug for RawSubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawSubscription")
-            .field("id", &self.id)
-            .field("ended", &self.ended)
+            .field("id", &self.0.id)
+            .field("ended", &self.0.ended)
             .finish_non_exhaustive()
     }
 }

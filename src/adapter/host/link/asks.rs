@@ -1,12 +1,13 @@
 //! What the application asks of a link, and waits for.
 
 use std::task::Waker;
-use std::time::Duration;
 
 use super::waiters::Waiters;
-use super::{Answer, Call, Ended, Inbox, Link, NoAnswer, Serve};
+use super::{Answer, Call, Inbox, Link, Serve};
+use crate::adapter::error::SubscribeError;
 use crate::adapter::host::delivery::{Batch, Delivery};
-use crate::{CloseReason, ExchangeId, Failure, Instant, SendError, SubscribeOptions};
+use crate::adapter::host::error::CallError;
+use crate::{CloseReason, ExchangeId, Instant, SendError, SubscribeOptions};
 
 /// What is opened; each kind has slots of its own, and a line of those who wait for one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,16 +19,18 @@ pub(crate) enum Opening {
 }
 
 impl<H: Serve> Link<H> {
-    /// Opens a request whose answer [`Link::poll_answer`] gives; `waker`, if there is one, is kept until it is there.
+    /// Opens a request that is over by `until`, whose answer [`Link::poll_answer`] gives; `waker`, if there is one, is kept
+    /// until it is there.
     pub(crate) fn request(
         &mut self,
         now: Instant,
         method: &str,
         body: &[u8],
-        deadline: Option<Duration>,
+        until: Option<Instant>,
         waker: Option<&Waker>,
     ) -> Result<ExchangeId, SendError> {
-        let id = self.connection.request(now, method, body, deadline)?;
+        let left = until.map(|until| until.saturating_since(now));
+        let id = self.connection.request(now, method, body, left)?;
         self.calls.insert(id, Call::Waiting(waker.cloned()));
         Ok(id)
     }
@@ -43,7 +46,7 @@ impl<H: Serve> Link<H> {
                 Some(Call::Answered(answer)) => Some(answer),
                 _ => None,
             },
-            None => Some(Err(NoAnswer::Failed(Failure::Disconnected))),
+            None => Some(Err(CallError::Disconnected)),
         }
     }
 
@@ -67,9 +70,13 @@ impl<H: Serve> Link<H> {
     }
 
     /// Whether the peer has accepted the subscription; until then `waker` is kept.
-    pub(crate) fn poll_accepted(&mut self, id: ExchangeId, waker: &Waker) -> Option<Result<(), Ended>> {
+    pub(crate) fn poll_accepted(
+        &mut self,
+        id: ExchangeId,
+        waker: &Waker,
+    ) -> Option<Result<(), SubscribeError>> {
         let Some(inbox) = self.inboxes.get_mut(id) else {
-            return Some(Err(Ended::Failed(Failure::Disconnected)));
+            return Some(Err(SubscribeError::Disconnected));
         };
         match inbox.ended {
             _ if inbox.accepted => Some(Ok(())),
@@ -88,7 +95,7 @@ impl<H: Serve> Link<H> {
         id: ExchangeId,
         batch: &mut Batch,
         waker: &Waker,
-    ) -> Option<Result<Delivery, Ended>> {
+    ) -> Option<Result<Delivery, SubscribeError>> {
         let mut delivery = batch.next();
         let inbox = self.inboxes.get_mut(id);
         if let (Some(items), Some(inbox)) = (batch.refill(), inbox) {
@@ -100,7 +107,7 @@ impl<H: Serve> Link<H> {
             return Some(Ok(delivery));
         }
         match self.inboxes.get_mut(id) {
-            None => Some(Err(Ended::Failed(Failure::Disconnected))),
+            None => Some(Err(SubscribeError::Disconnected)),
             Some(Inbox { ended: Some(ended), .. }) => Some(Err(*ended)),
             Some(inbox) => {
                 keep(&mut inbox.waker, waker);

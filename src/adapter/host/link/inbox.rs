@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use bytes::Bytes;
 
-use super::Ended;
+use crate::adapter::error::SubscribeError;
 use crate::adapter::host::delivery::Delivery;
 use crate::adapter::host::topic_name::TopicName;
 use crate::{Following, Missed};
@@ -25,7 +25,7 @@ pub(super) struct Inbox {
     /// How many have been given of those, so the number of the first place.
     given: u64,
     pub(super) accepted: bool,
-    pub(super) ended: Option<Ended>,
+    pub(super) ended: Option<SubscribeError>,
     pub(super) waker: Option<Waker>,
 }
 
@@ -136,7 +136,7 @@ impl Inbox {
     }
 
     /// The end; of what only half came, too.
-    pub(super) fn end(&mut self, ended: Ended) {
+    pub(super) fn end(&mut self, ended: SubscribeError) {
         self.abort();
         self.ended = Some(ended);
     }
@@ -242,7 +242,7 @@ mod tests {
             inbox.abort();
         }
         inbox.take(&begins(b"ab", 5, 0));
-        inbox.end(Ended::Status(Status::OK));
+        inbox.end(SubscribeError::Status(Status::OK));
         inbox.abort();
         let missed = Missed { count: 10, unknown: false };
         assert_eq!(inbox.items, [Delivery { missed, publication: None }]);

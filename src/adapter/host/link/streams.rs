@@ -195,11 +195,20 @@ impl Streams {
 }
 
 impl<H: Serve> Link<H> {
-    /// Opens a request whose bodies may go on; [`Link::poll_answer`] gives the head of the reply.
-    pub(crate) fn open(&mut self, now: Instant, head: &RequestHead<'_>) -> Result<ExchangeId, SendError> {
-        let id = self.connection.open(now, head)?;
+    /// Opens a request whose bodies may go on, and which is over by `until`; [`Link::poll_answer`] gives the head of the
+    /// reply.
+    pub(crate) fn open(
+        &mut self,
+        now: Instant,
+        method: &str,
+        body: &[u8],
+        more: bool,
+        until: Option<Instant>,
+    ) -> Result<ExchangeId, SendError> {
+        let deadline = until.map(|until| until.saturating_since(now));
+        let id = self.connection.open(now, &RequestHead { method, body, more, deadline })?;
         self.calls.insert(id, Call::Waiting(None));
-        self.streams.0.insert(id, Stream { reading: true, writing: head.more, ..Stream::default() });
+        self.streams.0.insert(id, Stream { reading: true, writing: more, ..Stream::default() });
         Ok(id)
     }
 
