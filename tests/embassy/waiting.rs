@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake};
 
-use symbolon::PeerId;
-use symbolon::embassy::Handle;
+use symbolon::embassy::{CallError, Handle};
+use symbolon::{CloseReason, Failure, PeerId, Status};
+use tokio::sync::Notify;
 
-use crate::{beside, board_with, host_device, meet, peer_id, run};
+use crate::{beside, board_with, host_builder, host_device, meet, peer_id, run};
 
 /// How many tasks wait: more than a link has exchanges.
 const TASKS: usize = 6;
@@ -101,4 +102,33 @@ async fn the_end_of_a_connection_is_told_behind_the_begin_of_the_next() {
         })
         .await;
     }
+}
+
+/// It waits for nothing: what is open is lost, and both sides have its status as their reason.
+#[tokio::test]
+async fn closing_now_waits_for_nothing_that_is_open() {
+    let begun = Arc::new(Notify::new());
+    let begins = begun.clone();
+    let never = move |_, _| {
+        begins.notify_one();
+        std::future::pending()
+    };
+    let (board, device) = (board_with(2, symbolon::Limits::small()), host_builder().on_raw("never", never));
+    let device = device.build().unwrap();
+    let handle = board.link.handle();
+    let (connection, stream, host) = meet(&board, &device, false);
+    let call = async {
+        handle.connected().await;
+        handle.call_raw("never", b"", &mut [], None).await.map(drop)
+    };
+    let close = async {
+        begun.notified().await;
+        handle.close_now(Status::new(300));
+        handle.disconnected().await;
+        host.closed().await
+    };
+    let (ours, called, theirs) = tokio::join!(run(&board, connection, stream), call, close);
+    assert_eq!(called, Err(CallError::Failed(Failure::Disconnected)));
+    assert_eq!(ours, Some(CloseReason::Local(Status::new(300))));
+    assert_eq!(theirs, CloseReason::Remote(Status::new(300)));
 }

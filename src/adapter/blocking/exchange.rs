@@ -32,8 +32,8 @@ impl Handle {
         Ok((writer, Reply::new(reply)))
     }
 
-    /// As [`open`](Self::open), with bare bytes, and with a deadline for the whole exchange, bodies included, where
-    /// `total` names one; it travels along.
+    /// As [`open`](Self::open), with bare bytes, and with a timeout for the whole exchange, bodies included, where one is
+    /// named: it travels along, as the deadline of the request.
     ///
     /// # Errors
     ///
@@ -42,9 +42,9 @@ impl Handle {
         &self,
         method: &str,
         head: &[u8],
-        total: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<(BodyWriter, RawReply), CallError> {
-        let id = self.begin(method, head, true, total)?;
+        let id = self.begin(method, head, true, timeout)?;
         let core = self.core.clone();
         Ok((BodyWriter::new(core.clone(), id), RawReply::new(core, id)))
     }
@@ -95,8 +95,8 @@ impl Handle {
         Ok((crate::from_bytes(&head)?, body))
     }
 
-    /// As [`fetch`](Self::fetch), with bare bytes, and with a deadline for the whole exchange, bodies included, where
-    /// `total` names one; it travels along.  Without it, it waits for the head as long as the peer does.
+    /// As [`fetch`](Self::fetch), with bare bytes, and with a timeout for the whole exchange, bodies included, where one is
+    /// named: it travels along, as the deadline of the request.  Without one it waits for the head as long as the peer does.
     ///
     /// # Errors
     ///
@@ -104,10 +104,10 @@ impl Handle {
     pub fn fetch_raw(
         &self,
         method: &str,
-        head: &[u8],
-        total: Option<Duration>,
+        body: &[u8],
+        timeout: Option<Duration>,
     ) -> Result<(Bytes, BodyReader), CallError> {
-        let id = self.begin(method, head, false, total)?;
+        let id = self.begin(method, body, false, timeout)?;
         RawReply::new(self.core.clone(), id).wait()
     }
 
@@ -116,11 +116,11 @@ impl Handle {
         method: &str,
         body: &[u8],
         more: bool,
-        total: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<ExchangeId, CallError> {
         let begun = self.device().now();
-        let until = total.map(|total| begun + total);
-        let turn = begun + self.device().base().turn_within(total);
+        let until = timeout.map(|timeout| begun + timeout);
+        let turn = begun + self.device().base().turn_within(timeout);
         let opened = self.open_exchange(Opening::Request, Some(turn), |link, now| {
             link.open(now, method, body, more, until)
         });
@@ -143,7 +143,7 @@ impl RawReply {
     ///
     /// While this side's body goes on, it waits as long as something moves
     /// ([`Timeouts::body_idle`](crate::Timeouts)).  Behind that it waits for as long as the peer takes to answer, at most
-    /// for what is left of the total that was named when the request was made; see
+    /// for what is left of the timeout that was named when the request was made; see
     /// [`wait_timeout`](Self::wait_timeout).
     ///
     /// # Errors
@@ -158,8 +158,8 @@ impl RawReply {
     /// # Errors
     ///
     /// As [`wait`](Self::wait), and `DeadlinePassed`.
-    pub fn wait_timeout(self, within: Duration) -> Result<(Bytes, BodyReader), CallError> {
-        let until = self.0.0.core.device.now() + within;
+    pub fn wait_timeout(self, timeout: Duration) -> Result<(Bytes, BodyReader), CallError> {
+        let until = self.0.0.core.device.now() + timeout;
         self.wait_until(Some(until))
     }
 
@@ -198,8 +198,8 @@ impl<T: Body> Reply<T> {
     /// # Errors
     ///
     /// As [`RawReply::wait_timeout`], and `BadBody`.
-    pub fn wait_timeout(self, within: Duration) -> Result<(T, BodyReader), CallError> {
-        let (head, body) = self.raw.wait_timeout(within)?;
+    pub fn wait_timeout(self, timeout: Duration) -> Result<(T, BodyReader), CallError> {
+        let (head, body) = self.raw.wait_timeout(timeout)?;
         Ok((crate::from_bytes(&head)?, body))
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn spawn(
 
 impl SerialLine {
     /// The session that stands; waits for one, at most as long as said.  `None` also once the line is over.
-    pub fn session(&self, within: Duration) -> Option<Handle> {
+    pub fn session(&self, timeout: Duration) -> Option<Handle> {
         let begun = Clock::now();
         let mut state = lock(&self.inner.state);
         loop {
@@ -115,7 +115,7 @@ impl SerialLine {
             if let Some(handle) = running.map(Handle::new).filter(Handle::is_connected) {
                 return Some(handle);
             }
-            let left = within.checked_sub(begun.elapsed()).filter(|left| !left.is_zero() && !state.over)?;
+            let left = timeout.checked_sub(begun.elapsed()).filter(|left| !left.is_zero() && !state.over)?;
             let waited = self.inner.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

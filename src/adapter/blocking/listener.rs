@@ -181,8 +181,8 @@ impl Server {
     /// # Errors
     ///
     /// `Timeout`: nobody has come; `Disconnected`: nobody will, as `None` of [`accept`](Self::accept).
-    pub fn accept_timeout(&self, within: Duration) -> Result<Handle, RecvTimeoutError> {
-        self.arrivals.next(Some(within)).map(Handle::new)
+    pub fn accept_timeout(&self, timeout: Duration) -> Result<Handle, RecvTimeoutError> {
+        self.arrivals.next(Some(timeout)).map(Handle::new)
     }
 
     /// Stops listening, as dropping it does, from any thread: who waits in [`accept`](Self::accept) is given those that

@@ -60,7 +60,8 @@ impl Device {
         self
     }
 
-    /// How long those calls of a [`Handle`](super::Handle) wait that name no deadline.
+    /// How long a call of a [`Handle`](super::Handle) waits that names no timeout of its own, and a subscription to be
+    /// accepted; 10 s without this.
     #[must_use]
     pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = timeout;

@@ -73,7 +73,12 @@ impl<'d> Handle<'d> {
     }
 
     /// Closes the connection that stands, behind what is queued; the runner says when it has ended.  SPEC §16.1
-    pub fn close(self, status: Status) {
+    ///
+    /// It waits for nothing, and what is open is lost: `close` of the host adapters takes no more requests and waits for
+    /// those that are open, which here would cost each connection memory and flash.  To leave without losing anything, the
+    /// runner's task says [`goaway`](crate::Connection::goaway), and closes once the connection
+    /// [`is_idle`](crate::Connection::is_idle).
+    pub fn close_now(self, status: Status) {
         let mut table = self.link.table();
         if table.peer.is_some() {
             table.close = Some(status);
@@ -118,8 +123,9 @@ impl<'d> Handle<'d> {
         Ok(call.lend(|bytes| crate::from_bytes(&bytes[..len]))?)
     }
 
-    /// As [`call`](Self::call), with bare bytes, and a deadline that travels along; without one it waits as long as the
-    /// connection stands.  The reply is copied into `reply`.  Nothing is allocated.
+    /// As [`call`](Self::call), with bare bytes, and a timeout of its own, which travels along, as the deadline of the
+    /// request, rounded up to milliseconds; without one it waits as long as the connection stands.  The reply is copied
+    /// into `reply`.  Nothing is allocated.
     ///
     /// # Errors
     ///
@@ -133,14 +139,15 @@ impl<'d> Handle<'d> {
         method: &str,
         body: &[u8],
         reply: &'r mut [u8],
-        deadline: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<&'r [u8], CallError> {
-        let call = self.begin(Ask::Call, method, body, deadline)?;
+        let call = self.begin(Ask::Call, method, body, timeout)?;
         call.reply_into(reply).await
     }
 
     /// Makes a request whose reply goes on in chunks, and waits for the head of the reply, which is copied into `head`.
-    /// With a deadline for the whole exchange where one is named; it travels along.  The body waits in the link's memory
+    /// With a timeout for the whole exchange, bodies included, where one is named: it travels along, as the deadline of the
+    /// request.  Without one it waits for the head as long as the connection stands.  The body waits in the link's memory
     /// until it is read.  SPEC §10.5
     ///
     /// # Errors
@@ -155,14 +162,15 @@ impl<'d> Handle<'d> {
         method: &str,
         body: &[u8],
         head: &'h mut [u8],
-        deadline: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<(&'h [u8], BodyReader<'d>), CallError> {
-        let exchange = self.begin(Ask::Open { more: false }, method, body, deadline)?;
+        let exchange = self.begin(Ask::Open { more: false }, method, body, timeout)?;
         let head = exchange.reply_into(head).await?;
         Ok((head, BodyReader::new(exchange)))
     }
 
-    /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.  SPEC §10.5
+    /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.  With a
+    /// timeout as that of [`fetch_raw`](Self::fetch_raw).  SPEC §10.5
     ///
     /// # Errors
     ///
@@ -171,9 +179,9 @@ impl<'d> Handle<'d> {
         self,
         method: &str,
         head: &[u8],
-        deadline: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<(BodyWriter<'d>, Reply<'d>), CallError> {
-        let exchange = self.begin(Ask::Open { more: true }, method, head, deadline)?;
+        let exchange = self.begin(Ask::Open { more: true }, method, head, timeout)?;
         Ok((BodyWriter::new(self.link, exchange.index), Reply::new(exchange)))
     }
 
@@ -226,10 +234,10 @@ impl<'d> Handle<'d> {
         ask: Ask,
         name: &str,
         body: &[u8],
-        within: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<Exchange<'d>, CallError> {
         let halves = matches!(ask, Ask::Open { more: true });
-        let deadline = within.map(|within| now() + within);
+        let deadline = timeout.map(|timeout| now() + timeout);
         let index = self.link.table().ask(ask, (name, body), deadline, halves)?;
         Ok(Exchange { link: self.link, index })
     }

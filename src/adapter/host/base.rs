@@ -61,9 +61,9 @@ impl<H, C> Base<H, C> {
         })
     }
 
-    /// How long a request waits for its turn, where it has so long in all.
-    pub(crate) fn turn_within(&self, total: Option<Duration>) -> Duration {
-        self.call_timeout.min(total.unwrap_or(Duration::MAX))
+    /// How long a request waits for its turn, of the timeout for all of it.
+    pub(crate) fn turn_within(&self, timeout: Option<Duration>) -> Duration {
+        self.call_timeout.min(timeout.unwrap_or(Duration::MAX))
     }
 
     /// A number for a new connection.

@@ -161,8 +161,8 @@ impl<H> Builder<H> {
         self
     }
 
-    /// How long a call waits that names no deadline of its own, and a subscription to be accepted; 10 s without this.
-    /// It goes out with the call, in whole milliseconds.
+    /// How long a call waits that names no timeout of its own, and a subscription to be accepted; 10 s without this.
+    /// It goes out with the call, as its deadline, in whole milliseconds.
     #[must_use]
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = timeout;

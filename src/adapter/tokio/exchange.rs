@@ -37,8 +37,8 @@ impl Handle {
         Ok((writer, Reply::new(reply)))
     }
 
-    /// As [`open`](Self::open), with bare bytes, and with a deadline for the whole exchange, bodies included, where
-    /// `total` names one; it travels along.
+    /// As [`open`](Self::open), with bare bytes, and with a timeout for the whole exchange, bodies included, where one is
+    /// named: it travels along, as the deadline of the request.
     ///
     /// # Errors
     ///
@@ -51,9 +51,9 @@ impl Handle {
         &self,
         method: &str,
         head: &[u8],
-        total: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<(BodyWriter, RawReply), CallError> {
-        let id = self.begin(method, head, true, total).await?;
+        let id = self.begin(method, head, true, timeout).await?;
         let core = self.core.clone();
         Ok((BodyWriter::new(core.clone(), id), RawReply::new(core, id)))
     }
@@ -113,8 +113,8 @@ impl Handle {
         Ok((crate::from_bytes(&head)?, body))
     }
 
-    /// As [`fetch`](Self::fetch), with bare bytes, and with a deadline for the whole exchange, bodies included, where
-    /// `total` names one; it travels along.  Without it, it waits for the head as long as the peer does.
+    /// As [`fetch`](Self::fetch), with bare bytes, and with a timeout for the whole exchange, bodies included, where one is
+    /// named: it travels along, as the deadline of the request.  Without one it waits for the head as long as the peer does.
     ///
     /// # Errors
     ///
@@ -126,10 +126,10 @@ impl Handle {
     pub async fn fetch_raw(
         &self,
         method: &str,
-        head: &[u8],
-        total: Option<Duration>,
+        body: &[u8],
+        timeout: Option<Duration>,
     ) -> Result<(Bytes, BodyReader), CallError> {
-        let id = self.begin(method, head, false, total).await?;
+        let id = self.begin(method, body, false, timeout).await?;
         RawReply::new(self.core.clone(), id).wait().await
     }
 
@@ -138,10 +138,10 @@ impl Handle {
         method: &str,
         body: &[u8],
         more: bool,
-        total: Option<Duration>,
+        timeout: Option<Duration>,
     ) -> Result<ExchangeId, CallError> {
-        let until = total.map(|total| self.device().now() + total);
-        let within = self.device().base().turn_within(total);
+        let until = timeout.map(|timeout| self.device().now() + timeout);
+        let within = self.device().base().turn_within(timeout);
         let opening =
             self.open_exchange(Opening::Request, |link, now, _| link.open(now, method, body, more, until));
         Ok(time::timeout(within, opening).await.map_err(|_| CallError::DeadlinePassed)??)
@@ -163,7 +163,7 @@ impl RawReply {
     ///
     /// While this side's body goes on, it waits as long as something moves
     /// ([`Timeouts::body_idle`](crate::Timeouts)).  Behind that it waits for as long as the peer takes to answer, at most
-    /// for what is left of the total that was named when the request was made.
+    /// for what is left of the timeout that was named when the request was made.
     ///
     /// # Errors
     ///

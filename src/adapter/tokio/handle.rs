@@ -106,7 +106,8 @@ impl Handle {
         self.call_timeout(request, self.device().base().call_timeout).await
     }
 
-    /// As [`call`](Self::call), with a timeout of its own; it travels along, rounded up to milliseconds.
+    /// As [`call`](Self::call), with a timeout of its own; it travels along, as the deadline of the request, rounded up to
+    /// milliseconds.
     ///
     /// # Errors
     ///
@@ -125,8 +126,8 @@ impl Handle {
         Ok(crate::from_bytes(&reply)?)
     }
 
-    /// As [`call`](Self::call), with bare bytes; without a timeout it waits for as long as the peer does.  A reply
-    /// of another status than OK is an error that carries its bytes.
+    /// As [`call_timeout`](Self::call_timeout), with bare bytes; without a timeout it waits for as long as the peer does.
+    /// A reply of another status than OK is an error that carries its bytes.
     ///
     /// # Errors
     ///
