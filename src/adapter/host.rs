@@ -2,8 +2,8 @@
 //!
 //! `base` and `builder` make a device, `link` is one of its connections, `body` holds the two ends of a body in chunks,
 //! `defaults` what is the same for both, `delivery` what subscriptions give, `error` how things fail, `guard` what is taken
-//! back when a wait is given up, `socket` what is asked of TCP, `subscription` the end of a subscriber, `topic_name` the
-//! name in a delivery.
+//! back when a wait is given up, `owed` what a handler owes, `socket` what is asked of TCP, `subscription` the end of a
+//! subscriber, `topic_name` the name in a delivery.
 
 pub(crate) mod base;
 pub(crate) mod body;
@@ -13,6 +13,7 @@ pub(crate) mod delivery;
 pub(crate) mod error;
 pub(crate) mod guard;
 pub(crate) mod link;
+pub(crate) mod owed;
 pub(crate) mod socket;
 pub(crate) mod subscription;
 pub(crate) mod topic_name;

@@ -47,7 +47,6 @@ mod device;
 mod exchange;
 mod handle;
 mod listener;
-mod owed;
 mod runner;
 mod subscription;
 #[cfg(feature = "test-util")]

@@ -18,7 +18,7 @@ use crate::adapter::host::defaults::LINGER;
 use crate::adapter::host::guard::{Locked, Place};
 use crate::adapter::host::link::{Link, let_go, lock};
 use crate::adapter::trace;
-use crate::{CloseReason, Instant, Status, TimedOut};
+use crate::{CloseReason, ExchangeId, Instant, Status, TimedOut};
 
 /// How a stream is ended while one of the threads may be reading or writing.
 pub(super) type HangUp = Box<dyn Fn(Shutdown) + Send + Sync>;
@@ -371,6 +371,13 @@ impl Locked for Core {
 
     fn with_link<R>(&self, command: impl FnOnce(&mut Link<Handler>, Instant) -> R) -> R {
         self.with(|state, now| command(&mut state.link, now))
+    }
+
+    fn end_handler<R>(&self, id: ExchangeId, command: impl FnOnce(&mut Link<Handler>, bool) -> R) -> R {
+        self.with(|state, _| {
+            let stopped = state.requests.done(id);
+            command(&mut state.link, stopped)
+        })
     }
 }
 

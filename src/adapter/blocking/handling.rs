@@ -12,8 +12,8 @@ use super::exchange::RawExchange;
 use super::handle::Handle;
 use super::pool::{Job, Source};
 use crate::adapter::host::error::Refusal;
-use crate::adapter::host::link::{Incoming, Link, Reply, let_go};
-use crate::adapter::trace;
+use crate::adapter::host::link::{Incoming, Link};
+use crate::adapter::host::owed::Owed;
 use crate::{ExchangeId, Status, StopCause};
 
 /// The requests of a connection that handlers serve, or will.
@@ -75,6 +75,11 @@ impl Requests {
         self.running.into_values().for_each(|stop| stop.store(true, Ordering::Relaxed));
     }
 
+    /// Forgets a handler, and says whether it was told to stop: each that is at work behind [`end`](Self::end) was.
+    pub(super) fn done(&mut self, id: ExchangeId) -> bool {
+        self.running.remove(&id).is_none_or(|stop| stop.load(Ordering::Relaxed))
+    }
+
     /// The next request, and how its handler is told to stop: noted before the lock is given back, since the
     /// caller may be gone before the handler begins.
     fn begin(&mut self) -> Option<(Incoming<Handler>, Arc<AtomicBool>)> {
@@ -94,7 +99,7 @@ impl Source for Core {
             Some((request, stop, state.link.connection.peer(), state.requests.queued))
         })?;
         let Incoming { id, handler, body, deadline } = request;
-        let mut owed = Owed { core: self.clone(), id, stop: stop.clone(), answered: false };
+        let mut owed = Owed::new(self.clone(), id);
         let handle = Handle::new(self.clone());
         let core = self.clone();
         let job = move || {
@@ -119,38 +124,5 @@ impl Source for Core {
                 let _none = link.respond(request.id, Err(Refusal::Busy(Duration::ZERO)));
             }
         });
-    }
-}
-
-/// An answer that is owed: given when the handler is done, or when it is dropped or panics.
-struct Owed {
-    core: Arc<Core>,
-    id: ExchangeId,
-    stop: Arc<AtomicBool>,
-    answered: bool,
-}
-
-impl Owed {
-    fn pay(&mut self, reply: Reply) {
-        self.answered = true;
-        let id = self.id;
-        let spent = self.core.with(|state, _| {
-            state.requests.running.remove(&id);
-            state.link.respond(id, reply)
-        });
-        let_go(spent);
-    }
-}
-
-impl Drop for Owed {
-    fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let stopped = self.stop.load(Ordering::Relaxed);
-        self.pay(Err(if stopped { Status::CANCELLED } else { Status::FAILED }.into()));
-        if !stopped {
-            trace::handler_failed(self.core.look(|state| state.link.connection.peer()));
-        }
     }
 }

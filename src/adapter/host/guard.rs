@@ -11,6 +11,9 @@ pub(crate) trait Locked {
 
     /// Runs a command on the link, and has what it made sent.
     fn with_link<R>(&self, command: impl FnOnce(&mut Link<Self::Handler>, Instant) -> R) -> R;
+
+    /// Forgets a handler that is at work, and runs `command` with whether it was to stop.
+    fn end_handler<R>(&self, id: ExchangeId, command: impl FnOnce(&mut Link<Self::Handler>, bool) -> R) -> R;
 }
 
 /// A place among those who wait, given up when it is dropped.

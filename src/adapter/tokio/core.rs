@@ -155,6 +155,15 @@ impl Locked for Core {
     fn with_link<R>(&self, command: impl FnOnce(&mut Link<Handler>, Instant) -> R) -> R {
         self.with(|state, now| command(&mut state.link, now))
     }
+
+    fn end_handler<R>(&self, id: ExchangeId, command: impl FnOnce(&mut Link<Handler>, bool) -> R) -> R {
+        self.with(|state, _| {
+            let stopping = state.running.remove(&id).is_some_and(|running| running.stopping);
+            // With the connection, handlers end that have done nothing wrong.
+            let stopped = stopping || state.link.closed.is_some();
+            command(&mut state.link, stopped)
+        })
+    }
 }
 
 /// All that is behind the one lock.  No code of the application runs while it is held, but for the device's

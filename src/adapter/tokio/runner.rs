@@ -20,10 +20,10 @@ use super::core::{Came, Core, Running, Sender, State, Stream};
 use super::device::{Context, Handler, HandlerFn, Handling};
 use super::exchange::RawExchange;
 use super::handle::Handle;
-use super::owed::Owed;
 use crate::adapter::host::base::Accepted;
 use crate::adapter::host::defaults::LINGER;
 use crate::adapter::host::link::{Incoming, Reply, let_go, lock};
+use crate::adapter::host::owed::Owed;
 use crate::adapter::trace;
 use crate::{CloseReason, ExchangeId, Instant, PeerId, Status, StopCause};
 
@@ -208,7 +208,7 @@ impl Runner {
         any
     }
 
-    fn spawn(&self, mut owed: Owed, handling: Handling) {
+    fn spawn(&self, mut owed: Owed<Core>, handling: Handling) {
         let id = owed.id;
         // Before it is spawned: it may end on another thread at once, and takes its entry with it.
         lock(&self.core.state).running.insert(id, Running::default());
