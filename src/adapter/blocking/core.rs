@@ -4,6 +4,7 @@ use std::boxed::Box;
 use std::fmt;
 use std::mem;
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(super) struct Core {
     state: Mutex<State>,
     /// Wakes the thread that writes.
     writer: Arc<Signal>,
+    /// The writer has been woken, or writes, and has not begun its next turn.
+    awaited: AtomicBool,
     carrier: Carrier,
 }
 
@@ -92,7 +95,7 @@ impl Core {
             ended: None,
             writer_gone: false,
         };
-        Self { device, state: Mutex::new(state), writer, carrier }
+        Self { device, state: Mutex::new(state), writer, awaited: AtomicBool::new(false), carrier }
     }
 
     /// Runs `command` under the lock, and has the writer send what it has made.
@@ -113,7 +116,11 @@ impl Core {
                 let sendable = state.link.connection.poll_transmit(now).is_some();
                 // Those of this side's own making: nothing but this may have a reason to look for them.
                 state.link.take_events(self.device.shared(), now);
-                state.needs_writer(sendable)
+                let needed = state.needs_writer(sendable);
+                if needed || state.stage != Stage::Idle {
+                    self.awaited.store(true, Ordering::SeqCst);
+                }
+                needed
             }
             Carrier::Line => {
                 state.link.take_events(self.device.shared(), now);
@@ -131,6 +138,11 @@ impl Core {
         woken.into_iter().for_each(Waker::wake);
         let_go(spent);
         result
+    }
+
+    /// Whether the writer is going to settle and send without being woken again.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::SeqCst)
     }
 
     /// Looks at the state, where that makes nothing to send.
@@ -218,6 +230,8 @@ impl Core {
     pub(super) fn poll_bytes(self: &Arc<Self>, bytes: &mut Vec<u8>, unflushed: bool) -> Next {
         bytes.clear();
         self.turn(|state, now| {
+            // Settled behind this: whoever publishes from now on is to wake it again.
+            self.awaited.store(false, Ordering::SeqCst);
             state.stage = Stage::Idle;
             bytes.extend_from_slice(state.link.connection.poll_transmit(now).unwrap_or_default());
             // Behind sealing, which is what makes room: who is woken before finds none, and is not woken again.

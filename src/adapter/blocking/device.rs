@@ -361,7 +361,8 @@ impl Device {
     /// As [`try_publish`](Self::try_publish).
     pub fn try_publish_raw(&self, topic: &str, body: &[u8]) -> Result<Point, PublishError> {
         let shared = &self.0.base.shared;
-        self.0.base.publish(topic, body, |_| false, |core| core.with(|state, _| state.link.settle(shared)))
+        let settle = |core: &Core| core.with(|state, _| state.link.settle(shared));
+        self.0.base.publish(topic, body, Core::is_awaited, settle)
     }
 
     pub(super) fn base(&self) -> &Base<Handler, Core> {
