@@ -24,7 +24,7 @@ GROWTH = 1.05
 
 # What each part adds to the one before.
 PARTS = [
-    ("", "reset, heap, semihosting, a panic that says why"),
+    ("", "reset, heap, semihosting, a panic that says where"),
     ("part-handshake", "one connection: the handshake, and all that a peer may send"),
     ("part-calls", "calls and answers"),
     ("part-publications", "the table of topics, publications both ways"),

@@ -32,11 +32,11 @@ mod net_task;
 mod serial_task;
 mod server;
 
-use cortex_m_semihosting::hprintln;
 use embassy_executor::Spawner;
 use static_cell::StaticCell;
 
 use app::App;
+use board::console::{Part, say};
 use board::provisioning::Provisioning;
 
 #[cortex_m_rt::entry]
@@ -50,7 +50,7 @@ async fn start(spawner: Spawner) {
 
     let Some(record) = Provisioning::read() else { board::fault::stop("nobody has provisioned this device") };
     let app = APP.init(App::new(&record).unwrap_or_else(|why| board::fault::stop(why)));
-    hprintln!("this is {}", app.device.peer_id());
+    say(&[Part::Text("this is "), Part::Bytes(app.device.peer_id().as_bytes())]);
 
     // Each of them is spawned once, so there is room.
     spawner.spawn(app::sense(app).expect("once"));

@@ -15,7 +15,9 @@ extern crate alloc;
 mod board;
 
 use cortex_m::peripheral::syst::SystClkSource;
-use cortex_m_semihosting::{debug, hprintln};
+use cortex_m_semihosting::debug;
+
+use board::console::{Part, say};
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -27,7 +29,7 @@ fn main() -> ! {
     peripherals.SYST.enable_counter();
     #[cfg(feature = "part-handshake")]
     parts::measure();
-    hprintln!("stack {}", board::stack::peak());
+    figure("stack", board::stack::peak());
     #[cfg(feature = "part-adapter")]
     if board::heap::usage().peak == 0 {
         // Never; but the linker does not know, and keeps the adapter.
@@ -36,6 +38,11 @@ fn main() -> ! {
     loop {
         debug::exit(debug::EXIT_SUCCESS);
     }
+}
+
+/// Tells one figure, as `costs.py` reads it.
+fn figure(name: &str, value: impl Into<u64>) {
+    say(&[Part::Text(name), Part::Text(" "), Part::Number(value.into())]);
 }
 
 /// Instructions, by SysTick.
@@ -69,13 +76,13 @@ mod parts {
     use core::hint::black_box;
     use core::mem::size_of;
 
-    use cortex_m_semihosting::hprintln;
     #[cfg(feature = "part-calls")]
     use symbolon::Event;
     use symbolon::{Admission, Config, Connection, Identity, Instant, Limits, SecretKey, Seed};
 
     use super::board::heap;
     use super::clock::Counter;
+    use super::figure;
 
     const NOW: Instant = Instant::from_millis(1_000);
 
@@ -141,24 +148,28 @@ mod parts {
         let responder = Connection::responder(&right, expect(&left), seed(4), NOW);
         let (mut a, mut b) = (Side::new(initiator), Side::new(responder));
         let (mut of_a, mut of_b) = (0, 0);
-        let stretches = [["offer", "message-2"], ["message-3", "answered"], ["sent-3", "accept"]];
+        let stretches = [
+            ["stretch-initiator-offer", "stretch-responder-message-2"],
+            ["stretch-initiator-message-3", "stretch-responder-answered"],
+            ["stretch-initiator-sent-3", "stretch-responder-accept"],
+        ];
         for [initiator, responder] in stretches {
             carry(&mut a, &mut b, ignore);
             let (count_a, count_b) = (a.take_count(), b.take_count());
-            hprintln!("stretch-initiator-{} {}", initiator, count_a);
-            hprintln!("stretch-responder-{} {}", responder, count_b);
+            figure(initiator, count_a);
+            figure(responder, count_b);
             carry(&mut b, &mut a, ignore);
             (of_a, of_b) = (of_a + count_a, of_b + count_b);
         }
         assert!(a.connection.is_connected() && b.connection.is_connected(), "they have not met");
-        hprintln!("handshake-initiator {}", of_a + a.take_count());
-        hprintln!("handshake-responder {}", of_b + b.take_count());
+        figure("handshake-initiator", of_a + a.take_count());
+        figure("handshake-responder", of_b + b.take_count());
         let usage = heap::usage();
-        hprintln!("heap-before {}", before.live);
+        figure("heap-before", before.live);
         // Both ends lie on this heap: half of it is one's.
-        hprintln!("handshake-heap-peak {}", (usage.peak - before.live) / 2);
-        hprintln!("connection-heap {}", (usage.live - before.live) / 2);
-        hprintln!("connection-struct {}", size_of::<Connection>());
+        figure("handshake-heap-peak", (usage.peak - before.live) / 2);
+        figure("connection-heap", (usage.live - before.live) / 2);
+        figure("connection-struct", size_of::<Connection>() as u64);
         #[cfg(feature = "part-calls")]
         super::calls::measure(&mut a, &mut b);
         #[cfg(feature = "part-publications")]
@@ -166,8 +177,8 @@ mod parts {
         #[cfg(feature = "part-streams")]
         super::streams::measure(&mut a, &mut b);
         let after = heap::usage();
-        hprintln!("heap-after {}", after.live - before.live);
-        hprintln!("allocations-after-handshake {}", after.allocations - usage.allocations);
+        figure("heap-after", after.live - before.live);
+        figure("allocations-after-handshake", after.allocations - usage.allocations);
         black_box((a.connection.peer(), b.connection.peer()));
     }
 
@@ -188,9 +199,9 @@ mod parts {
 
 #[cfg(feature = "part-calls")]
 mod calls {
-    use cortex_m_semihosting::hprintln;
     use symbolon::Status;
 
+    use super::figure;
     use super::parts::{Side, carry, id_of, ignore, now};
 
     const ROUNDS: u64 = 100;
@@ -216,16 +227,16 @@ mod calls {
             carry(server, caller, ignore);
         }
         assert!(answered == ROUNDS, "calls were lost");
-        hprintln!("call-64-caller {}", caller.take_count() / ROUNDS);
-        hprintln!("call-64-server {}", server.take_count() / ROUNDS);
+        figure("call-64-caller", caller.take_count() / ROUNDS);
+        figure("call-64-server", server.take_count() / ROUNDS);
     }
 }
 
 #[cfg(feature = "part-publications")]
 mod publications {
-    use cortex_m_semihosting::hprintln;
     use symbolon::{Event, Kind, LinkId, Offer, SubscribeOptions, TopicId, TopicLimits, Topics, Verdict};
 
+    use super::figure;
     use super::parts::{Side, carry, id_of, ignore};
 
     const ROUNDS: u64 = 50;
@@ -251,8 +262,8 @@ mod publications {
         for _ in 0..ROUNDS {
             round(&mut topics, topic, publisher, subscriber);
         }
-        hprintln!("publish-1024-publisher {}", publisher.take_count() / ROUNDS);
-        hprintln!("publish-1024-subscriber {}", subscriber.take_count() / ROUNDS);
+        figure("publish-1024-publisher", publisher.take_count() / ROUNDS);
+        figure("publish-1024-subscriber", subscriber.take_count() / ROUNDS);
     }
 
     fn round(topics: &mut Topics, topic: TopicId, publisher: &mut Side, subscriber: &mut Side) {
@@ -297,9 +308,9 @@ mod publications {
 
 #[cfg(feature = "part-streams")]
 mod streams {
-    use cortex_m_semihosting::hprintln;
     use symbolon::{Event, RequestHead, Status};
 
+    use super::figure;
     use super::parts::{Side, carry, id_of, ignore, now};
 
     const KIB: usize = 16;
@@ -338,8 +349,8 @@ mod streams {
             carry(receiver, sender, ignore);
         }
         assert!(got == KIB * 1_024, "bytes were lost");
-        hprintln!("stream-1024-sender {}", sender.take_count() / KIB as u64);
-        hprintln!("stream-1024-receiver {}", receiver.take_count() / KIB as u64);
+        figure("stream-1024-sender", sender.take_count() / KIB as u64);
+        figure("stream-1024-receiver", receiver.take_count() / KIB as u64);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use core::pin::pin;
 
-use cortex_m_semihosting::hprintln;
 use embassy_executor::Spawner;
 use embassy_futures::select::{Either, select};
 use embassy_net::tcp::TcpSocket;
@@ -13,6 +12,7 @@ use symbolon::embassy::{Buffers, Link, Runner, Unflushed};
 use symbolon::{PeerId, Seed};
 
 use crate::app::{self, App};
+use crate::board::console::{Part, say};
 use crate::board::entropy;
 use crate::board::ethernet::{Ethernet, Frames};
 use crate::calling::{self, Orders};
@@ -53,7 +53,20 @@ pub async fn start(spawner: Spawner, app: &'static App) {
     spawner.spawn(run(runner).expect("once"));
     stack.wait_config_up().await;
     if let Some(config) = stack.config_v4() {
-        hprintln!("reached at {}, port {PORT}", config.address);
+        let [a, b, c, d] = config.address.address().octets().map(|byte| Part::Number(byte.into()));
+        let dot = || Part::Text(".");
+        say(&[
+            Part::Text("reached at "),
+            a,
+            dot(),
+            b,
+            dot(),
+            c,
+            dot(),
+            d,
+            Part::Text(", port "),
+            Part::Number(PORT.into()),
+        ]);
     }
 
     let links = LINKS.init_with(|| EXCHANGES.take().each_mut().map(memory::link));

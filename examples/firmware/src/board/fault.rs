@@ -1,24 +1,59 @@
-//! How the program ends when it cannot go on: it says why, and QEMU ends with status 1.
+//! How the program ends when it cannot go on: it says why, or where, and QEMU ends with status 1.
 //!
 //! A device in the field would note it down and start anew instead.
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 use core::panic::PanicInfo;
+use core::ptr;
 
 use cortex_m::interrupt;
 use cortex_m::peripheral::SCB;
-use cortex_m_semihosting::{debug, hprintln};
+use cortex_m_semihosting::debug;
 
+use super::console::{Part, say};
+
+/// Says from where it was called, the last call first: `llvm-symbolizer -e symbolon-firmware 0xADDRESS` names the line.
+///
+/// It does not look at what it is told, so the compiler leaves out the message and the line of each panic in the
+/// program, and all that would format them: 17 KB of the flash.
 #[panic_handler]
-fn panic(info: &PanicInfo) -> ! {
+fn panic(_: &PanicInfo) -> ! {
     interrupt::disable();
-    hprintln!("{info}");
+    say(&[Part::Text("panicked, called from")]);
+    let mut frame: *const Frame;
+    // SAFETY: it only reads the register that points to the frame of this function.
+    unsafe { asm!("mov {}, r7", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    while let Some(Frame { caller, return_address }) = Frame::read(frame) {
+        // It lies behind the call.
+        say(&[Part::Bytes(&(return_address - 2).to_be_bytes())]);
+        // The stack grows down, so a caller's frame lies above: this comes to an end.
+        frame = if caller > frame { caller } else { ptr::null() };
+    }
     give_up()
+}
+
+/// What a function saves when it is entered; on this processor all of them do.
+#[repr(C)]
+struct Frame {
+    caller: *const Frame,
+    return_address: u32,
+}
+
+impl Frame {
+    /// The frame at this address; none, where that is not on the stack, or the stack ends.
+    fn read(address: *const Self) -> Option<Self> {
+        let stack = &raw const _stack_end as usize..&raw const _stack_start as usize - size_of::<Self>();
+        if !address.is_aligned() || !stack.contains(&address.addr()) {
+            return None;
+        }
+        // SAFETY: it is aligned and in the memory of the stack, of which any bytes are a pointer and a number.
+        Some(unsafe { ptr::read_volatile(address) })
+    }
 }
 
 /// Ends the program, and says why.
 pub fn stop(why: &str) -> ! {
-    hprintln!("{why}");
+    say(&[Part::Text(why)]);
     give_up()
 }
 
@@ -46,12 +81,14 @@ extern "C" fn hard_fault() -> ! {
     )
 }
 
-extern "C" fn report(stack_pointer: usize) -> ! {
+extern "C" fn report(stack_pointer: u32) -> ! {
     // SAFETY: it only reads two status registers.
     let (configurable, hard) = unsafe { ((*SCB::PTR).cfsr.read(), (*SCB::PTR).hfsr.read()) };
-    hprintln!("hard fault: SP {stack_pointer:#010x}, CFSR {configurable:#010x}, HFSR {hard:#010x}");
-    if stack_pointer < &raw const _stack_end as usize + EXCEPTION_FRAME {
-        hprintln!("the stack has overflowed");
+    for (name, register) in [("hard fault: SP ", stack_pointer), ("CFSR ", configurable), ("HFSR ", hard)] {
+        say(&[Part::Text(name), Part::Bytes(&register.to_be_bytes())]);
+    }
+    if (stack_pointer as usize) < &raw const _stack_end as usize + EXCEPTION_FRAME {
+        stop("the stack has overflowed");
     }
     give_up()
 }
@@ -60,5 +97,6 @@ extern "C" fn report(stack_pointer: usize) -> ! {
 const EXCEPTION_FRAME: usize = 32;
 
 unsafe extern "C" {
+    static _stack_start: u32;
     static _stack_end: u32;
 }

@@ -1,7 +1,7 @@
 //! The heap: a fixed part of the static memory, and how much of it is used.
 //!
-//! symbolon allocates what a connection needs when it begins.  When the heap is exhausted, the program ends with a panic
-//! that says so; memory is never overwritten.
+//! symbolon allocates what a connection needs when it begins.  When the heap is exhausted, the program says so and ends;
+//! memory is never overwritten.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::{Cell, UnsafeCell};
@@ -9,6 +9,8 @@ use core::mem::MaybeUninit;
 
 use critical_section::Mutex;
 use embedded_alloc::LlffHeap;
+
+use super::fault;
 
 /// How many bytes there are to allocate: 6 KiB for each connection, 2 KiB for the topics, and some for the gaps between.
 /// A serial line has besides the session that stands a handshake, when the other side has started anew.
@@ -74,13 +76,15 @@ unsafe impl GlobalAlloc for CountingHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the promises of this method, which are the same.
         let memory = unsafe { self.inner.alloc(layout) };
-        if !memory.is_null() {
-            self.count(|usage| {
-                usage.live += layout.size() as u32;
-                usage.peak = usage.peak.max(usage.live);
-                usage.allocations += 1;
-            });
+        if memory.is_null() {
+            // Nothing in this program could go on without; and a panic would not say what was the matter.
+            fault::stop("memory allocation: the heap is full");
         }
+        self.count(|usage| {
+            usage.live += layout.size() as u32;
+            usage.peak = usage.peak.max(usage.live);
+            usage.allocations += 1;
+        });
         memory
     }
 

@@ -8,6 +8,7 @@ use cortex_m_rt::exception;
 
 #[cfg(feature = "net")]
 use super::ethernet;
+use super::fault;
 #[cfg(feature = "uart")]
 use super::uart;
 
@@ -41,6 +42,6 @@ unsafe fn DefaultHandler(irq: i16) {
         6 => uart::handle_interrupt(),
         #[cfg(feature = "net")]
         42 => ethernet::handle_interrupt(),
-        _ => panic!("nobody expected interrupt {irq}"),
+        _ => fault::stop("nobody expected this interrupt"),
     }
 }
