@@ -46,6 +46,8 @@ pub fn start(systick: &mut SYST) {
 }
 
 impl Driver for SysTickClock {
+    // Asked in a dozen places, of which none is in a hurry.
+    #[inline(never)]
     fn now(&self) -> u64 {
         critical_section::with(|cs| self.state.borrow_ref(cs).now(cs))
     }
@@ -70,7 +72,8 @@ impl State {
             count = SYST::get_current();
             base += MICROS_PER_INTERRUPT;
         }
-        base + u64::from(RELOAD.saturating_sub(count)) * 1_000_000 / u64::from(CORE_HZ)
+        // Less than a millisecond, so that 32 bits hold it in thousandths of a cycle.
+        base + u64::from(RELOAD.saturating_sub(count) * 1_000 / (CORE_HZ / 1_000))
     }
 
     /// Wakes those whose time has come.
