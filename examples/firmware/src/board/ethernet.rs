@@ -47,7 +47,7 @@ const TRANSMIT: u32 = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 4;
 const TRANSMIT_NEW: u32 = 1;
 
 /// Called for each interrupt of the controller; the driver lets them through again when it has nothing to do.
-pub fn handle_interrupt() {
+pub extern "C" fn handle_interrupt() {
     INTERRUPT_MASK.write(0);
     INTERRUPT_STATUS.write(INTERRUPT_RECEIVED | INTERRUPT_SENT);
     WAKER.wake();

@@ -1,10 +1,9 @@
-//! Which handler an interrupt is for.
+//! Which handler an interrupt is for: the chip's part of the vector table.
 //!
-//! Without the chip's register crate, cortex-m-rt sends every interrupt to the default handler, with its number.
+//! The chip's register crate would bring it ready-made.
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
-use cortex_m_rt::exception;
 
 #[cfg(feature = "net")]
 use super::ethernet;
@@ -35,13 +34,27 @@ pub fn enable(irq: Irq) {
     unsafe { NVIC::unmask(irq) }
 }
 
-#[exception]
-unsafe fn DefaultHandler(irq: i16) {
-    match irq {
-        #[cfg(feature = "uart")]
-        6 => uart::handle_interrupt(),
-        #[cfg(feature = "net")]
-        42 => ethernet::handle_interrupt(),
-        _ => fault::stop("nobody expected this interrupt"),
+/// How many interrupts the chip has.
+const INTERRUPTS: usize = 44;
+
+type Handler = extern "C" fn();
+
+// SAFETY: cortex-m-rt puts this behind the processor's own vectors, in the order of the interrupts' numbers.
+#[unsafe(link_section = ".vector_table.interrupts")]
+#[unsafe(no_mangle)]
+static __INTERRUPTS: [Handler; INTERRUPTS] = {
+    let mut handlers: [Handler; INTERRUPTS] = [unexpected; INTERRUPTS];
+    #[cfg(feature = "uart")]
+    {
+        handlers[Irq::Uart1 as usize] = uart::handle_interrupt;
     }
+    #[cfg(feature = "net")]
+    {
+        handlers[Irq::Ethernet as usize] = ethernet::handle_interrupt;
+    }
+    handlers
+};
+
+extern "C" fn unexpected() {
+    fault::stop("nobody expected this interrupt")
 }

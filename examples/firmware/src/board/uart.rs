@@ -60,7 +60,7 @@ pub fn open() -> (UartRx, UartTx) {
 }
 
 /// Called for each interrupt of UART1.
-pub fn handle_interrupt() {
+pub extern "C" fn handle_interrupt() {
     let status = INTERRUPT_STATUS.read();
     if status & INTERRUPT_RX != 0 {
         empty_fifo();
