@@ -2,9 +2,9 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use core::time::Duration;
 
 use super::credit::{ReceiveCredit, SendCredit};
+use super::timer::Wait;
 use crate::status::Status;
 use crate::time::Instant;
 use crate::wire::message::Message;
@@ -19,11 +19,11 @@ pub(crate) struct Bodies {
     /// When something of them moved last.
     pub(crate) moved: Instant,
     /// How long nothing of them may move.
-    pub(crate) idle: Option<Duration>,
+    pub(crate) idle: Option<Wait>,
 }
 
 impl Bodies {
-    pub(crate) fn new(now: Instant, idle: Option<Duration>) -> Box<Self> {
+    pub(crate) fn new(now: Instant, idle: Option<Wait>) -> Box<Self> {
         Box::new(Self { outbound: None, inbound: None, moved: now, idle })
     }
 

@@ -77,7 +77,7 @@ impl Connection {
             State::Failed(..) => false,
         };
         if begins && frame {
-            self.timers.set(Timer::Frame, self.clock + self.waits.frame.get());
+            self.timers.set(Timer::Frame, self.clock + self.waits.frame);
         }
         let acted = match &self.state {
             State::Handshake(_) => self.read_handshake(),
@@ -325,21 +325,21 @@ impl Connection {
                 self.fall_silent();
             }
             // TIM-4
-            Timer::Frame if self.has_slept(timer, due, self.waits.frame.get()) => {
-                self.timers.set(Timer::Frame, self.clock + self.waits.frame.get());
+            Timer::Frame if self.has_slept(timer, due, self.waits.frame) => {
+                self.timers.set(Timer::Frame, self.clock + self.waits.frame);
             }
             Timer::Frame => self.end(CloseReason::TimedOut(TimedOut::Frame)),
             // While an event waits for the application nothing is read, so the peer may well have spoken.
             Timer::Probe | Timer::Silence if self.is_blocked() => self.arm_silence(),
             // END-1: a `close` of ours is the last that can be sent, so no probe; the close timer bounds the wait.
             Timer::Probe | Timer::Silence if self.has_sealed_close() => {}
-            Timer::Probe if !self.has_slept(timer, due, self.waits.probe.get()) => {
+            Timer::Probe if !self.has_slept(timer, due, self.waits.probe) => {
                 self.end(CloseReason::TimedOut(TimedOut::Silence));
             }
             Timer::Probe | Timer::Silence => {
                 // TIM-2
                 self.ping();
-                self.timers.set(Timer::Probe, self.clock + self.waits.probe.get());
+                self.timers.set(Timer::Probe, self.clock + self.waits.probe);
             }
             Timer::Keepalive => {
                 self.ping();
@@ -357,8 +357,8 @@ impl Connection {
     }
 
     /// Whether a timer fires so late that this side, not the peer, was away.  TIM-4
-    fn has_slept(&mut self, timer: Timer, due: Instant, length: Duration) -> bool {
-        self.clock.saturating_since(due) > length / 2 && self.slept.is_first(timer)
+    fn has_slept(&mut self, timer: Timer, due: Instant, length: Wait) -> bool {
+        self.clock > due + length.half() && self.slept.is_first(timer)
     }
 
     pub(super) fn ping(&mut self) {
@@ -393,9 +393,9 @@ impl Connection {
         if !self.is_connected() {
             return;
         }
-        match self.waits.silence.map(Wait::get) {
+        match self.waits.silence {
             // TIM-1
-            Some(silence) => self.timers.set(Timer::Keepalive, self.clock + silence / 2),
+            Some(silence) => self.timers.set(Timer::Keepalive, self.clock + silence.half()),
             None if self.buffered() > REST_ABOVE * self.limits.buffer_at_rest => {
                 self.timers.set(Timer::Rest, self.clock + REST);
             }

@@ -29,7 +29,7 @@ impl Connection {
             State::Session(session) if !session.is_deciding() => {
                 if !session.is_closing() {
                     session.close_after_queues(status);
-                    self.timers.set(Timer::Close, self.clock + self.waits.close.get());
+                    self.timers.set(Timer::Close, self.clock + self.waits.close);
                 }
             }
             State::Session(_) | State::Handshake(_) | State::Failed(..) => {
@@ -102,7 +102,7 @@ impl Connection {
         }
         self.ending = Some(reason);
         self.timers.stop_all();
-        self.timers.set(Timer::Close, self.clock + self.waits.close.get());
+        self.timers.set(Timer::Close, self.clock + self.waits.close);
         if self.on_line && self.eof {
             // Nobody will take the last bytes.
             self.fall_silent();

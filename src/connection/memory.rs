@@ -164,6 +164,6 @@ const _: () = assert!(FILTER_AT_REST <= NAME_MAX);
 #[cfg(all(target_pointer_width = "32", target_os = "none"))]
 const _: () = {
     let Memory { handshake, session, bodies } = Limits::small().memory();
-    assert!(handshake == 3_055 && session == 2_856 && bodies == 2_112);
+    assert!(handshake == 3_055 && session == 2_856 && bodies == 2_080);
     assert!(size_of::<Connection>() == 352);
 };

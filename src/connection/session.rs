@@ -15,7 +15,6 @@ mod subscribing;
 
 use alloc::collections::VecDeque;
 use core::mem;
-use core::time::Duration;
 
 use super::event::{Failure, StopCause};
 use super::exchanges::{Exchanges, Opened};
@@ -173,9 +172,8 @@ impl Session {
     }
 
     /// How long the peer may be silent, if it says so.
-    pub(crate) fn silence_of_peer(&self) -> Option<Duration> {
-        let silence = self.theirs.silence_ms;
-        (silence > 0).then(|| Duration::from_millis(silence.into()))
+    pub(crate) fn silence_of_peer(&self) -> Option<Wait> {
+        Wait::from_millis(self.theirs.silence_ms)
     }
 
     pub(crate) fn is_deciding(&self) -> bool {

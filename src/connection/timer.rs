@@ -2,6 +2,7 @@
 
 use core::mem;
 use core::num::NonZeroU64;
+use core::ops::Add;
 use core::time::Duration;
 
 use crate::config::Timeouts;
@@ -72,7 +73,9 @@ pub(crate) struct Waits {
     pub(crate) close: Wait,
 }
 
-/// One of them, in microseconds; none takes no room.
+/// A length of time in microseconds; none takes no room.
+///
+/// A [`Duration`] counts seconds and what is left of one: added to an instant it is multiplied, and made of one divided.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait(NonZeroU64);
 
@@ -90,14 +93,28 @@ impl Waits {
 }
 
 impl Wait {
-    fn of(duration: Duration) -> Self {
-        // None is below a millisecond, and none above 50 days.
+    /// At least a microsecond.
+    pub(crate) fn of(duration: Duration) -> Self {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         Self(NonZeroU64::new(micros).unwrap_or(NonZeroU64::MIN))
     }
 
-    pub(crate) const fn get(self) -> Duration {
-        Duration::from_micros(self.0.get())
+    /// As peers say it; none where it is 0.
+    pub(crate) fn from_millis(millis: u32) -> Option<Self> {
+        NonZeroU64::new(u64::from(millis) * 1_000).map(Self)
+    }
+
+    /// Half of it, or a microsecond.
+    pub(crate) fn half(self) -> Self {
+        Self(NonZeroU64::new(self.0.get() / 2).unwrap_or(NonZeroU64::MIN))
+    }
+}
+
+impl Add<Wait> for Instant {
+    type Output = Self;
+
+    fn add(self, wait: Wait) -> Self {
+        Self::from_micros(self.as_micros().saturating_add(wait.0.get()))
     }
 }
 

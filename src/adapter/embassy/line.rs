@@ -235,7 +235,7 @@ impl Speaker for Sessions<'_> {
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) -> usize {
         let Self { line, device, seeds, offered, .. } = self;
         line.handle_input(now, bytes, || {
-            if offered.is_some_and(|last| now.saturating_since(last) < BETWEEN_OFFERS) {
+            if offered.is_some_and(|last| now < last + BETWEEN_OFFERS) {
                 return None;
             }
             *offered = Some(now);

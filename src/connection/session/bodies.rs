@@ -87,7 +87,7 @@ impl Session {
         self.check_call(len)?;
         self.calls.push(OnSeal::Ongoing, id, &response);
         let outbound = self.outbound();
-        let idle = self.body_idle.map(Wait::get);
+        let idle = self.body_idle;
         let Some(taken) = self.exchanges.theirs(id) else { return Err(SendError::UnknownExchange) };
         taken.answer = Answer::Started;
         // This side's own limit was for the answer's beginning.  SPEC §10.4
@@ -194,7 +194,7 @@ impl Session {
     ) -> Result<(), SendError> {
         self.check_open()?;
         let bodies = self.exchanges.bodies(id).ok_or(SendError::UnknownExchange)?;
-        (bodies.idle, bodies.moved) = (idle, now);
+        (bodies.idle, bodies.moved) = (idle.map(Wait::of), now);
         let stalls = bodies.stalls_at();
         self.arm_deadline(stalls);
         Ok(())
@@ -346,7 +346,7 @@ impl Session {
 
     /// An answer with `more`: its body begins.
     pub(super) fn begin_inbound(&mut self, id: u64) {
-        let (window, idle, now) = (self.limits.window, self.body_idle.map(Wait::get), self.plaintext.arrived);
+        let (window, idle, now) = (self.limits.window, self.body_idle, self.plaintext.arrived);
         let Some(opened) = self.exchanges.ours(id) else { return };
         let bodies = opened.bodies.get_or_insert_with(|| Bodies::new(now, idle));
         bodies.inbound = Some(ReceiveCredit::new(window));

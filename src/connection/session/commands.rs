@@ -8,7 +8,6 @@ use crate::connection::bodies::Bodies;
 use crate::connection::event::Failure;
 use crate::connection::exchanges::{Answer, OpenedKind, Taken, TakenKind};
 use crate::connection::queue::OnSeal;
-use crate::connection::timer::Wait;
 use crate::error::SendError;
 use crate::name;
 use crate::status::Status;
@@ -37,7 +36,7 @@ impl Session {
         self.check_call(encode::REQUEST_HEAD_MAX + len)?;
         let deadline = deadline.map(|deadline| now + deadline);
         let bodies = more.then(|| {
-            let mut bodies = Bodies::new(now, self.body_idle.map(Wait::get));
+            let mut bodies = Bodies::new(now, self.body_idle);
             bodies.outbound = Some(self.outbound());
             bodies
         });

@@ -188,7 +188,7 @@ impl Session {
 
     /// Deadlines count from receipt.
     fn asked(&self, deadline_ms: u32) -> Option<Instant> {
-        (deadline_ms > 0).then(|| self.plaintext.arrived + Duration::from_millis(deadline_ms.into()))
+        Wait::from_millis(deadline_ms).map(|within| self.plaintext.arrived + within)
     }
 
     /// This side's own limit holds as well, once the request is complete.  SPEC §10.4
@@ -199,7 +199,7 @@ impl Session {
 
     /// What that limit is for a request that was complete with the last message.
     pub(super) fn own_deadline(&self) -> Option<Instant> {
-        self.answer_within.map(|within| self.plaintext.arrived + within.get())
+        self.answer_within.map(|within| self.plaintext.arrived + within)
     }
 
     /// SPEC §10.1, §10.3; `false` where this side has sent `goaway` and ignores the opening.
@@ -238,7 +238,7 @@ impl Session {
     ) -> Outcome {
         let more = matches!(request, Pending::Request { more: true, .. });
         let bodies = more.then(|| {
-            let mut bodies = Bodies::new(self.plaintext.arrived, self.body_idle.map(Wait::get));
+            let mut bodies = Bodies::new(self.plaintext.arrived, self.body_idle);
             bodies.inbound = Some(ReceiveCredit::new(self.limits.window));
             bodies
         });

@@ -1,6 +1,5 @@
 //! What leaves: waiting messages become the plaintext of one frame, which is sealed in place.  SPEC §7, §12
 
-use core::time::Duration;
 
 use super::{Frame, Session};
 use crate::buffer::Buffer;
@@ -306,7 +305,7 @@ fn append(
             }
             frame.make_room(head + bytes.len());
             if entry.on_seal == OnSeal::Request {
-                let left = entry.deadline.map_or(0, |deadline| whole_millis(deadline.saturating_since(now)));
+                let left = entry.deadline.map_or(0, |deadline| millis_from(now, deadline));
                 encode::request_head(id, left, frame.bytes);
             }
             frame.bytes.extend_from_slice(bytes);
@@ -341,6 +340,7 @@ pub(super) fn seal_last(exchanges: &mut Exchanges, id: u64) {
 }
 
 /// Rounded up and never 0, which would mean no deadline.
-fn whole_millis(left: Duration) -> u32 {
-    u32::try_from(left.as_micros().div_ceil(1_000).max(1)).unwrap_or(u32::MAX)
+fn millis_from(now: Instant, deadline: Instant) -> u32 {
+    let left = deadline.as_micros().saturating_sub(now.as_micros());
+    u32::try_from(left.div_ceil(1_000).max(1)).unwrap_or(u32::MAX)
 }
