@@ -273,13 +273,13 @@ impl Topics {
 
     /// The topics that a filter matches. Looks only at those that begin as it does up to its first wildcard.
     fn matching(&self, filter: &str) -> impl Iterator<Item = TopicId> {
-        let wildcard = filter.find(['+', '#']).unwrap_or(filter.len());
+        let wildcard = filter.bytes().position(|byte| matches!(byte, b'+' | b'#')).unwrap_or(filter.len());
         // Without the code that says where a text cannot be cut, which is 3 KB.
         let (literal, wildcards) = filter.split_at_checked(wildcard).unwrap_or((filter, ""));
         let exact = match wildcards {
             "" => Some(filter),
             // `a/#` matches `a` as well, which does not begin with `a/`.  SPEC §13
-            "#" => literal.strip_suffix('/'),
+            "#" => literal.strip_suffix("/"),
             _ => None,
         };
         let exact = exact.and_then(|name| self.find(name));

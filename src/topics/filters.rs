@@ -61,8 +61,8 @@ impl<M: Copy> Filters<M> {
     /// subscribes to. Those looked at in vain end, or leave what matches, at a node that a walk through a trie of nodes
     /// would visit too: at most five at each, one that ends there and one before, between and behind its candidates.
     fn walk<'a>(&'a self, topic: &'a str) -> Walk<'a, M> {
-        let levels: Vec<&str> = topic.split('/').collect();
-        let closed = levels.iter().rposition(|level| name::is_reserved(level));
+        let levels: Vec<&[u8]> = name::levels_of(topic).collect();
+        let closed = levels.iter().rposition(|level| name::is_reserved_level(level));
         Walk { filters: self, levels, open: closed.map_or(0, |last| last + 1), from: Some(Vec::new()) }
     }
 
@@ -85,7 +85,7 @@ fn key_of(filter: &str) -> Box<[u8]> {
 /// Steps through the filters that may match; says of each whether it does.
 struct Walk<'a, M> {
     filters: &'a Filters<M>,
-    levels: Vec<&'a str>,
+    levels: Vec<&'a [u8]>,
     /// From this level on `#` matches what is left of the topic: nothing there is reserved.  SPEC §13
     open: usize,
     /// The least filter that may match and was not looked at; `None` at the end.
@@ -153,7 +153,7 @@ impl<'a, M> Walk<'a, M> {
     /// What a filter may have at this depth.  SPEC §13
     fn candidates(&self, depth: usize) -> [Option<&'a [u8]>; 3] {
         let level = self.levels.get(depth).copied();
-        let is_free = level.is_some_and(|level| !name::is_reserved(level));
-        [(depth >= self.open).then_some(ANY_REST), is_free.then_some(ANY_LEVEL), level.map(str::as_bytes)]
+        let is_free = level.is_some_and(|level| !name::is_reserved_level(level));
+        [(depth >= self.open).then_some(ANY_REST), is_free.then_some(ANY_LEVEL), level]
     }
 }
