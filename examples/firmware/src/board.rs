@@ -5,6 +5,7 @@
 //!
 //! QEMU's model needs no clock, no pin and no baud rate to be set up, so nothing here sets one up.
 
+mod bytes;
 pub mod console;
 pub mod entropy;
 #[cfg(feature = "net")]
