@@ -48,7 +48,15 @@ impl Instant {
 
     /// How long after `earlier` this is; zero if it is not after it.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
+        let (millis, micros) = by_thousand(self.0.get().saturating_sub(earlier.0.get()));
+        let (seconds, millis) = by_thousand(millis);
+        Duration::new(seconds, (millis * 1_000 + micros) * 1_000)
+    }
+
+    /// The same in milliseconds, rounded up; saturates.
+    pub(crate) fn millis_since(self, earlier: Self) -> u32 {
+        let (millis, micros) = by_thousand(self.0.get().saturating_sub(earlier.0.get()));
+        u32::try_from(millis + u64::from(micros > 0)).unwrap_or(u32::MAX)
     }
 }
 
@@ -61,9 +69,54 @@ impl Add<Duration> for Instant {
     }
 }
 
+/// A thousandth of a number, and what is left of it.
+///
+/// As one divides by hand, digit by digit: the division of 64 bits is a kilobyte of code where the processor has none.
+const fn by_thousand(number: u64) -> (u64, u32) {
+    if cfg!(target_pointer_width = "64") {
+        return (number / 1_000, (number % 1_000) as u32);
+    }
+    by_digits(number)
+}
+
+const fn by_digits(number: u64) -> (u64, u32) {
+    let digits = number.to_be_bytes();
+    let (mut quotient, mut rest, mut at) = (0, 0, 0);
+    while at < digits.len() {
+        let part = rest << 8 | digits[at] as u32;
+        (quotient, rest) = (quotient << 8 | (part / 1_000) as u64, part % 1_000);
+        at += 1;
+    }
+    (quotient, rest)
+}
+
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.as_micros();
         write!(f, "{}.{:06}s", micros / 1_000_000, micros % 1_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_thousandth_by_hand_is_a_thousandth(number in any::<u64>(), shift in 0..64_u32) {
+            let number = number >> shift;
+            prop_assert_eq!(by_digits(number), (number / 1_000, (number % 1_000) as u32));
+        }
+
+        #[test]
+        fn a_difference_is_a_duration(a in 0..u64::MAX, b in 0..u64::MAX, shift in 0..64_u32) {
+            let (earlier, later) = (a.min(b) >> shift, a.max(b) >> shift);
+            let [from, to] = [earlier, later].map(Instant::from_micros);
+            prop_assert_eq!(to.saturating_since(from), Duration::from_micros(later - earlier));
+            let millis = (later - earlier).div_ceil(1_000).min(u32::MAX.into());
+            prop_assert_eq!(u64::from(to.millis_since(from)), millis);
+            prop_assert_eq!(from.millis_since(to), 0);
+        }
     }
 }

@@ -119,9 +119,11 @@ fn declare() -> Result<(Topics, TopicIds), DeclareError> {
     Ok((topics, ids))
 }
 
-/// The sensor, which this board does not have: it is warmer by a tenth of a degree each second, ten times.
+/// The sensor, which this board does not have: it is warmer by a tenth of a degree each second or so, ten times.
 pub fn temperature() -> i32 {
-    21_500 + (Instant::now().as_secs() % 10) as i32 * 100
+    // As long as 2²⁰ microseconds, since nothing else here divides 64 bits, which is a kilobyte of code.
+    let seconds = (Instant::now().as_micros() >> 20) as u32;
+    21_500 + (seconds % 10) as i32 * 100
 }
 
 /// Publishes the temperature, each second.

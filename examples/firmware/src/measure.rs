@@ -41,8 +41,8 @@ fn main() -> ! {
 }
 
 /// Tells one figure, as `costs.py` reads it.
-fn figure(name: &str, value: impl Into<u64>) {
-    say(&[Part::Text(name), Part::Text(" "), Part::Number(value.into())]);
+fn figure(name: &str, value: u32) {
+    say(&[Part::Text(name), Part::Text(" "), Part::Number(value)]);
 }
 
 /// Instructions, by SysTick.
@@ -52,7 +52,7 @@ mod clock {
 
     pub const RELOAD: u32 = 0x00ff_ffff;
     /// SysTick's 12.5 MHz at one instruction a nanosecond.
-    const PER_TICK: u64 = 80;
+    const PER_TICK: u32 = 80;
 
     /// Counts while it lives.
     pub struct Counter(u32);
@@ -63,10 +63,10 @@ mod clock {
         }
 
         /// How many instructions there were; correct to 80, and for less than 1.3 billion.
-        pub fn read(self) -> u64 {
+        pub fn read(self) -> u32 {
             // It counts down, and begins anew.
             let ticks = self.0.wrapping_sub(SYST::get_current()) & RELOAD;
-            u64::from(ticks) * PER_TICK
+            ticks * PER_TICK
         }
     }
 }
@@ -89,7 +89,7 @@ mod parts {
     /// One end of the conversation, and the instructions it took.
     pub struct Side {
         pub connection: Connection,
-        count: u64,
+        count: u32,
     }
 
     impl Side {
@@ -106,7 +106,7 @@ mod parts {
         }
 
         /// What was counted since it was asked last.
-        pub fn take_count(&mut self) -> u64 {
+        pub fn take_count(&mut self) -> u32 {
             core::mem::take(&mut self.count)
         }
     }
@@ -169,7 +169,7 @@ mod parts {
         // Both ends lie on this heap: half of it is one's.
         figure("handshake-heap-peak", (usage.peak - before.live) / 2);
         figure("connection-heap", (usage.live - before.live) / 2);
-        figure("connection-struct", size_of::<Connection>() as u64);
+        figure("connection-struct", size_of::<Connection>() as u32);
         #[cfg(feature = "part-calls")]
         super::calls::measure(&mut a, &mut b);
         #[cfg(feature = "part-publications")]
@@ -204,7 +204,7 @@ mod calls {
     use super::figure;
     use super::parts::{Side, carry, id_of, ignore, now};
 
-    const ROUNDS: u64 = 100;
+    const ROUNDS: u32 = 100;
 
     /// Calls with 64 bytes, and as many back.
     pub fn measure(caller: &mut Side, server: &mut Side) {
@@ -239,7 +239,7 @@ mod publications {
     use super::figure;
     use super::parts::{Side, carry, id_of, ignore};
 
-    const ROUNDS: u64 = 50;
+    const ROUNDS: u32 = 50;
     const LINK: LinkId = LinkId(0);
 
     /// Publications of 1 KiB, out of a table of topics.  With frames of 1 KiB each goes in two.
@@ -349,8 +349,8 @@ mod streams {
             carry(receiver, sender, ignore);
         }
         assert!(got == KIB * 1_024, "bytes were lost");
-        figure("stream-1024-sender", sender.take_count() / KIB as u64);
-        figure("stream-1024-receiver", receiver.take_count() / KIB as u64);
+        figure("stream-1024-sender", sender.take_count() / KIB as u32);
+        figure("stream-1024-receiver", receiver.take_count() / KIB as u32);
     }
 }
 

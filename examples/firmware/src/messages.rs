@@ -17,7 +17,7 @@ pub struct Measurement {
     /// The temperature, in thousandths of a degree Celsius.
     #[n(0)]
     pub millidegrees: i32,
-    /// The time since reset, in milliseconds.
+    /// The time since reset, in microseconds.
     #[n(1)]
     pub uptime: u64,
 }

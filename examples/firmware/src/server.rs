@@ -277,7 +277,7 @@ impl<'a> Server<'a> {
 }
 
 fn measurement() -> Measurement {
-    Measurement { millidegrees: app::temperature(), uptime: Instant::now().as_millis() }
+    Measurement { millidegrees: app::temperature(), uptime: Instant::now().as_micros() }
 }
 
 /// The time, as connections count it.

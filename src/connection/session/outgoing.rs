@@ -1,6 +1,5 @@
 //! What leaves: waiting messages become the plaintext of one frame, which is sealed in place.  SPEC §7, §12
 
-
 use super::{Frame, Session};
 use crate::buffer::Buffer;
 use crate::connection::exchanges::{Answer, Cancel, Exchanges};
@@ -305,7 +304,8 @@ fn append(
             }
             frame.make_room(head + bytes.len());
             if entry.on_seal == OnSeal::Request {
-                let left = entry.deadline.map_or(0, |deadline| millis_from(now, deadline));
+                // Never 0, which would mean no deadline.
+                let left = entry.deadline.map_or(0, |deadline| deadline.millis_since(now).max(1));
                 encode::request_head(id, left, frame.bytes);
             }
             frame.bytes.extend_from_slice(bytes);
@@ -337,10 +337,4 @@ pub(super) fn seal_last(exchanges: &mut Exchanges, id: u64) {
     } else {
         exchanges.close_theirs(id);
     }
-}
-
-/// Rounded up and never 0, which would mean no deadline.
-fn millis_from(now: Instant, deadline: Instant) -> u32 {
-    let left = deadline.as_micros().saturating_sub(now.as_micros());
-    u32::try_from(left.div_ceil(1_000).max(1)).unwrap_or(u32::MAX)
 }

@@ -8,7 +8,7 @@ use cortex_m_semihosting::hio::{self, HostStream};
 pub enum Part<'a> {
     Text(&'a str),
     #[cfg_attr(feature = "uart", allow(dead_code, reason = "without a network there is no number to say"))]
-    Number(u64),
+    Number(u32),
     /// Bytes as hexadecimal digits.
     Bytes(&'a [u8]),
 }
@@ -31,7 +31,7 @@ fn write(host: &mut HostStream, bytes: &[u8]) {
     let _unheard = host.write_all(bytes);
 }
 
-fn write_number(host: &mut HostStream, number: u64) {
+fn write_number(host: &mut HostStream, number: u32) {
     if number >= 10 {
         write_number(host, number / 10);
     }
