@@ -202,6 +202,7 @@ impl Sink for Buffer {
 }
 
 /// Writes into a place of known length.  What is more than it holds is left out: whoever made it has counted.
+#[derive(Default)]
 pub(crate) struct Slot<'a> {
     room: &'a mut [u8],
     at: usize,
@@ -210,6 +211,12 @@ pub(crate) struct Slot<'a> {
 impl<'a> Slot<'a> {
     pub(crate) fn new(room: &'a mut [u8]) -> Self {
         Self { room, at: 0 }
+    }
+
+    /// How many bytes there were, those included that were left out.
+    #[cfg(target_os = "none")]
+    pub(crate) fn count(&self) -> usize {
+        self.at
     }
 }
 
@@ -222,22 +229,36 @@ impl Sink for Slot<'_> {
         }
         self.at = end;
     }
+
+    // Where flash is scarce one function, not one at each of the places where an item begins.
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn unsigned(&mut self, value: u64) {
+        self.head(0, value);
+    }
 }
 
-/// Counts instead of writing.
-#[derive(Default)]
-pub(crate) struct Counter(pub(crate) usize);
+/// Counts instead of writing.  Where flash is scarce it is a place without room: then there is one function that encodes,
+/// not another one that counts.
+#[cfg(target_os = "none")]
+pub(crate) type Counter = Slot<'static>;
 
+/// Counts instead of writing.
+#[cfg(not(target_os = "none"))]
+#[derive(Default)]
+pub(crate) struct Counter(usize);
+
+#[cfg(not(target_os = "none"))]
+impl Counter {
+    pub(crate) fn count(&self) -> usize {
+        self.0
+    }
+}
+
+#[cfg(not(target_os = "none"))]
 impl Sink for Counter {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
-    }
-
-    // Where flash is scarce one function, not one at each of the places where an item begins: half of what counting takes.
-    #[cfg_attr(target_os = "none", inline(never))]
-    fn unsigned(&mut self, value: u64) {
-        self.head(0, value);
     }
 }
 

@@ -260,5 +260,5 @@ pub(crate) fn bytes_within(room: usize) -> usize {
 fn count(write: impl FnOnce(&mut Counter)) -> usize {
     let mut counter = Counter::default();
     write(&mut counter);
-    counter.0
+    counter.count()
 }
