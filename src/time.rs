@@ -69,6 +69,14 @@ impl Add<Duration> for Instant {
     }
 }
 
+/// The earlier of two moments, of which there may be none.
+pub(crate) fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
+    }
+}
+
 /// A thousandth of a number, and what is left of it.
 ///
 /// As one divides by hand, digit by digit: the division of 64 bits is a kilobyte of code where the processor has none.

@@ -15,7 +15,7 @@ use crate::config::Limits;
 use crate::error::PeerMisbehaved;
 use crate::name;
 use crate::role::Role;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 
 use records::Record;
 pub(crate) use records::{
@@ -303,27 +303,17 @@ impl Exchanges {
     /// The exchange of ours above this id whose time is over, or which has stalled, and of which the application is
     /// still to be told.
     pub(crate) fn overdue_ours(&self, above: u64, now: Instant) -> Option<(u64, Overdue)> {
-        let from = self.ours.partition_point(|opened| opened.id <= above);
-        self.ours.range(from..).find_map(|opened| {
-            let (_, why) = opened.ends_at().filter(|(at, _)| *at <= now)?;
-            Some((opened.id, why))
-        })
+        overdue(&self.ours, above, now)
     }
 
     /// The exchange of theirs above this id whose time is over, or which has stalled, without a last message.
     pub(crate) fn overdue_theirs(&self, above: u64, now: Instant) -> Option<(u64, Overdue)> {
-        let from = self.theirs.partition_point(|taken| taken.id <= above);
-        self.theirs.range(from..).find_map(|taken| {
-            let (_, why) = taken.ends_at().filter(|(at, _)| *at <= now)?;
-            Some((taken.id, why))
-        })
+        overdue(&self.theirs, above, now)
     }
 
     /// The next deadline that still matters.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let ours = self.ours.iter().filter_map(|opened| opened.ends_at().map(|(at, _)| at));
-        let theirs = self.theirs.iter().filter_map(|taken| taken.ends_at().map(|(at, _)| at));
-        ours.chain(theirs).min()
+        sooner(first_end(&self.ours), first_end(&self.theirs))
     }
 
     /// The bodies of a live exchange, whoever opened it.
@@ -375,9 +365,7 @@ impl Exchanges {
 
     /// Bytes of heap in bodies that wait to be sent.
     pub(crate) fn body_capacity(&self) -> usize {
-        let ours = self.ours.iter().filter_map(|opened| opened.bodies.as_ref());
-        let theirs = self.theirs.iter().filter_map(|taken| taken.bodies.as_ref());
-        ours.chain(theirs).filter_map(|bodies| bodies.outbound.as_ref()).map(Outbound::capacity).sum()
+        outbound_capacity(&self.ours) + outbound_capacity(&self.theirs)
     }
 
     /// Whether this was ever an exchange.  EXC-3
@@ -407,5 +395,29 @@ fn place_of<R: Record>(table: &VecDeque<R>, id: u64) -> Option<usize> {
     {
         return Some(at);
     }
-    if table.front()?.id() > id { None } else { table.binary_search_by_key(&id, Record::id).ok() }
+    if table.front()?.id() > id { None } else { search(table, id).ok() }
+}
+
+/// Where a table has an id, or would have it.
+fn search<R: Record>(table: &VecDeque<R>, id: u64) -> Result<usize, usize> {
+    table.binary_search_by_key(&id, Record::id)
+}
+
+/// The first exchange above this id whose time is over, or which has stalled.
+fn overdue<R: Record>(table: &VecDeque<R>, above: u64, now: Instant) -> Option<(u64, Overdue)> {
+    let from = search(table, above).map_or_else(|behind| behind, |at| at + 1);
+    table.range(from..).find_map(|record| {
+        let (_, why) = record.ends_at().filter(|(at, _)| *at <= now)?;
+        Some((record.id(), why))
+    })
+}
+
+/// When the first of a table ends for want of time, or of movement.
+fn first_end<R: Record>(table: &VecDeque<R>) -> Option<Instant> {
+    table.iter().filter_map(Record::ends_at).fold(None, |first, (at, _)| sooner(first, Some(at)))
+}
+
+/// Bytes of heap in bodies of a table that wait to be sent.
+fn outbound_capacity<R: Record>(table: &VecDeque<R>) -> usize {
+    table.iter().filter_map(|record| record.bodies()?.outbound.as_ref()).map(Outbound::capacity).sum()
 }

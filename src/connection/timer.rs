@@ -6,7 +6,7 @@ use core::ops::Add;
 use core::time::Duration;
 
 use crate::config::Timeouts;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -149,6 +149,6 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.0.iter().flatten().copied().min()
+        self.0.iter().copied().fold(None, sooner)
     }
 }

@@ -7,22 +7,43 @@ use super::super::bodies::Bodies;
 use super::super::credit::{ReceiveCredit, SendCredit};
 use super::super::event::{Failure, StopCause};
 use crate::status::Status;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 
 /// What a table has one of for each exchange, in the order of ids.
 pub(super) trait Record {
     fn id(&self) -> u64;
+
+    fn bodies(&self) -> Option<&Bodies>;
+
+    /// When it ends for want of time, or of movement.
+    fn ends_at(&self) -> Option<(Instant, Overdue)>;
 }
 
 impl Record for Opened {
     fn id(&self) -> u64 {
         self.id
     }
+
+    fn bodies(&self) -> Option<&Bodies> {
+        self.bodies.as_deref()
+    }
+
+    fn ends_at(&self) -> Option<(Instant, Overdue)> {
+        self.is_awaited().then(|| Overdue::first(self.deadline, self.bodies()))?
+    }
 }
 
 impl Record for Taken {
     fn id(&self) -> u64 {
         self.id
+    }
+
+    fn bodies(&self) -> Option<&Bodies> {
+        self.bodies.as_deref()
+    }
+
+    fn ends_at(&self) -> Option<(Instant, Overdue)> {
+        self.is_owed().then(|| Overdue::first(self.deadline, self.bodies()))?
     }
 }
 
@@ -76,11 +97,6 @@ impl Opened {
     pub(crate) fn is_awaited(&self) -> bool {
         !self.given_up && !self.ended
     }
-
-    /// When it ends for want of time, or of movement.
-    pub(super) fn ends_at(&self) -> Option<(Instant, Overdue)> {
-        self.is_awaited().then(|| Overdue::first(self.deadline, self.bodies.as_deref()))?
-    }
 }
 
 /// Why an exchange ends without a word of the peer's.
@@ -95,9 +111,9 @@ pub(crate) enum Overdue {
 impl Overdue {
     /// What comes first of the two, and when.
     fn first(deadline: Option<Instant>, bodies: Option<&Bodies>) -> Option<(Instant, Self)> {
-        let deadline = deadline.map(|at| (at, Self::Deadline));
-        let stalls = bodies.and_then(Bodies::stalls_at).map(|at| (at, Self::Stalled));
-        deadline.into_iter().chain(stalls).min_by_key(|(at, _)| *at)
+        let stalls = bodies.and_then(Bodies::stalls_at);
+        let first = sooner(deadline, stalls)?;
+        Some((first, if deadline == Some(first) { Self::Deadline } else { Self::Stalled }))
     }
 
     /// What the peer is told.
@@ -198,11 +214,6 @@ impl Taken {
     /// Whether the message that ends the back direction is still to be made.
     pub(crate) fn is_owed(&self) -> bool {
         matches!(self.answer, Answer::Owed | Answer::Started)
-    }
-
-    /// When it ends for want of time, or of movement.
-    pub(super) fn ends_at(&self) -> Option<(Instant, Overdue)> {
-        self.is_owed().then(|| Overdue::first(self.deadline, self.bodies.as_deref()))?
     }
 }
 

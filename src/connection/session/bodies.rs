@@ -17,7 +17,7 @@ use crate::connection::timer::Wait;
 use crate::error::{PeerMisbehaved, SendError};
 use crate::noise::Exhausted;
 use crate::status::Status;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 use crate::wire::encode;
 use crate::wire::message::Message;
 
@@ -300,7 +300,7 @@ impl Session {
             Answer::Started => {}
             // From here on this side's own limit counts.  SPEC §10.4
             Answer::Owed => {
-                let deadline = taken.asked.into_iter().chain(own).min();
+                let deadline = sooner(taken.asked, own);
                 taken.deadline = deadline;
                 self.arm_deadline(deadline);
             }

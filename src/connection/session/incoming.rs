@@ -17,7 +17,7 @@ use crate::name;
 use crate::noise::OpenError;
 use crate::publication::Missed;
 use crate::status::Status;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 use crate::wire::frame;
 use crate::wire::message::{Message, Point};
 
@@ -193,8 +193,7 @@ impl Session {
 
     /// This side's own limit holds as well, once the request is complete.  SPEC §10.4
     fn deadline_of(&self, asked: Option<Instant>, more: bool) -> Option<Instant> {
-        let own = self.own_deadline().filter(|_| !more);
-        asked.into_iter().chain(own).min()
+        sooner(asked, self.own_deadline().filter(|_| !more))
     }
 
     /// What that limit is for a request that was complete with the last message.
