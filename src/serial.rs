@@ -63,7 +63,7 @@ use packet::{Incoming, Outgoing, Packet};
 use crate::config::{Limits, longest_unit};
 use crate::connection::Connection;
 use crate::connection::packets::Fate;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 use crate::wire::frame;
 use crate::wire::preamble::{InitiatorPreamble, PREAMBLE_LEN};
 
@@ -216,9 +216,7 @@ impl<S: Session> Line<S> {
     /// The port is gone, unplugged say: all sessions end, as [`CloseReason::Truncated`](crate::CloseReason::Truncated).
     pub fn handle_eof(&mut self, now: Instant) {
         self.clock = self.clock.max(now);
-        for slot in [&mut self.running, &mut self.candidate].into_iter().flatten() {
-            slot.session.with(|connection| connection.handle_line_gone(now));
-        }
+        self.each(|connection| connection.handle_line_gone(now));
         self.incoming.restart();
         self.outgoing.advance(usize::MAX);
         self.settle();
@@ -227,9 +225,7 @@ impl<S: Session> Line<S> {
     /// Lets time pass, for the sessions as well.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.clock = self.clock.max(now);
-        for slot in [&mut self.running, &mut self.candidate].into_iter().flatten() {
-            slot.session.with(|connection| connection.handle_timeout(now));
-        }
+        self.each(|connection| connection.handle_timeout(now));
         self.settle();
     }
 
@@ -276,8 +272,9 @@ impl<S: Session> Line<S> {
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest.
     #[must_use]
     pub fn poll_timeout(&mut self) -> Option<Instant> {
-        let slots = [&mut self.running, &mut self.candidate].into_iter().flatten();
-        slots.filter_map(|slot| slot.session.with(|connection| connection.poll_timeout())).min()
+        let mut first = None;
+        self.each(|connection| first = sooner(first, connection.poll_timeout()));
+        first
     }
 
     /// A session that has left the line: it has ended, was replaced, or its handshake failed.  Its last events are
@@ -398,6 +395,16 @@ impl<S: Session> Line<S> {
         self.ended.push_back(slot.session);
     }
 
+    /// Does this with both sessions.
+    fn each(&mut self, mut act: impl FnMut(&mut Connection)) {
+        if let Some(slot) = &mut self.running {
+            slot.session.with(&mut act);
+        }
+        if let Some(slot) = &mut self.candidate {
+            slot.session.with(&mut act);
+        }
+    }
+
     /// Moves each session to the place that is now its own: admission and endings happen between calls.
     fn settle(&mut self) {
         let admitted = |slot: &mut Slot<S>| slot.session.with(|connection| connection.is_connected());
@@ -414,8 +421,7 @@ impl<S: Session> Line<S> {
             self.retire(earlier);
         }
         let finished = |slot: &mut Slot<S>| slot.session.with(|connection| connection.is_finished());
-        let gone = [self.running.take_if(finished), self.candidate.take_if(finished)];
-        for slot in gone.into_iter().flatten() {
+        while let Some(slot) = self.running.take_if(finished).or_else(|| self.candidate.take_if(finished)) {
             self.retire(slot);
             // What the next one needs is not known yet.
             self.incoming.shrink(self.at_rest);
@@ -425,8 +431,8 @@ impl<S: Session> Line<S> {
 
     /// The longest packet that is stored.  SER-8
     fn max_packet(&mut self) -> usize {
-        let mut slots = [&mut self.running, &mut self.candidate].into_iter().flatten();
-        let has_keys = slots.any(|slot| slot.session.with(|connection| connection.has_keys()));
+        let mut has_keys = false;
+        self.each(|connection| has_keys |= connection.has_keys());
         longest_unit(if has_keys { self.max_frame } else { 0 })
     }
 
