@@ -69,12 +69,24 @@ impl Session {
         wire: &mut Buffer,
         fill: impl FnOnce(&mut Self, &mut Frame<'_>) -> &'a [u8],
     ) -> Result<(), Exhausted> {
-        let header = wire.len();
-        wire.make_room(frame::LENGTH_PREFIX, self.limits.longest_sent());
+        let mut frame = self.begin_frame(wire);
+        let (rest, start) = (fill(self, &mut frame), frame.start);
+        self.end_frame(wire, start, rest)
+    }
+
+    /// An empty frame behind what is in `wire`.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn begin_frame<'a>(&self, wire: &'a mut Buffer) -> Frame<'a> {
+        let most = self.limits.longest_sent();
+        wire.make_room(frame::LENGTH_PREFIX, most);
         wire.extend_from_slice(&[0; frame::LENGTH_PREFIX]);
-        let start = wire.len();
-        let max = self.max_plaintext();
-        let rest = fill(self, &mut Frame { bytes: wire, start, max, most: self.limits.longest_sent() });
+        Frame { start: wire.len(), max: self.max_plaintext(), most, bytes: wire }
+    }
+
+    /// Seals it with `rest` at its end; takes it back if there is nothing in it.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn end_frame(&mut self, wire: &mut Buffer, start: usize, rest: &[u8]) -> Result<(), Exhausted> {
+        let header = start - frame::LENGTH_PREFIX;
         if wire.len() == start {
             wire.truncate(header);
             return Ok(());
