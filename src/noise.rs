@@ -114,12 +114,9 @@ impl Handshake {
     pub(crate) fn write(&mut self, payload: &[u8], out: &mut [u8]) -> Result<usize, NoiseError> {
         // snow checks its own copies against `out` too late for the static key; with this much room none can fail.
         let fits = payload.len() <= MAX_MESSAGE - MAX_OVERHEAD && out.len() >= payload.len() + MAX_OVERHEAD;
-        self.step(|state| {
-            if !fits {
-                return Err(NoiseError);
-            }
-            Ok(state.write_message(payload, out)?)
-        })
+        let mut state = self.take(fits)?;
+        let written = state.write_message(payload, out);
+        self.keep(state, written)
     }
 
     /// Reads the next message and returns the length of the payload, which is left in `out`.
@@ -127,12 +124,9 @@ impl Handshake {
     /// `out` needs as much room as the message. After an error nothing in it may be used.
     pub(crate) fn read(&mut self, message: &[u8], out: &mut [u8]) -> Result<usize, NoiseError> {
         let fits = message.len() <= MAX_MESSAGE && out.len() >= message.len();
-        self.step(|state| {
-            if !fits {
-                return Err(NoiseError);
-            }
-            Ok(state.read_message(message, out)?)
-        })
+        let mut state = self.take(fits)?;
+        let read = state.read_message(message, out);
+        self.keep(state, read)
     }
 
     /// The other side's static key, once a message that authenticates it has been read.
@@ -164,22 +158,24 @@ impl Handshake {
         Ok(Ciphers { send: cipher(send)?, receive: cipher(receive)?, hash: self.hash })
     }
 
-    /// Runs one step on the state, which it costs if it fails.
-    fn step(
+    /// Takes the state out for one step, which it costs if it fails, or if there is no room for it.
+    fn take(&mut self, fits: bool) -> Result<Box<HandshakeState>, NoiseError> {
+        // snow would show a key that it has read but not authenticated.
+        self.remote_static = None;
+        self.state.take().filter(|_| fits).ok_or(NoiseError)
+    }
+
+    /// Puts it back, if the step was done.
+    fn keep(
         &mut self,
-        run: impl FnOnce(&mut HandshakeState) -> Result<usize, NoiseError>,
+        state: Box<HandshakeState>,
+        done: Result<usize, snow::Error>,
     ) -> Result<usize, NoiseError> {
-        let mut state = self.state.take().ok_or(NoiseError)?;
-        let outcome = run(&mut state);
-        if outcome.is_err() {
-            // snow would show a key that it has read but not authenticated.
-            self.remote_static = None;
-            return outcome;
-        }
+        let len = done?;
         self.remote_static = state.get_remote_static().and_then(|key| key.try_into().ok());
         self.state = Some(state);
         self.update_hash();
-        outcome
+        Ok(len)
     }
 
     fn update_hash(&mut self) {
