@@ -53,7 +53,12 @@ impl Instant {
         Duration::new(seconds, (millis * 1_000 + micros) * 1_000)
     }
 
-    /// The same in milliseconds, rounded up; saturates.
+    /// So many microseconds later; saturates.
+    pub(crate) fn after(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// What [`saturating_since`](Self::saturating_since) gives in milliseconds, rounded up; saturates.
     pub(crate) fn millis_since(self, earlier: Self) -> u32 {
         let (millis, micros) = by_thousand(self.0.get().saturating_sub(earlier.0.get()));
         u32::try_from(millis + u64::from(micros > 0)).unwrap_or(u32::MAX)
@@ -64,9 +69,15 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(micros))
+        self.after(micros_of(duration))
     }
+}
+
+/// How many microseconds a duration has; saturates.
+// Where flash is scarce one function: it multiplies 64 bits.
+#[cfg_attr(target_os = "none", inline(never))]
+pub(crate) fn micros_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The earlier of two moments, of which there may be none.

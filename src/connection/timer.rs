@@ -6,7 +6,7 @@ use core::ops::Add;
 use core::time::Duration;
 
 use crate::config::Timeouts;
-use crate::time::{Instant, sooner};
+use crate::time::{Instant, micros_of, sooner};
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,8 +95,7 @@ impl Waits {
 impl Wait {
     /// At least a microsecond.
     pub(crate) fn of(duration: Duration) -> Self {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        Self(NonZeroU64::new(micros).unwrap_or(NonZeroU64::MIN))
+        Self(NonZeroU64::new(micros_of(duration)).unwrap_or(NonZeroU64::MIN))
     }
 
     /// As peers say it; none where it is 0.
@@ -114,7 +113,7 @@ impl Add<Wait> for Instant {
     type Output = Self;
 
     fn add(self, wait: Wait) -> Self {
-        Self::from_micros(self.as_micros().saturating_add(wait.0.get()))
+        self.after(wait.0.get())
     }
 }
 
