@@ -61,12 +61,15 @@ impl<T: Default> Slab<T> {
 impl<T> Index<Key<T>> for Slab<T> {
     type Output = T;
 
+    // Where flash is scarce one function, not its multiplication and its check at each of eighty places.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn index(&self, key: Key<T>) -> &T {
         &self.places[key.0 as usize]
     }
 }
 
 impl<T> IndexMut<Key<T>> for Slab<T> {
+    #[cfg_attr(target_os = "none", inline(never))]
     fn index_mut(&mut self, key: Key<T>) -> &mut T {
         &mut self.places[key.0 as usize]
     }
