@@ -54,6 +54,8 @@ impl Instant {
     }
 
     /// So many microseconds later; saturates.
+    // Where flash is scarce one function, as below.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn after(self, micros: u64) -> Self {
         Self(self.0.saturating_add(micros))
     }
