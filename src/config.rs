@@ -151,6 +151,7 @@ impl Limits {
     }
 
     /// How many bytes of frames may wait for the socket, and so how long one may be, with its length.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) const fn longest_sent(&self) -> usize {
         let one = frame::LENGTH_PREFIX + self.max_frame as usize;
         larger(self.transmit_buffer, one)

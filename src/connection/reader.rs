@@ -104,6 +104,7 @@ impl Reader {
     }
 
     /// Part of an opened frame's plaintext, by its place in [`Reader::unit`].
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn part(&self, span: Span) -> &[u8] {
         span.in_unit(&self.bytes)
     }

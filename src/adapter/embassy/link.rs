@@ -90,6 +90,7 @@ impl Link {
         Handle::new(self)
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn table(&self) -> RefMut<'_, Table> {
         self.table.borrow_mut()
     }

@@ -134,6 +134,7 @@ impl Session {
         Ok(())
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn check_open(&self) -> Result<(), SendError> {
         if self.is_closing() {
             return Err(SendError::Closed);
