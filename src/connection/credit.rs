@@ -1,5 +1,10 @@
 //! Credit, as the side that spends it sees it and as the side that gives it does.  SPEC §11
 
+/// What a message of this length costs; frames are shorter than 64 KiB.
+pub(crate) fn cost_of(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
 /// The credit of a direction in which this side sends: the peer gives it, and this side spends it.
 #[derive(Debug)]
 pub(crate) struct SendCredit {

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::series::Series;
 use super::{AcceptState, Local, Plaintext, Session};
 use crate::connection::bodies::Bodies;
-use crate::connection::credit::{ReceiveCredit, SendCredit};
+use crate::connection::credit::{ReceiveCredit, SendCredit, cost_of};
 use crate::connection::event::{Failure, StopCause};
 use crate::connection::exchanges::{Answer, Cancel, OpenedKind, Taken, TakenKind};
 use crate::connection::pending::Pending;
@@ -33,11 +33,6 @@ pub(crate) enum Received {
 const LOOK_AHEAD: u16 = 16;
 
 pub(super) type Outcome = Result<Option<Received>, PeerMisbehaved>;
-
-/// The length of a body, chunk or message within a frame; frames are shorter than 64 KiB.
-pub(super) fn cost_of(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
-}
 
 impl Session {
     /// Checks a frame's length before a byte of it is stored.  SPEC §4 FRM-3

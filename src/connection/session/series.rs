@@ -2,7 +2,7 @@
 //! lead to is what [`on_publication`](Session::on_publication) does; this is a shorter way there.  SPEC §9, §14
 
 use super::Session;
-use super::incoming::cost_of;
+use crate::connection::credit::cost_of;
 use crate::connection::event::Following;
 use crate::connection::reader::Span;
 use crate::publication::Missed;
