@@ -27,13 +27,13 @@ pub enum CloseReason {
     #[error("the peer broke a rule: {0}")]
     Misbehaved(#[from] PeerMisbehaved),
     /// This side did not let the peer in.  SPEC §6
-    #[error("peer {0} is not let in")]
+    #[error("the other side is {0}, which was not dialled or is not let in here")]
     NotAdmitted(PeerId),
     /// The responder refused before the handshake, which nothing authenticates.  SPEC §3
     #[error("refused before the handshake: {0}")]
     Refused(RefusalCode),
     /// The other side closed it with this status; [`Status::REFUSED`]: it did not let this device in.
-    #[error("closed by the peer: {0}")]
+    #[error("closed by the peer: {0}{meaning}", meaning = what_it_means(*.0))]
     Remote(Status),
     /// Something took too long.
     #[error("timed out: {0}")]
@@ -57,6 +57,11 @@ impl CloseReason {
             Self::Handshake(_) | Self::Refused(_) | Self::TimedOut(TimedOut::Close) | Self::Truncated => None,
         }
     }
+}
+
+/// What a user has to know who reads it, of the one status that is about this device.
+fn what_it_means(status: Status) -> &'static str {
+    if status == Status::REFUSED { ", it does not let this device in" } else { "" }
 }
 
 /// What took too long.  SPEC §15

@@ -15,9 +15,19 @@ use super::secret::SecretKey;
 const FILE_LEN: usize = 65;
 
 pub(super) fn load_or_create(path: &Path) -> io::Result<SecretKey> {
-    match load(path) {
+    let secret = match load(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => create(path),
         loaded => loaded,
+    };
+    secret.map_err(|error| named(path, error))
+}
+
+/// What the operating system says, with the file that it says it of.
+fn named(path: &Path, error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(_) => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
+        // This one's text has it.
+        None => error,
     }
 }
 

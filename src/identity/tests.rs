@@ -1,7 +1,7 @@
 //! Tests of `Identity`, and that nothing secret is shown.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::*;
@@ -246,8 +246,10 @@ mod file {
     #[test]
     fn a_folder_or_a_missing_folder_is_an_error() {
         let folder = Folder::new("folder");
-        assert!(Identity::load_or_create(&folder.0).is_err());
-        assert!(Identity::load_or_create(folder.0.join("no/such")).is_err());
+        for path in [folder.0.clone(), folder.0.join("no/such")] {
+            let error = Identity::load_or_create(&path).unwrap_err().to_string();
+            assert!(error.contains(path.to_str().unwrap()), "{error} of which file?");
+        }
         assert!(Identity::load_or_create("/").is_err());
     }
 }

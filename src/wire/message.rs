@@ -49,6 +49,14 @@ pub struct Point {
     pub sequence: u64,
 }
 
+impl Point {
+    /// A point in no publisher's numbering: whoever goes on from there gets all that a topic still has, and is told that
+    /// something may be missing.  For those who resume and had nothing yet.  SPEC §14.4 PUB-5
+    ///
+    /// (A publisher whose epoch happens to be 0, one in four thousand millions, takes it for its own first one.)
+    pub const START: Self = Self { epoch: 0, sequence: 0 };
+}
+
 /// Why bytes are not a message.  Each one ends the connection with `violation`.  SPEC §8
 ///
 /// `message` is the number of a type, `field` the place of an element in its array, where the type is 0.

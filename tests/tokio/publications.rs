@@ -61,6 +61,22 @@ async fn a_state_is_there_on_subscribing() {
     assert!(!soon(raw.next()).await.unwrap().publication.unwrap().retained);
 }
 
+/// PUB-5, SPEC §14.4: whoever had nothing yet, and was away, gets what is kept, and hears that there may have been more.
+#[tokio::test]
+async fn from_the_start_all_that_is_kept_comes() {
+    const KEPT: Kind = Kind::Event { depth: 2, overflow: Overflow::DropOldest };
+    let publisher = builder(2).topic_raw("door", KEPT).build().unwrap();
+    for knock in [b"1", b"2", b"3"] {
+        publisher.publish_raw("door", knock).await.unwrap();
+    }
+    let (a, _b) = over_tcp(&device(1), &publisher).await;
+    let mut knocks = a.subscribe_raw("door", behind(Some(Point::START))).await.unwrap();
+    let first = soon(knocks.next()).await.unwrap();
+    assert!(first.missed.unknown);
+    assert_eq!(first.publication.map(|knock| knock.body), Some((&b"2"[..]).into()));
+    assert_eq!(next(&mut knocks).await, (0, b"3".to_vec()));
+}
+
 /// SPEC §14.2: a newer value takes the place of one that waits, and the gap is told.
 #[tokio::test(start_paused = true)]
 async fn a_state_that_waits_is_replaced_by_the_newest() {

@@ -145,6 +145,13 @@ impl Device {
 
     /// Dials, and waits until both sides have let each other in.  The peer must be exactly this one.
     ///
+    /// Of several addresses it is the first at which a socket connects; where the handshake fails there, the others are not
+    /// tried.
+    ///
+    /// Two devices have one connection: a newer one takes the place of an older one, whoever dialled, and that ends with
+    /// [`Status::REPLACED`](crate::Status::REPLACED), once what is open on it has ended.  So the one that stands is asked
+    /// for by [`link`](Self::link); two tasks that each dial the same peer take it from each other.  SPEC §18
+    ///
     /// It waits at most as long as [`Timeouts::handshake`](crate::Timeouts) says, once for the socket and once for the
     /// handshake; looking up a host's name takes as long as the operating system takes.
     ///

@@ -120,7 +120,9 @@ impl<T: Topic> Subscription<T> {
 
     /// The point of the last value given, or of the last that was not of the type: what
     /// [`SubscribeOptions::from`](super::SubscribeOptions::from) takes on the next connection, to go on behind it.
-    /// Until there is one, the point that this subscription itself went on from.  SPEC §14.4
+    /// Until there is one, the point that this subscription itself went on from; `None` where there was none, and then what
+    /// is published from its end on until the next one stands is lost unless that goes on from
+    /// [`Point::START`](crate::Point::START).  SPEC §14.4
     pub fn last(&self) -> Option<Point> {
         self.values.last()
     }

@@ -132,6 +132,13 @@ impl Device {
 
     /// Dials, and waits until both sides have let each other in.  The peer must be exactly this one.
     ///
+    /// Of several addresses it is the first at which a socket connects; where the handshake fails there, the others are not
+    /// tried.
+    ///
+    /// Two devices have one connection: a newer one takes the place of an older one, whoever dialled, and that ends with
+    /// [`Status::REPLACED`](crate::Status::REPLACED), once what is open on it has ended.  So the one that stands is asked
+    /// for by [`link`](Self::link); two tasks that each dial the same peer take it from each other.  SPEC §18
+    ///
     /// # Errors
     ///
     /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the

@@ -264,13 +264,14 @@ impl Handle {
     /// As [`subscribe`](Self::subscribe).
     ///
     /// ```
-    /// use symbolon::Topic;
+    /// use symbolon::{Point, Topic};
     /// use symbolon::tokio::{Handle, SubscribeError, SubscribeOptions, Subscription};
     ///
     /// /// Goes on with a new connection where `before` ended: what is kept no more is told as a gap.
     /// async fn again<T: Topic>(link: &Handle, before: &Subscription<T>) -> Result<Subscription<T>, SubscribeError> {
     ///     let mut options = SubscribeOptions::default();
-    ///     options.from = before.last();
+    ///     // Where it gave nothing, nobody knows what came before: all that is kept.
+    ///     options.from = before.last().or(Some(Point::START));
     ///     link.subscribe_with(options).await
     /// }
     /// ```
