@@ -7,10 +7,15 @@ use std::rc::Rc;
 use embedded_io_adapters::tokio_1::FromTokio;
 use embedded_io_async::{ErrorType, Read};
 use symbolon::embassy::{Buffers, LineRunner, Step};
-use symbolon::{Event, PeerId};
-use tokio::io::{DuplexStream, ReadHalf, duplex, split};
+use symbolon::serial::Line;
+use symbolon::{Admission, Config, Connection, Event, ExchangeId, Instant, Limits, PeerId, Status};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, duplex, split};
 
-use crate::{Board, SECOND, board, peer_id, seed, serve};
+use crate::{Board, SECOND, board, identity, peer_id, seed, serve};
+
+fn now() -> Instant {
+    Instant::from_micros(embassy_time::Instant::now().as_micros())
+}
 
 /// A line that changes a byte now and then, while it is told to.
 struct Noisy {
@@ -72,7 +77,7 @@ async fn run(
 fn pair() -> (Board, Board) {
     let first = board();
     let mut second = board();
-    let config = symbolon::Config::new(crate::identity(2)).with_limits(symbolon::Limits::small()).unwrap();
+    let config = Config::new(identity(2)).with_limits(Limits::small()).unwrap();
     second.device = symbolon::embassy::Device::new(config, symbolon::Topics::new(9, Default::default()));
     (first, second)
 }
@@ -117,4 +122,89 @@ async fn a_line_carries_calls_through_noise_and_a_restart() {
     };
     tokio::time::timeout(60 * SECOND, all).await.expect("within a minute");
     assert!(ours.get() > 0 && theirs.get() > 0);
+}
+
+/// The other end of a line, driven by hand: what it says last goes into one frame with its `close`.
+struct ByHand {
+    line: Line<Box<Connection>>,
+    stream: DuplexStream,
+}
+
+impl ByHand {
+    /// Begins a session with the board.
+    fn dialling(stream: DuplexStream) -> Self {
+        let config = Config::new(identity(2)).with_limits(Limits::small()).unwrap();
+        let mut line = Line::new(config.limits());
+        let initiator = Connection::initiator(&config, Admission::expect(peer_id(1)), seed(), now());
+        line.dial(now(), Box::new(initiator));
+        Self { line, stream }
+    }
+
+    fn session(&mut self) -> &mut Connection {
+        self.line.running().expect("it stands")
+    }
+
+    /// Writes what there is, then reads once.
+    async fn step(&mut self) -> Vec<u8> {
+        while let Some(bytes) = self.line.poll_transmit(now()).map(<[u8]>::to_vec) {
+            self.stream.write_all(&bytes).await.unwrap();
+            self.line.advance_transmit(bytes.len());
+        }
+        let mut bytes = vec![0; 4096];
+        let len = self.stream.read(&mut bytes).await.unwrap();
+        bytes.truncate(len);
+        bytes
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        assert_eq!(self.line.handle_input(now(), bytes, || None), bytes.len());
+    }
+
+    /// Waits for a request.
+    async fn asked(&mut self) -> ExchangeId {
+        loop {
+            let bytes = self.step().await;
+            self.hear(&bytes);
+            while let Some(event) = self.line.running().and_then(|session| session.poll_event()) {
+                if let Event::Request { id, .. } = event {
+                    return id;
+                }
+            }
+        }
+    }
+}
+
+/// A session that the peer ends with its last words in the same frame: that is no end of the line.
+#[tokio::test]
+async fn a_line_outlives_a_close_behind_last_words() {
+    let (board, (here, there)) = (board(), duplex(4096));
+    let sessions = Cell::new(0);
+    let script = async {
+        let mut peer = ByHand::dialling(there);
+        let mut reply = [0; 8];
+        let handle = board.link.handle();
+        let asking = handle.call_raw("last", b"", &mut reply, Some(SECOND));
+        let answering = async {
+            let id = peer.asked().await;
+            handle.close_now(Status::OK);
+            // The answer waits, so that the `close` that answers the board's leaves with it.
+            let close = peer.step().await;
+            peer.session().respond(id, Status::OK, b"words").unwrap();
+            peer.hear(&close);
+            let _silent = tokio::time::timeout(SECOND / 10, peer.step()).await;
+        };
+        let connected = async {
+            handle.connected().await;
+            asking.await
+        };
+        let (reply, ()) = tokio::join!(connected, answering);
+        assert_eq!(reply, Ok(&b"words"[..]));
+        assert_eq!(handle.peer(), None);
+    };
+    let noisy = Rc::default();
+    tokio::select! {
+        () = run(&board, peer_id(2), false, here, noisy, &sessions) => panic!("the line is over"),
+        () = script => {}
+    }
+    assert_eq!(sessions.get(), 1);
 }

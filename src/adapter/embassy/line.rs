@@ -94,12 +94,16 @@ impl<'a> LineRunner<'a> {
     ///
     /// Dropped, nothing is lost.
     pub async fn next(&mut self) -> Option<Step<'_>> {
-        let event = match poll_fn(|task| self.poll(task)).await? {
-            Ready::Writable(id) => return Some(Step::Writable(id)),
-            Ready::Event => match &mut self.gone {
-                Some(gone) => gone.poll_event(),
-                None => self.sessions.line.running()?.poll_event(),
-            },
+        if let Ready::Writable(id) = poll_fn(|task| self.poll(task)).await? {
+            return Some(Step::Writable(id));
+        }
+        if self.gone.is_none() && self.sessions.line.running().is_none() {
+            // To look for its event has ended it, with nothing left to send: it has left the line with that.
+            self.gone = self.sessions.line.poll_ended();
+        }
+        let event = match &mut self.gone {
+            Some(gone) => gone.poll_event(),
+            None => self.sessions.line.running()?.poll_event(),
         };
         event.map(Step::Event)
     }
