@@ -7,6 +7,7 @@ mod calls;
 mod cancel_safety;
 mod connections;
 mod endings;
+mod fairness;
 mod handlers;
 #[path = "../common/lent.rs"]
 mod lent;

@@ -26,6 +26,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 const READ_CHUNK: usize = 64 * 1024;
 /// How much may wait for the runner to send it: there is a full frame of it then, and no use in waiting on.
 const WORTH_SENDING: usize = 16 * 1024;
+/// How often what the topics hold is written before other tasks have their turn: each time fills the queue of publications.
+const WRITES_AT_ONCE: usize = 8;
 /// How often a stream that takes no more is still read: more than a window of each of several bodies.
 const LAST_READS: usize = 256;
 
@@ -195,7 +197,7 @@ pub(super) enum Sender {
 
 /// What came of reading once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Came {
+enum Came {
     Nothing,
     /// Less than there was room for: most likely all that there is.
     Some,
@@ -281,11 +283,16 @@ impl State {
         wrote
     }
 
-    /// Settles and writes until there is no more, or the stream takes no more.
+    /// Settles and writes until there is no more, or the stream takes no more, or others are to have their turn.
     pub(super) fn write_all(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) {
+        let mut writes = 0..WRITES_AT_ONCE;
         loop {
             self.link.absorb(device.shared(), now);
             if !self.write(now, task) {
+                break;
+            }
+            if writes.next().is_none() {
+                task.waker().wake_by_ref();
                 break;
             }
         }
@@ -304,8 +311,21 @@ impl State {
         self.link.connection.handle_eof(now);
     }
 
+    /// Reads what has come, so much of it that others have their turn soon.
+    pub(super) fn read_on(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) {
+        let mut came = self.read(device, now, task);
+        if came == Came::Some {
+            // A socket has nothing more now, and wakes this task when it has: without a turn for that alone.
+            came = self.read(device, now, task);
+        }
+        if came != Came::Nothing {
+            // Handlers and others have their turn before more is read: a call does not wait for what came behind it.
+            task.waker().wake_by_ref();
+        }
+    }
+
     /// Reads what has come, once, and lets the connection and the link act on it.
-    pub(super) fn read(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) -> Came {
+    fn read(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) -> Came {
         let mut chunk = [MaybeUninit::uninit(); READ_CHUNK];
         let Some(stream) = &mut self.stream else { return Came::Nothing };
         let mut buffer = ReadBuf::uninit(&mut chunk);

@@ -16,7 +16,7 @@ use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ::tokio::time::{self, Sleep};
 use bytes::Bytes;
 
-use super::core::{Came, Core, Running, Sender, State, Stream};
+use super::core::{Core, Running, Sender, State, Stream};
 use super::device::{Context, Handler, HandlerFn, Handling};
 use super::exchange::RawExchange;
 use super::handle::Handle;
@@ -74,12 +74,14 @@ impl Runner {
     }
 
     fn poll(&mut self, task: &mut TaskContext<'_>, mut sleep: Pin<&mut Sleep>) -> Poll<CloseReason> {
+        let mut reads = true;
         loop {
-            let (timeout, ended) = self.turn(task);
+            let (timeout, ended) = self.turn(task, mem::take(&mut reads));
             let handled = self.start_handlers(task);
             self.stop_handlers();
             if handled {
-                // What they answered goes out in the next turn, in one frame.
+                // What they answered goes out in the next turn, in one frame.  Nothing more is read for that: of a peer that
+                // always asks there would be no end, and other tasks would never run.
                 continue;
             }
             if let Some(reason) = ended {
@@ -97,8 +99,9 @@ impl Runner {
         }
     }
 
-    /// One turn under the lock: time, writing, reading, writing.  Returns when to wake up, and why it is over.
-    fn turn(&mut self, task: &mut TaskContext<'_>) -> (Option<Instant>, Option<CloseReason>) {
+    /// One turn under the lock: time, writing, reading where it `reads`, writing.  Returns when to wake up, and why it is
+    /// over.
+    fn turn(&mut self, task: &mut TaskContext<'_>, reads: bool) -> (Option<Instant>, Option<CloseReason>) {
         let core = self.core.clone();
         let device = &core.device;
         let now = device.now();
@@ -112,14 +115,8 @@ impl Runner {
         state.link.connection.handle_timeout(now);
         // What handlers answered does not wait for what is to be read.
         state.write_all(device, now, task);
-        let mut came = state.read(device, now, task);
-        if came == Came::Some {
-            // A socket has nothing more now, and wakes this task when it has: without a turn for that alone.
-            came = state.read(device, now, task);
-        }
-        if came != Came::Nothing {
-            // Handlers and others have their turn before more is read: a call does not wait for what came behind it.
-            task.waker().wake_by_ref();
+        if reads {
+            state.read_on(device, now, task);
         }
         state.link.absorb(device.shared(), now);
         // Before the peer is told: whoever is connected finds the connection with the device.
