@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use symbolon::tokio::{Builder, Device};
 use symbolon::{Admission, Config, Connection, Event, Instant, Kind, Role, Seed, SubscribeOptions};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{builder, identity, soon};
 
@@ -157,4 +158,33 @@ async fn a_peer_that_takes_all_there_is_keeps_no_task_waiting() {
     device.publish_raw("large", &vec![7; 1 << 19]).await.unwrap();
     let turns = turns_until(done, 64).await;
     assert!(turns >= 10, "{turns}");
+}
+
+/// R3: while one peer sends without end, what sockets have for others is heard at each turn, not at each sixtieth.
+#[tokio::test]
+async fn a_peer_that_never_stops_sending_keeps_no_socket_waiting() {
+    const ASKED: usize = 60_000;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+    let (mut near, mut far) = (near.unwrap(), far.unwrap().0);
+    let (_device, done) = Eager::attach(nothing(builder(1)), Says::Requests(1_200, 60), ASKED);
+    let echo = tokio::spawn(async move {
+        let mut byte = [0];
+        while far.read_exact(&mut byte).await.is_ok() {
+            far.write_all(&byte).await.unwrap();
+        }
+    });
+    let rounds = tokio::spawn(async move {
+        let (mut byte, mut rounds) = ([7], 0);
+        while done.load(Ordering::Relaxed) < ASKED {
+            near.write_all(&byte).await.unwrap();
+            near.read_exact(&mut byte).await.unwrap();
+            rounds += 1;
+        }
+        rounds
+    });
+    let rounds = soon(rounds).await.unwrap();
+    soon(echo).await.unwrap();
+    assert!(rounds > ASKED / 60 / 8, "{rounds}");
 }

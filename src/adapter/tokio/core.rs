@@ -4,7 +4,7 @@ use std::boxed::Box;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::mem::{self, MaybeUninit};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
@@ -292,7 +292,7 @@ impl State {
                 break;
             }
             if writes.next().is_none() {
-                task.waker().wake_by_ref();
+                let_others_run(task);
                 break;
             }
         }
@@ -320,7 +320,7 @@ impl State {
         }
         if came != Came::Nothing {
             // Handlers and others have their turn before more is read: a call does not wait for what came behind it.
-            task.waker().wake_by_ref();
+            let_others_run(task);
         }
     }
 
@@ -363,4 +363,10 @@ impl State {
     pub(super) fn is_flushed(&mut self, now: Instant) -> bool {
         self.stream.is_none() || self.link.connection.poll_transmit(now).is_none()
     }
+}
+
+/// Has this task run again behind the others that are ready, and behind those for whom sockets and timers have something:
+/// whoever just wakes itself keeps the runtime from asking those.
+fn let_others_run(task: &mut TaskContext<'_>) {
+    let _: Poll<()> = pin!(::tokio::task::yield_now()).poll(task);
 }
