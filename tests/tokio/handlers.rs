@@ -106,6 +106,32 @@ async fn a_deadline_drops_the_handler() {
     assert_eq!(a.call(&Double(1)).await, Ok(Doubled(2)));
 }
 
+/// R1: an answer makes room for the next request, and yet those who have answered and go on do not pile up.
+#[tokio::test]
+async fn handlers_that_go_on_behind_their_answer_have_a_limit() {
+    let (room, served) = (Room::new(), builder(2).limits(limits(|limits| limits.requests_in = 4)));
+    let visited = room.clone();
+    let served = served.on_stream_raw("answer and stay", move |_, _, exchange| {
+        let room = visited.clone();
+        async move {
+            exchange.reply.send("taken");
+            room.stay().await;
+            Ok(())
+        }
+    });
+    let (a, _b) = in_memory(&device(1), &served.build().unwrap(), 4096).await;
+    for _ in 0..8 {
+        assert_eq!(a.call_raw("answer and stay", b"", None).await.unwrap(), "taken");
+    }
+    let busy = Err(CallError::Busy(Duration::ZERO));
+    assert_eq!(a.call_raw("answer and stay", b"", None).await, busy);
+    assert_eq!((room.inside(), room.most()), (8, 8));
+    room.let_go(1);
+    until(|| room.inside() == 7).await;
+    assert_eq!(a.call_raw("answer and stay", b"", None).await.unwrap(), "taken");
+    assert_eq!(a.call_raw("answer and stay", b"", None).await, busy);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handler_sees_who_asks_and_how_long_it_may_take() {
     let served = builder(2)

@@ -138,11 +138,15 @@ impl Room {
         builder.on_raw("stay", move |_: Context, body| {
             let room = room.clone();
             async move {
-                let _visit = room.enter();
-                room.0.door.acquire().await.unwrap().forget();
+                room.stay().await;
                 Ok(body)
             }
         })
+    }
+
+    pub async fn stay(&self) {
+        let _visit = self.enter();
+        self.0.door.acquire().await.unwrap().forget();
     }
 
     fn enter(&self) -> Visit {

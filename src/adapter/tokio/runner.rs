@@ -22,6 +22,7 @@ use super::exchange::RawExchange;
 use super::handle::Handle;
 use crate::adapter::host::base::Accepted;
 use crate::adapter::host::defaults::LINGER;
+use crate::adapter::host::error::Refusal;
 use crate::adapter::host::link::{Incoming, Reply, let_go, lock};
 use crate::adapter::host::owed::Owed;
 use crate::adapter::trace;
@@ -173,8 +174,13 @@ impl Runner {
         let mut replies: Vec<(ExchangeId, Reply)> = Vec::new();
         // A handler is stopped once it has been started, so those that are to be stopped do not wait.
         let most = if self.stops.is_empty() { HANDLED_AT_ONCE } else { usize::MAX };
+        let mut room = self.room();
         for _ in 0..most {
             let Some(Incoming { id, handler, body, deadline }) = self.requests.pop_front() else { break };
+            if room == 0 {
+                replies.push((id, Err(Refusal::Busy(Duration::ZERO))));
+                continue;
+            }
             let context = Context { handle: Handle::new(self.core.clone()), peer, deadline };
             let first = catch_unwind(AssertUnwindSafe(|| {
                 let mut handling: Handling = match &handler.0 {
@@ -190,7 +196,10 @@ impl Runner {
             }));
             match first {
                 Ok(Ok(reply)) => replies.push((id, reply)),
-                Ok(Err(handling)) => self.spawn(Owed::new(self.core.clone(), id), handling),
+                Ok(Err(handling)) => {
+                    room -= 1;
+                    self.spawn(Owed::new(self.core.clone(), id), handling);
+                }
                 // A panic: what is owed is answered as it is dropped.
                 Err(_) => drop(Owed::new(self.core.clone(), id)),
             }
@@ -203,6 +212,14 @@ impl Runner {
         });
         let_go(replies);
         any
+    }
+
+    /// How many more handlers may have a task of their own.  There are as many as the peer may have requests open, and as many
+    /// again that have answered and go on: an answer makes room for the next request, and a peer could otherwise have more
+    /// and more of them.
+    fn room(&self) -> usize {
+        let most = 2 * usize::from(self.core.device.base().config.limits().requests_in);
+        most.saturating_sub(lock(&self.core.state).running.len())
     }
 
     fn spawn(&self, mut owed: Owed<Core>, handling: Handling) {
