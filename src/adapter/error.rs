@@ -72,7 +72,8 @@ pub enum SubscribeError {
     /// It could not be sent.
     #[error("not sent: {0}")]
     Send(#[from] SendError),
-    /// The publisher has refused or ended it with this status; with `OK` or [`Status::SHUTTING_DOWN`] it is an orderly end.
+    /// The publisher has refused or ended it with this status; with `OK` or [`Status::SHUTTING_DOWN`] it is an orderly
+    /// end, and with [`Status::SUPERSEDED`] there is a newer connection to subscribe on.
     #[error("the publisher has refused or ended it: {0}")]
     Status(Status),
     /// The publisher has not accepted in time; the subscription is cancelled.

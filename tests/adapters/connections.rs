@@ -134,6 +134,30 @@ pub fn the_newer_of_two_connections_stays(pair: Pair) {
     }
 }
 
+/// SPEC §17: what served a subscription was replaced, and did not shut down; on the newer one it may be opened again.
+pub fn who_subscribed_on_the_older_is_told_of_the_newer(pair: Pair) {
+    for numbers in [[1, 2], [2, 1]] {
+        let serve = |number: u8| plan(number).topic("state", Kind::State).timeouts(no_timer);
+        let (a, b) = (pair.dialler.build(serve(numbers[0])), pair.dialled.build(serve(numbers[1])));
+        let address = b.listen();
+        let old = a.connect(address, b.peer_id()).unwrap();
+        let old_far = b.link(a.peer_id()).unwrap();
+        // The smaller one ends the older connection, and with it what the larger one has subscribed to.
+        let a_subscribes = a.peer_id() > b.peer_id();
+        let subscriber = if a_subscribes { &old } else { &old_far };
+        let mut feed = subscriber.subscribe("state", SubscribeOptions::default()).unwrap();
+        let new = a.connect(address, b.peer_id()).unwrap();
+        assert_eq!(feed.next(), None);
+        assert_eq!(feed.ended(), Some(SubscribeError::Status(Status::SUPERSEDED)));
+        assert_eq!(subscriber.closed(), CloseReason::Remote(Status::REPLACED));
+        let (new, publisher) = if a_subscribes { (new, &b) } else { (b.link(a.peer_id()).unwrap(), &a) };
+        let mut feed = new.subscribe("state", SubscribeOptions::default()).unwrap();
+        publisher.publish("state", b"on").unwrap();
+        let publication = feed.next().unwrap().publication.unwrap();
+        assert_eq!(publication.body, b"on"[..]);
+    }
+}
+
 /// DUP-2: a peer with the smaller id that has forgotten its connections leaves them to the other side, which asks on
 /// the one it saw accepted last.
 pub fn of_several_that_stand_the_last_is_asked_on(pair: Pair) {

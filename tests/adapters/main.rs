@@ -174,6 +174,7 @@ mod conversations {
             a_close_lets_open_calls_end,
             whoever_closes_is_seen_by_both,
             the_newer_of_two_connections_stays,
+            who_subscribed_on_the_older_is_told_of_the_newer,
             of_several_that_stand_the_last_is_asked_on,
             a_connection_that_ended_gives_its_place_back,
             both_ends_share_a_binding;

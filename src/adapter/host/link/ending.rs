@@ -16,18 +16,21 @@ pub(super) struct Retiring {
 impl<H: Serve> Link<H> {
     /// Takes no more exchanges, and ends the subscriptions of both sides; closes with `status` once the calls
     /// that are open have ended, or `within` that time.  SPEC §16.2
+    ///
+    /// Their subscribers are told whether there is a newer connection to subscribe on.  SPEC §17
     pub(crate) fn retire(&mut self, shared: &Shared<H>, now: Instant, within: Duration, status: Status) {
-        if self.leave_subscriptions(shared).is_ok() {
+        let told = if status == Status::REPLACED { Status::SUPERSEDED } else { Status::SHUTTING_DOWN };
+        if self.leave_subscriptions(shared, told).is_ok() {
             self.retiring.get_or_insert(Retiring { until: now + within, status });
         } else {
             self.connection.close(now, status);
         }
     }
 
-    fn leave_subscriptions(&mut self, shared: &Shared<H>) -> Result<(), SendError> {
+    fn leave_subscriptions(&mut self, shared: &Shared<H>, told: Status) -> Result<(), SendError> {
         self.connection.goaway()?;
         for id in std::mem::take(&mut self.served) {
-            self.end_served(shared, id, Status::SHUTTING_DOWN);
+            self.end_served(shared, id, told);
         }
         for (id, inbox) in self.inboxes.iter() {
             if inbox.ended.is_none() {
