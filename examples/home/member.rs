@@ -73,11 +73,7 @@ impl Member {
                 break;
             }
         }
-        for (_, id) in self.directory.values() {
-            if let Some(handle) = self.device.link(*id) {
-                handle.close().await;
-            }
-        }
+        self.device.close().await;
         println!("summary answered {} calls of `about`", self.served.load(Ordering::Relaxed));
         Ok(())
     }

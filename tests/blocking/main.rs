@@ -2,6 +2,7 @@
 
 mod building;
 mod by_hand;
+mod closing;
 mod handlers;
 #[path = "../common/lent.rs"]
 mod lent;

@@ -18,14 +18,14 @@ use super::{
 
 /// A writer behind a gate that the test closes.
 #[derive(Clone)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(Arc::new((Mutex::new(true), Condvar::new())))
     }
 
-    fn set_open(&self, open: bool) {
+    pub fn set_open(&self, open: bool) {
         *self.0.0.lock().unwrap() = open;
         self.0.1.notify_all();
     }
@@ -36,7 +36,7 @@ impl Gate {
     }
 }
 
-struct Gated<W>(W, Gate);
+pub struct Gated<W>(pub W, pub Gate);
 
 impl<W: Write> Write for Gated<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

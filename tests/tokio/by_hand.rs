@@ -14,8 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWrite, DuplexStream};
 use super::bytes::pattern;
 use super::{builder, identity, in_memory, limits, soon, timeouts};
 
-struct Peer {
-    connection: Connection,
+pub struct Peer {
+    pub connection: Connection,
     stream: Option<DuplexStream>,
     begun: Clock,
 }
@@ -23,7 +23,12 @@ struct Peer {
 impl Peer {
     /// What `device` has dialled, and its handle.
     async fn of(device: &Device) -> (Handle, Self) {
-        let config = Config::new(identity(9));
+        Self::numbered(9, device).await
+    }
+
+    /// The same, as the device of this number.
+    pub async fn numbered(number: u8, device: &Device) -> (Handle, Self) {
+        let config = Config::new(identity(number));
         let (here, there) = tokio::io::duplex(8 << 20);
         let admission = Admission::expect(config.identity().peer_id());
         let (handle, runner) = device.attach(here, Role::Initiator, admission).unwrap();

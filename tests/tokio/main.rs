@@ -5,6 +5,7 @@ mod by_hand;
 mod bytes;
 mod calls;
 mod cancel_safety;
+mod closing;
 mod connections;
 mod endings;
 mod fairness;

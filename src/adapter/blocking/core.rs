@@ -26,7 +26,7 @@ pub(super) type HangUp = Box<dyn Fn(Shutdown) + Send + Sync>;
 
 /// How long after a timer was due a thread that waits for the connection looks for itself: the writer, which
 /// fires timers, may be held up by a peer that does not read.
-const BACKUP: Duration = Duration::from_millis(100);
+pub(super) const BACKUP: Duration = Duration::from_millis(100);
 
 pub(super) struct Core {
     pub(super) device: Device,
@@ -306,8 +306,13 @@ impl Core {
 
     /// Waits until the writer is done, and lets time pass for it: it may be held up in its last bytes.
     pub(super) fn watch_writer(self: &Arc<Self>) {
+        while self.finished_until(None).is_none() {}
+    }
+
+    /// Why the connection has ended, once its last bytes are written or given up; waits for it, at most until then.
+    pub(super) fn finished_until(self: &Arc<Self>, until: Option<Instant>) -> Option<CloseReason> {
         let mut place = Place::beside(&**self);
-        self.wait(|state, _, waker| state.link.poll_finished(&mut place.number, waker));
+        self.wait_until(until, |state, _, waker| state.link.poll_finished(&mut place.number, waker))
     }
 
     /// Lets time pass, in a thread that waits for something else.

@@ -7,11 +7,12 @@ use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant as Clock};
+use std::vec::Vec;
 
 use bytes::Bytes;
 
 use super::Builder;
-use super::core::{Carrier, Core};
+use super::core::{BACKUP, Carrier, Core};
 use super::drained::Drained;
 use super::exchange::RawExchange;
 use super::handle::Handle;
@@ -26,7 +27,7 @@ use crate::adapter::host::builder::Builder as Parts;
 use crate::adapter::host::error::ConnectError;
 use crate::adapter::host::link::{Link, Reply, Serve, Shared};
 use crate::adapter::host::socket;
-use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Topic};
+use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Status, Topic};
 
 /// How many handlers may be at work at once in a device, half of them for one peer; further requests wait for one to
 /// finish.
@@ -115,7 +116,7 @@ impl Context {
 
 /// A device: cheap to clone, shared by all of its connections.  It may dial and listen at the same time.
 ///
-/// Dropping it ends nothing: connections that stand go on serving.
+/// Dropping it ends nothing: connections that stand go on serving.  [`close`](Self::close) ends them.
 #[derive(Clone)]
 pub struct Device(Arc<Inner>);
 
@@ -297,6 +298,58 @@ impl Device {
     /// The newest connection with this peer that stands.
     pub fn link(&self, peer: PeerId) -> Option<Handle> {
         self.0.base.links_with(peer).map(Handle::new).find(Handle::is_connected)
+    }
+
+    /// All connections that stand, in no particular order: both sides have let each other in, and it has not ended.
+    pub fn links(&self) -> Vec<Handle> {
+        self.0.base.accepted().into_iter().map(Handle::new).filter(Handle::is_connected).collect()
+    }
+
+    /// Closes all connections that stand, for the end of a program: each as [`Handle::close`] does, with
+    /// [`Status::OK`](crate::Status::OK), and all at the same time.  Returns once they have ended, and so after twice
+    /// [`Timeouts::close`](crate::Timeouts) at most: for what is open, and for the peers' own `close`.  SPEC §16.1, §16.2
+    ///
+    /// Subscriptions of peers end as *shutting down*.  Why each connection has ended is told by [`Handle::closed`] of
+    /// those that [`links`](Self::links) gave before.
+    ///
+    /// Nothing else is stopped: whatever is accepted later stands.  A [`Listener`] goes on, and is stopped first, by
+    /// dropping its [`Server`](super::Server); so does a [`SerialLine`], which may begin its next session, and has a
+    /// [`close`](SerialLine::close) of its own.  Connections whose handshake is on its way go on as well, dialled here or
+    /// by others.  After the close the device may dial and listen as before.
+    ///
+    /// A handler that waits for this is itself one that is waited for: it uses [`Handle::begin_close`] of each of
+    /// [`links`](Self::links).
+    ///
+    /// # Errors
+    ///
+    /// None: a connection that fails has ended as well.
+    ///
+    /// ```
+    /// use symbolon::{CloseReason, Identity, Status, blocking::Device};
+    ///
+    /// let phone = Device::builder(Identity::generate()?).build()?;
+    /// let lamp = Device::builder(Identity::generate()?).trust([phone.peer_id()]).build()?;
+    /// let server = lamp.listen("127.0.0.1:0")?.spawn()?;
+    /// let link = phone.connect(server.local_addr(), lamp.peer_id())?;
+    ///
+    /// // At the end of the lamp's program:
+    /// drop(server);
+    /// lamp.close();
+    /// assert!(lamp.links().is_empty());
+    /// assert_eq!(link.closed(), CloseReason::Remote(Status::OK));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close(&self) {
+        let closing = self.0.base.accepted();
+        closing.iter().for_each(|core| core.retire(Status::OK));
+        let mut rest = closing.as_slice();
+        while let Some((first, others)) = rest.split_first() {
+            // Time passes for the others as well: their writers may be held up.
+            while first.finished_until(Some(self.now() + BACKUP)).is_none() {
+                others.iter().for_each(Core::tick);
+            }
+            rest = others;
+        }
     }
 
     /// Publishes to all who have subscribed, on all connections.  SPEC §14

@@ -109,6 +109,11 @@ impl<H, C> Base<H, C> {
         all.into_iter().rev().filter_map(|core| core.upgrade())
     }
 
+    /// The connections that both sides have accepted, also those whose end is on its way.
+    pub(crate) fn accepted(&self) -> Vec<Arc<C>> {
+        lock(&self.links).by_peer.values().flatten().filter_map(Weak::upgrade).collect()
+    }
+
     /// Publishes without waiting, and has `settle` send on each connection with something new; where one `will_settle`
     /// soon by itself, only if its queue has no room for another one until then.
     pub(crate) fn publish(

@@ -7,6 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::{TcpStream, ToSocketAddrs};
@@ -103,7 +104,7 @@ impl Context {
 
 /// A device: cheap to clone, shared by all of its connections.  It may dial and listen at the same time.
 ///
-/// Dropping it ends nothing: connections that stand go on serving.
+/// Dropping it ends nothing: connections that stand go on serving.  [`close`](Self::close) ends them.
 #[derive(Clone)]
 pub struct Device(Arc<Inner>);
 
@@ -244,6 +245,61 @@ impl Device {
     /// The newest connection with this peer that stands.
     pub fn link(&self, peer: PeerId) -> Option<Handle> {
         self.0.base.links_with(peer).map(Handle::new).find(Handle::is_connected)
+    }
+
+    /// All connections that stand, in no particular order: both sides have let each other in, and it has not ended.
+    pub fn links(&self) -> Vec<Handle> {
+        self.0.base.accepted().into_iter().map(Handle::new).filter(Handle::is_connected).collect()
+    }
+
+    /// Closes all connections that stand, for the end of a program: each as [`Handle::close`] does, with
+    /// [`Status::OK`](crate::Status::OK), and all at the same time.  Returns once they have ended, and so after twice
+    /// [`Timeouts::close`](crate::Timeouts) at most: for what is open, and for the peers' own `close`.  SPEC §16.1, §16.2
+    ///
+    /// Subscriptions of peers end as *shutting down*.  Why each connection has ended is told by [`Handle::closed`] of
+    /// those that [`links`](Self::links) gave before.
+    ///
+    /// Nothing else is stopped: whatever is accepted later stands.  A [`Listener`] goes on, and is dropped first; where a
+    /// task serves it, that task is aborted.  Connections whose handshake is on its way go on as well, dialled here or by
+    /// others; a dial is given up by dropping its future.  After the close the device may dial and listen as before.
+    ///
+    /// A handler that waits for this is itself one that is waited for: it uses [`Handle::begin_close`] of each of
+    /// [`links`](Self::links).  A connection made by [`attach`](Self::attach) ends while its runner runs, or is dropped.
+    ///
+    /// # Errors
+    ///
+    /// None: a connection that fails has ended as well.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the closing goes on.
+    ///
+    /// ```
+    /// use symbolon::{CloseReason, Identity, Status, tokio::Device};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let phone = Device::builder(Identity::generate()?).build()?;
+    /// let lamp = Device::builder(Identity::generate()?).trust([phone.peer_id()]).build()?;
+    /// let listener = lamp.listen("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let serving = tokio::spawn(listener.serve());
+    /// let link = phone.connect(address, lamp.peer_id()).await?;
+    ///
+    /// // At the end of the lamp's program:
+    /// serving.abort();
+    /// lamp.close().await;
+    /// assert!(lamp.links().is_empty());
+    /// assert_eq!(link.closed().await, CloseReason::Remote(Status::OK));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn close(&self) {
+        let closing: Vec<Handle> = self.0.base.accepted().into_iter().map(Handle::new).collect();
+        closing.iter().for_each(Handle::begin_close);
+        for handle in closing {
+            handle.closed().await;
+        }
     }
 
     /// Publishes to all who have subscribed, on all connections; waits where a topic of the policy
