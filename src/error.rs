@@ -61,7 +61,7 @@ impl CloseReason {
 
 /// What a user has to know who reads it, of the one status that is about this device.
 fn what_it_means(status: Status) -> &'static str {
-    if status == Status::REFUSED { ", it does not let this device in" } else { "" }
+    if status == Status::REFUSED { ", it does not let this device in, or not in time" } else { "" }
 }
 
 /// What took too long.  SPEC §15
@@ -69,7 +69,7 @@ fn what_it_means(status: Status) -> &'static str {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TimedOut {
-    /// The answer to this side's `close`, or the last bytes of an ending.
+    /// The answer to this side's `close`.
     #[error("the ending")]
     Close,
     /// A frame that was begun.

@@ -73,7 +73,7 @@ pub enum SubscribeError {
     #[error("not sent: {0}")]
     Send(#[from] SendError),
     /// The publisher has refused or ended it with this status; with `OK` or [`Status::SHUTTING_DOWN`] it is an orderly
-    /// end, and with [`Status::SUPERSEDED`] there is a newer connection to subscribe on.
+    /// end, and with [`Status::SUPERSEDED`], which may be this side's word as well, there is a newer connection to subscribe on.
     #[error("the publisher has refused or ended it: {0}")]
     Status(Status),
     /// The publisher has not accepted in time; the subscription is cancelled.

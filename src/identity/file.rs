@@ -26,7 +26,7 @@ pub(super) fn load_or_create(path: &Path) -> io::Result<SecretKey> {
 fn named(path: &Path, error: io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(_) => io::Error::new(error.kind(), format!("{}: {error}", path.display())),
-        // This one's text has it.
+        // Others name it themselves, or are not about it.
         None => error,
     }
 }

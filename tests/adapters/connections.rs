@@ -134,7 +134,8 @@ pub fn the_newer_of_two_connections_stays(pair: Pair) {
     }
 }
 
-/// SPEC §17: what served a subscription was replaced, and did not shut down; on the newer one it may be opened again.
+/// SPEC §17: what served a subscription was replaced, and did not shut down; on the newer one it may be opened again.  Both
+/// sides' subscriptions end so.
 pub fn who_subscribed_on_the_older_is_told_of_the_newer(pair: Pair) {
     for numbers in [[1, 2], [2, 1]] {
         let serve = |number: u8| plan(number).topic("state", Kind::State).timeouts(no_timer);
@@ -144,11 +145,14 @@ pub fn who_subscribed_on_the_older_is_told_of_the_newer(pair: Pair) {
         let old_far = b.link(a.peer_id()).unwrap();
         // The smaller one ends the older connection, and with it what the larger one has subscribed to.
         let a_subscribes = a.peer_id() > b.peer_id();
-        let subscriber = if a_subscribes { &old } else { &old_far };
+        let (subscriber, replacing) = if a_subscribes { (&old, &old_far) } else { (&old_far, &old) };
+        let mut own = replacing.subscribe("state", SubscribeOptions::default()).unwrap();
         let mut feed = subscriber.subscribe("state", SubscribeOptions::default()).unwrap();
         let new = a.connect(address, b.peer_id()).unwrap();
         assert_eq!(feed.next(), None);
         assert_eq!(feed.ended(), Some(SubscribeError::Status(Status::SUPERSEDED)));
+        assert_eq!(own.next(), None);
+        assert_eq!(own.ended(), feed.ended());
         assert_eq!(subscriber.closed(), CloseReason::Remote(Status::REPLACED));
         let (new, publisher) = if a_subscribes { (new, &b) } else { (b.link(a.peer_id()).unwrap(), &a) };
         let mut feed = new.subscribe("state", SubscribeOptions::default()).unwrap();

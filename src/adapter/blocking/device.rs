@@ -300,7 +300,8 @@ impl Device {
         self.0.base.links_with(peer).map(Handle::new).find(Handle::is_connected)
     }
 
-    /// All connections that stand, in no particular order: both sides have let each other in, and it has not ended.
+    /// All connections that stand, in no particular order: those that both sides have accepted and that have not ended; one
+    /// that is closing counts until then.
     pub fn links(&self) -> Vec<Handle> {
         self.0.base.accepted().into_iter().map(Handle::new).filter(Handle::is_connected).collect()
     }

@@ -1,4 +1,5 @@
-//! How calls, connecting and handlers fail, and what is wrong with a device, where there is a heap to spare and an operating system.
+//! How calls, connecting and handlers fail, and what is wrong with a device, where there is a heap to spare and an operating
+//! system.
 
 use std::io;
 use std::string::String;

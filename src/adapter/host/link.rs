@@ -293,7 +293,7 @@ impl<H: Serve> Link<H> {
         self.stops.push_back((id, cause));
     }
 
-    fn end_inbox(&mut self, id: ExchangeId, ended: SubscribeError) {
+    pub(super) fn end_inbox(&mut self, id: ExchangeId, ended: SubscribeError) {
         change(&mut self.inboxes, &mut self.woken, id, |inbox| inbox.end(ended));
     }
 

@@ -68,7 +68,9 @@ impl BodyReader {
     }
 
     /// How long nothing of the exchange's bodies may move, counted from now; `None` for ever, as for what is live and may
-    /// pause.  This is for this side: the other has a time of its own, so for a body that pauses both sides say it.  Without this it is [`Timeouts::body_idle`](crate::Timeouts::body_idle).
+    /// pause.  Without this it is [`Timeouts::body_idle`](crate::Timeouts::body_idle).
+    ///
+    /// This holds for this side; the other has a time of its own, so for a body that pauses both sides set it.
     pub fn set_idle(&self, idle: Option<Duration>) {
         self.0.set_idle(idle);
     }

@@ -286,15 +286,12 @@ impl State {
     /// Settles and writes until there is no more, or the stream takes no more, or others are to have their turn.
     pub(super) fn write_all(&mut self, device: &Device, now: Instant, task: &mut TaskContext<'_>) {
         let mut writes = 0..WRITES_AT_ONCE;
-        loop {
+        let more = writes.all(|_| {
             self.link.absorb(device.shared(), now);
-            if !self.write(now, task) {
-                break;
-            }
-            if writes.next().is_none() {
-                let_others_run(task);
-                break;
-            }
+            self.write(now, task)
+        });
+        if more {
+            let_others_run(task);
         }
         if self.broken {
             // What arrived before may say why, and be all that was asked for.  SPEC §16.3

@@ -216,7 +216,7 @@ impl Runner {
 
     /// How many more handlers may have a task of their own.  There are as many as the peer may have requests open, and as many
     /// again that have answered and go on: an answer makes room for the next request, and a peer could otherwise have more
-    /// and more of them.
+    /// and more of them.  Where there is none, no handler begins, not even one that would answer at once.
     fn room(&self) -> usize {
         let most = 2 * usize::from(self.core.device.base().config.limits().requests_in);
         most.saturating_sub(lock(&self.core.state).running.len())

@@ -8,6 +8,7 @@ use core::arch::global_asm;
 // memcpy(to: r0, from: r1, len: r2) -> to
 global_asm!(
     ".section .text.memcpy, \"ax\", %progbits",
+    ".p2align 2",
     ".global memcpy, __aeabi_memcpy, __aeabi_memcpy4, __aeabi_memcpy8",
     ".thumb_func",
     "memcpy:",
@@ -34,6 +35,7 @@ global_asm!(
 // memmove(to: r0, from: r1, len: r2) -> to.  Where `to` lies in `from`, behind its beginning, from the end.
 global_asm!(
     ".section .text.memmove, \"ax\", %progbits",
+    ".p2align 2",
     ".global memmove, __aeabi_memmove, __aeabi_memmove4, __aeabi_memmove8",
     ".thumb_func",
     "memmove:",
@@ -63,6 +65,7 @@ global_asm!(
 // __aeabi_memclr(to: r0, len: r1), __aeabi_memset(to: r0, len: r1, byte: r2), memset(to: r0, byte: r1, len: r2) -> to
 global_asm!(
     ".section .text.memset, \"ax\", %progbits",
+    ".p2align 2",
     ".global __aeabi_memclr, __aeabi_memclr4, __aeabi_memclr8",
     ".global __aeabi_memset, __aeabi_memset4, __aeabi_memset8, memset",
     ".thumb_func",

@@ -25,14 +25,14 @@ fn panic(_: &PanicInfo) -> ! {
     unsafe { asm!("mov {}, r7", out(reg) frame, options(nomem, nostack, preserves_flags)) };
     while let Some(Frame { caller, return_address }) = Frame::read(frame) {
         // It lies behind the call.
-        say(&[Part::Bytes(&(return_address - 2).to_be_bytes())]);
+        say(&[Part::Bytes(&return_address.wrapping_sub(2).to_be_bytes())]);
         // The stack grows down, so a caller's frame lies above: this comes to an end.
         frame = if caller > frame { caller } else { ptr::null() };
     }
     give_up()
 }
 
-/// What a function saves when it is entered; on this processor all of them do.
+/// What a function saves when it is entered; on this processor all that Rust compiles do.
 #[repr(C)]
 struct Frame {
     caller: *const Frame,
@@ -42,7 +42,7 @@ struct Frame {
 impl Frame {
     /// The frame at this address; none, where that is not on the stack, or the stack ends.
     fn read(address: *const Self) -> Option<Self> {
-        let stack = &raw const _stack_end as usize..&raw const _stack_start as usize - size_of::<Self>();
+        let stack = &raw const _stack_end as usize..=&raw const _stack_start as usize - size_of::<Self>();
         if !address.is_aligned() || !stack.contains(&address.addr()) {
             return None;
         }

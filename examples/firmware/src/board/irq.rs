@@ -1,6 +1,7 @@
 //! Which handler an interrupt is for: the chip's part of the vector table.
 //!
-//! The chip's register crate would bring it ready-made.
+//! The chip's register crate would bring it ready-made.  What the processor itself raises and nobody expects waits for ever in
+//! cortex-m-rt's own handler, but for faults, which are in `fault`.
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;

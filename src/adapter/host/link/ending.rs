@@ -2,8 +2,10 @@
 
 use std::task::Waker;
 use std::time::Duration;
+use std::vec::Vec;
 
 use super::{Link, Owed, Serve, Shared, lock};
+use crate::adapter::error::SubscribeError;
 use crate::{CloseReason, ExchangeId, Instant, SendError, Status};
 
 /// An ending that waits for what is open.
@@ -17,7 +19,7 @@ impl<H: Serve> Link<H> {
     /// Takes no more exchanges, and ends the subscriptions of both sides; closes with `status` once the calls
     /// that are open have ended, or `within` that time.  SPEC §16.2
     ///
-    /// Their subscribers are told whether there is a newer connection to subscribe on.  SPEC §17
+    /// Where there is a newer connection to subscribe on, subscribers of both sides are told so.  SPEC §17
     pub(crate) fn retire(&mut self, shared: &Shared<H>, now: Instant, within: Duration, status: Status) {
         let told = if status == Status::REPLACED { Status::SUPERSEDED } else { Status::SHUTTING_DOWN };
         if self.leave_subscriptions(shared, told).is_ok() {
@@ -32,10 +34,12 @@ impl<H: Serve> Link<H> {
         for id in std::mem::take(&mut self.served) {
             self.end_served(shared, id, told);
         }
-        for (id, inbox) in self.inboxes.iter() {
-            if inbox.ended.is_none() {
-                let _ended = self.connection.cancel(id);
+        let open = self.inboxes.iter().filter(|(_, inbox)| inbox.ended.is_none()).map(|(id, _)| id);
+        for id in open.collect::<Vec<_>>() {
+            if told == Status::SUPERSEDED {
+                self.end_inbox(id, SubscribeError::Status(told));
             }
+            let _ended = self.connection.cancel(id);
         }
         self.settle(shared);
         Ok(())

@@ -135,10 +135,10 @@ impl Inbox {
         self.items.push_back(Delivery { missed, publication: None });
     }
 
-    /// The end; of what only half came, too.
+    /// The end, once; of what only half came, too.
     pub(super) fn end(&mut self, ended: SubscribeError) {
         self.abort();
-        self.ended = Some(ended);
+        self.ended = self.ended.or(Some(ended));
     }
 }
 
