@@ -44,7 +44,11 @@ impl Session {
         told: &mut Option<Pending>,
     ) -> Outcome {
         let Publication { id, missed, unknown, retained, topic, point, chunk, total } = publication;
-        let Some((subscription, given_up)) = self.spend_on_publication(id, cost)? else { return Ok(None) };
+        let Some((subscription, given_up)) = self.spend(id, cost)? else { return Ok(None) };
+        // PUB-7
+        if subscription.coming.is_some() {
+            return Err(PeerMisbehaved::State(id));
+        }
         // NAM-3
         if !name::covers(&subscription.filter, subscription.wildcards, topic) {
             return Err(PeerMisbehaved::Topic(id));
@@ -133,19 +137,6 @@ impl Session {
             return Ok(None);
         }
         event(Pending::Missed { id, missed }, told)
-    }
-
-    /// As [`spend`](Self::spend), where another publication begins.
-    pub(super) fn spend_on_publication(
-        &mut self,
-        id: u64,
-        cost: u32,
-    ) -> Result<Option<(&mut Subscription, bool)>, PeerMisbehaved> {
-        match self.spend(id, cost)? {
-            // PUB-7
-            Some((Subscription { coming: Some(_), .. }, _)) => Err(PeerMisbehaved::State(id)),
-            taken => Ok(taken),
-        }
     }
 
     /// Spends a subscription's credit.  SPEC §11 CRD-3
