@@ -3,7 +3,8 @@
 //! A [`Device`] is who you are: its identity, the methods it serves, the topics it publishes, and whom it lets
 //! in, all in place before the first handshake.  Each connection has two threads, one that reads and one that
 //! writes and lets time pass, and any number of [`Handle`]s to call, subscribe and close with.  Handlers run in
-//! threads that come and go as they are needed.
+//! threads that come and go as they are needed.  A [`Keeper`] makes a connection anew whenever it has ended, and a
+//! subscription that goes on.
 //!
 //! ```
 //! use symbolon::{Identity, blocking::Device};
@@ -44,10 +45,13 @@ mod body;
 mod builder;
 mod core;
 mod device;
+mod dial;
 mod drained;
 mod exchange;
 mod handle;
 mod handling;
+mod keeper;
+mod kept;
 mod line;
 mod listener;
 mod permit;
@@ -65,6 +69,8 @@ pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};
 pub use exchange::{Exchange, RawExchange, RawReply, RawResponder, Reply, Responder};
 pub use handle::Handle;
+pub use keeper::Keeper;
+pub use kept::KeptSubscription;
 pub use line::SerialLine;
 pub use listener::{Listener, Server};
 pub use subscription::{RawSubscription, Subscription};

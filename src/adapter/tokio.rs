@@ -3,7 +3,8 @@
 //! A [`Device`] is who you are: its identity, the methods it serves, the topics it publishes, and whom it lets
 //! in, all in place before the first handshake.  Each connection of it has two halves: a [`Handle`], cheap to
 //! clone and safe to share, to call, subscribe and close with; and a [`Runner`], which drives the connection
-//! until it ends.  [`Device::connect`] and [`Listener`] spawn the runner for you.
+//! until it ends.  [`Device::connect`] and [`Listener`] spawn the runner for you.  A [`Keeper`] makes a connection anew
+//! whenever it has ended, and a subscription that goes on.
 //!
 //! ```
 //! use symbolon::{Identity, tokio::Device};
@@ -44,8 +45,11 @@ mod body;
 mod builder;
 mod core;
 mod device;
+mod dial;
 mod exchange;
 mod handle;
+mod keeper;
+mod kept;
 mod listener;
 mod runner;
 mod subscription;
@@ -61,6 +65,8 @@ pub use body::{BodyReader, BodyWriter};
 pub use device::{Context, Device, Handler};
 pub use exchange::{Exchange, RawExchange, RawReply, RawResponder, Reply, Responder};
 pub use handle::Handle;
+pub use keeper::Keeper;
+pub use kept::KeptSubscription;
 pub use listener::Listener;
 pub use runner::Runner;
 pub use subscription::{RawSubscription, Subscription};

@@ -4,6 +4,7 @@ mod building;
 mod by_hand;
 mod closing;
 mod handlers;
+mod keeping;
 #[path = "../common/lent.rs"]
 mod lent;
 mod publications;

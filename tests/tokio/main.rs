@@ -10,6 +10,7 @@ mod connections;
 mod endings;
 mod fairness;
 mod handlers;
+mod keeping;
 #[path = "../common/lent.rs"]
 mod lent;
 mod publications;

@@ -194,6 +194,7 @@ impl Core {
         }
         if let Some((peer, Accepted::Replaces(older))) = accepted {
             trace::connected(peer);
+            self.device.on_link_changed(peer);
             if let Some(arrivals) = self.look(|state| state.door.arrivals.take()) {
                 arrivals.add(self);
             }
@@ -362,6 +363,9 @@ impl Core {
         });
         requests.end();
         self.device.base().on_closed(peer, id, Arc::as_ptr(self));
+        if let Some(peer) = peer {
+            self.device.on_link_changed(peer);
+        }
         self.device.on_drained();
         trace::closed(peer, reason);
         self.look(|state| state.link.finish());

@@ -4,6 +4,7 @@ use std::boxed::Box;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::string::ToString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant as Clock};
@@ -16,6 +17,7 @@ use super::core::{BACKUP, Carrier, Core};
 use super::drained::Drained;
 use super::exchange::RawExchange;
 use super::handle::Handle;
+use super::keeper::{self, Keeper, Keepers};
 use super::line::{self, SerialLine};
 use super::listener::Listener;
 use super::permit::Door;
@@ -24,7 +26,6 @@ use super::signal::Signal;
 use super::stream;
 use crate::adapter::host::base::Base;
 use crate::adapter::host::builder::Builder as Parts;
-use crate::adapter::host::error::ConnectError;
 use crate::adapter::host::link::{Link, Reply, Serve, Shared};
 use crate::adapter::host::socket;
 use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Status, Topic};
@@ -126,6 +127,7 @@ struct Inner {
     origin: Clock,
     pool: Pool<Core>,
     drained: Drained,
+    keepers: Keepers,
 }
 
 impl Device {
@@ -136,7 +138,8 @@ impl Device {
 
     pub(super) fn new(base: Base<Handler, Core>) -> Self {
         let pool = Pool::new(HANDLERS);
-        Self(Arc::new(Inner { base, origin: Clock::now(), pool, drained: Drained::default() }))
+        let (drained, keepers) = (Drained::default(), Keepers::default());
+        Self(Arc::new(Inner { base, origin: Clock::now(), pool, drained, keepers }))
     }
 
     /// Who this device is.
@@ -144,39 +147,23 @@ impl Device {
         self.0.base.peer_id()
     }
 
-    /// Dials, and waits until both sides have let each other in.  The peer must be exactly this one.
+    /// Keeps a connection with this peer, from now on until the [`Keeper`] is dropped, in a thread of its own: dials it at any
+    /// of these addresses, each a host and a port, and again whenever the connection has ended.  It does not wait for the
+    /// first one.
     ///
-    /// Of several addresses it is the first at which a socket connects; where the handshake fails there, the others are not
-    /// tried.
-    ///
-    /// Two devices have one connection: a newer one takes the place of an older one, whoever dialled, and that ends with
-    /// [`Status::REPLACED`](crate::Status::REPLACED), once what is open on it has ended.  So the one that stands is asked
-    /// for by [`link`](Self::link); two tasks that each dial the same peer take it from each other.  SPEC §18
-    ///
-    /// It waits at most as long as [`Timeouts::handshake`](crate::Timeouts) says, once for the socket and once for the
-    /// handshake; looking up a host's name takes as long as the operating system takes.
+    /// A device has one keeper for each peer: asked for another one, it gives the same, which has these addresses then.
+    /// Without any it waits until the peer dials.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the time is up.
-    pub fn connect(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
-        let handle = self.dial(address, peer)?;
-        handle.connected()?;
-        Ok(handle)
-    }
-
-    /// Dials, and waits only until the peer has proven who it is: what is asked on the handle leaves with the
-    /// last message of the handshake, so that the first reply is back after two round trips.  If the peer
-    /// does not let this device in, all of it ends as not executed.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect), but for being let in.
-    pub fn dial(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
-        let stream = dial(address, self.0.base.config.timeouts().handshake)?;
-        let handle = self.attach_tcp(stream, Role::Initiator, Admission::expect(peer))?;
-        handle.proven()?;
-        Ok(handle)
+    /// That of making the thread.
+    pub fn keep<A: ToString>(
+        &self,
+        peer: PeerId,
+        addresses: impl IntoIterator<Item = A>,
+    ) -> io::Result<Keeper> {
+        let addresses = addresses.into_iter().map(|address| address.to_string()).collect();
+        Keeper::new(self, &self.0.keepers, peer, addresses)
     }
 
     /// Listens on a TCP address.
@@ -315,7 +302,7 @@ impl Device {
     ///
     /// Nothing else is stopped: whatever is accepted later stands.  A [`Listener`] goes on, and is stopped first, by
     /// dropping its [`Server`](super::Server); so does a [`SerialLine`], which may begin its next session, and has a
-    /// [`close`](SerialLine::close) of its own.  Connections whose handshake is on its way go on as well, dialled here or
+    /// [`close`](SerialLine::close) of its own; and a [`Keeper`] would dial again.  Connections whose handshake is on its way go on as well, dialled here or
     /// by others.  After the close the device may dial and listen as before.
     ///
     /// A handler that waits for this is itself one that is waited for: it uses [`Handle::begin_close`] of each of
@@ -443,6 +430,11 @@ impl Device {
         Instant::from_micros(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 
+    /// A connection with this peer has come to stand, or has ended.
+    pub(super) fn on_link_changed(&self, peer: PeerId) {
+        keeper::on_change(&self.0.keepers, peer);
+    }
+
     /// Tells publishers that wait to try again.
     pub(super) fn on_drained(&self) {
         self.0.drained.tell();
@@ -453,21 +445,4 @@ impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device").field("peer_id", &self.peer_id()).finish_non_exhaustive()
     }
-}
-
-/// Tries each address, all within the time given.
-fn dial(address: impl ToSocketAddrs, within: Duration) -> Result<TcpStream, ConnectError> {
-    let begun = Clock::now();
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in address.to_socket_addrs()? {
-        let left = within.saturating_sub(begun.elapsed());
-        if left.is_zero() {
-            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
-        }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last.into())
 }

@@ -5,12 +5,13 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::string::ToString;
 use std::sync::Arc;
 use std::time::Duration;
 use std::vec::Vec;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
-use ::tokio::net::{TcpStream, ToSocketAddrs};
+use ::tokio::net::ToSocketAddrs;
 use ::tokio::sync::Notify;
 use ::tokio::time;
 use bytes::Bytes;
@@ -19,14 +20,13 @@ use super::Builder;
 use super::core::Core;
 use super::exchange::RawExchange;
 use super::handle::Handle;
+use super::keeper::{self, Keeper, Keepers};
 use super::listener::Listener;
 use super::runner::Runner;
 use crate::adapter::host::base::Base;
 use crate::adapter::host::builder::Builder as Parts;
-use crate::adapter::host::error::ConnectError;
 use crate::adapter::host::link::{self, Reply, Serve, Shared};
-use crate::adapter::host::socket;
-use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Status, Topic};
+use crate::{Admission, Connection, Identity, Instant, PeerId, Point, PublishError, Role, Topic};
 
 pub(super) type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
@@ -114,6 +114,7 @@ struct Inner {
     origin: time::Instant,
     /// Told when a subscriber has taken something, for publishers that wait.
     drained: Notify,
+    keepers: Keepers,
 }
 
 impl Device {
@@ -123,7 +124,8 @@ impl Device {
     }
 
     pub(super) fn new(base: Base<Handler, Core>) -> Self {
-        Self(Arc::new(Inner { base, origin: time::Instant::now(), drained: Notify::new() }))
+        let (drained, keepers) = (Notify::new(), Keepers::default());
+        Self(Arc::new(Inner { base, origin: time::Instant::now(), drained, keepers }))
     }
 
     /// Who this device is.
@@ -131,52 +133,14 @@ impl Device {
         self.0.base.peer_id()
     }
 
-    /// Dials, and waits until both sides have let each other in.  The peer must be exactly this one.
+    /// Keeps a connection with this peer, from now on until the [`Keeper`] is dropped: dials it at any of these addresses,
+    /// each a host and a port, and again whenever the connection has ended.  It does not wait for the first one.
     ///
-    /// Of several addresses it is the first at which a socket connects; where the handshake fails there, the others are not
-    /// tried.
-    ///
-    /// Two devices have one connection: a newer one takes the place of an older one, whoever dialled, and that ends with
-    /// [`Status::REPLACED`](crate::Status::REPLACED), once what is open on it has ended.  So the one that stands is asked
-    /// for by [`link`](Self::link); two tasks that each dial the same peer take it from each other.  SPEC §18
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the
-    /// handshake's timeout, once for the socket and once for the handshake.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it closes what it has begun.
-    pub async fn connect(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
-        let handle = self.dial(address, peer).await?;
-        let guard = CloseOnDrop(Some(handle.clone()));
-        handle.connected().await?;
-        guard.disarm();
-        Ok(handle)
-    }
-
-    /// Dials, and waits only until the peer has proven who it is: what is asked on the handle leaves with the
-    /// last message of the handshake, so that the first reply is back after two round trips.  If the peer
-    /// does not let this device in, all of it ends as not executed.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect), but for being let in.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, it closes what it has begun.
-    pub async fn dial(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
-        let dialling = time::timeout(self.0.base.config.timeouts().handshake, TcpStream::connect(address));
-        let stream = dialling.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        socket::prepare((&stream).into())?;
-        let (handle, runner) = self.attach(stream, Role::Initiator, Admission::expect(peer))?;
-        let guard = CloseOnDrop(Some(handle.clone()));
-        ::tokio::spawn(runner.run());
-        handle.proven().await?;
-        guard.disarm();
-        Ok(handle)
+    /// A device has one keeper for each peer: asked for another one, it gives the same, which has these addresses then.
+    /// Without any it waits until the peer dials.
+    pub async fn keep<A: ToString>(&self, peer: PeerId, addresses: impl IntoIterator<Item = A>) -> Keeper {
+        let addresses = addresses.into_iter().map(|address| address.to_string()).collect();
+        Keeper::new(self, &self.0.keepers, peer, addresses)
     }
 
     /// Listens on a TCP address.
@@ -261,7 +225,7 @@ impl Device {
     /// those that [`links`](Self::links) gave before.
     ///
     /// Nothing else is stopped: whatever is accepted later stands.  A [`Listener`] goes on, and is dropped first; where a
-    /// task serves it, that task is aborted.  Connections whose handshake is on its way go on as well, dialled here or by
+    /// task serves it, that task is aborted.  So does a [`Keeper`], which would dial again.  Connections whose handshake is on its way go on as well, dialled here or by
     /// others; a dial is given up by dropping its future.  After the close the device may dial and listen as before.
     ///
     /// A handler that waits for this is itself one that is waited for: it uses [`Handle::begin_close`] of each of
@@ -391,6 +355,11 @@ impl Device {
         self.0.base.publish(topic, body, Core::is_awaited, settle)
     }
 
+    /// A connection with this peer has come to stand, or has ended.
+    pub(super) fn on_link_changed(&self, peer: PeerId) {
+        keeper::on_change(&self.0.keepers, peer);
+    }
+
     pub(super) fn base(&self) -> &Base<Handler, Core> {
         &self.0.base
     }
@@ -420,22 +389,5 @@ impl Device {
 impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device").field("peer_id", &self.peer_id()).finish_non_exhaustive()
-    }
-}
-
-/// Closes a connection whose making was given up.
-struct CloseOnDrop(Option<Handle>);
-
-impl CloseOnDrop {
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        if let Some(handle) = &self.0 {
-            handle.core.close_now(Status::SHUTTING_DOWN);
-        }
     }
 }

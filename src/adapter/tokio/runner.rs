@@ -148,6 +148,7 @@ impl Runner {
         device.on_drained();
         if let Some((peer, Accepted::Replaces(older))) = accepted {
             trace::connected(peer);
+            device.on_link_changed(peer);
             older.iter().for_each(|older| older.retire(Status::REPLACED));
         }
         let_go(spent);
@@ -269,6 +270,9 @@ impl Runner {
             task.abort();
         }
         device.base().on_closed(peer, id, Arc::as_ptr(&self.core));
+        if let Some(peer) = peer {
+            device.on_link_changed(peer);
+        }
         device.on_drained();
         if let Some(reason) = reason {
             trace::closed(peer, reason);

@@ -1,0 +1,81 @@
+//! Dialling a device, at whichever of its addresses it is.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+use std::vec::Vec;
+
+use super::device::Device;
+use super::handle::Handle;
+use crate::adapter::host::error::ConnectError;
+use crate::{Admission, PeerId, Role};
+
+/// A socket has at least this long, since none at all is an error of the operating system's.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+impl Device {
+    /// Dials, and waits until both sides have let each other in.  The peer must be exactly this one.
+    ///
+    /// Several addresses are tried one after the other; the first at which the peer proves who it is wins.
+    ///
+    /// Two devices have one connection: a newer one takes the place of an older one, whoever dialled, and that ends with
+    /// [`Status::REPLACED`](crate::Status::REPLACED), once what is open on it has ended.  So the one that stands is asked
+    /// for by [`link`](Self::link); two tasks that each dial the same peer take it from each other.  SPEC §18
+    ///
+    /// It waits at most as long as [`Timeouts::handshake`](crate::Timeouts) says, once for all sockets and once for each
+    /// handshake; looking up a host's name takes as long as the operating system takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: the socket; a peer that is somebody else, or does not let this device in; or the time is up.  Of
+    /// several addresses it is that of one where something answered, if any did.
+    pub fn connect(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
+        let handle = self.dial(address, peer)?;
+        handle.connected()?;
+        Ok(handle)
+    }
+
+    /// Dials, and waits only until the peer has proven who it is: what is asked on the handle leaves with the
+    /// last message of the handshake, so that the first reply is back after two round trips.  If the peer
+    /// does not let this device in, all of it ends as not executed.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), but for being let in.
+    pub fn dial(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
+        self.dial_any(&address.to_socket_addrs()?.collect::<Vec<_>>(), peer, None)
+    }
+
+    /// Dials each of these addresses, until the peer is found; something else may have `failed` before.
+    pub(super) fn dial_any(
+        &self,
+        addresses: &[SocketAddr],
+        peer: PeerId,
+        mut failed: Option<ConnectError>,
+    ) -> Result<Handle, ConnectError> {
+        let mut left = self.base().config.timeouts().handshake;
+        for (tried, address) in addresses.iter().enumerate() {
+            // What never answers leaves time for the others.
+            let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+            let begun = Instant::now();
+            let socket = TcpStream::connect_timeout(address, share.max(SHORTEST));
+            left = left.saturating_sub(begun.elapsed());
+            let error =
+                match socket.map_err(ConnectError::from).and_then(|socket| self.shake_hands(socket, peer)) {
+                    Ok(handle) => return Ok(handle),
+                    Err(error) => error,
+                };
+            // One that nobody answers says less.
+            if !matches!((&failed, &error), (Some(ConnectError::Closed(_)), ConnectError::Io(_))) {
+                failed = Some(error);
+            }
+        }
+        Err(failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address").into()))
+    }
+
+    fn shake_hands(&self, socket: TcpStream, peer: PeerId) -> Result<Handle, ConnectError> {
+        let handle = self.attach_tcp(socket, Role::Initiator, Admission::expect(peer))?;
+        handle.proven()?;
+        Ok(handle)
+    }
+}
