@@ -203,6 +203,12 @@ impl Connection {
         self.ending.is_none() && matches!(&self.state, State::Session(session) if session.is_connected())
     }
 
+    /// Whether one of both sides takes no more exchanges, and has said so; a connection that is closing, or has ended, counts.
+    /// SPEC §16.2
+    pub fn is_going_away(&self) -> bool {
+        !self.is_open() || matches!(&self.state, State::Session(session) if session.is_going_away())
+    }
+
     /// Whether commands are taken.  An initiator may command as soon as the responder has proven itself and
     /// was let in here: what it asks goes out behind message 3, and the first answer is back after two
     /// round trips.  SPEC §6

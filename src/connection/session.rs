@@ -189,6 +189,10 @@ impl Session {
         self.accept_state == AcceptState::Done
     }
 
+    pub(crate) fn is_going_away(&self) -> bool {
+        self.goaway_sent.or(self.goaway_received).is_some()
+    }
+
     /// Responder: lets the initiator in.  SPEC §6 ADM-2
     pub(crate) fn admit(&mut self) {
         self.accept_state = AcceptState::Done;

@@ -58,6 +58,8 @@ pub(super) struct State {
     moved: bool,
     /// The device was told that both sides have let each other in.
     told: bool,
+    /// Both sides take exchanges, as keepers have been told.
+    usable: bool,
     door: Door,
     /// The reader has met the end of the stream.
     pub(super) drained: bool,
@@ -90,6 +92,7 @@ impl Core {
             stage: Stage::Idle,
             moved: false,
             told: false,
+            usable: false,
             door,
             drained: false,
             ended: None,
@@ -166,7 +169,7 @@ impl Core {
     pub(super) fn turn<R>(self: &Arc<Self>, work: impl FnOnce(&mut State, Instant) -> R) -> R {
         let shared = self.device.shared();
         let most = usize::from(self.device.base().config.limits().requests_in);
-        let (result, asked, accepted) = self.enter(|state, now| {
+        let (result, asked, accepted, changed) = self.enter(|state, now| {
             state.link.connection.handle_timeout(now);
             state.link.absorb(shared, now);
             let result = work(state, now);
@@ -187,18 +190,22 @@ impl Core {
             // A request may come with its cancel.
             let tell = requests.take(link, most);
             requests.stop(link);
-            (result, link.connection.peer().filter(|_| tell), accepted)
+            let (peer, usable) = (link.connection.peer(), link.takes_exchanges());
+            let changed = usable != mem::replace(&mut state.usable, usable);
+            (result, peer.filter(|_| tell), accepted, peer.filter(|_| changed))
         });
         if let Some(peer) = asked {
             self.device.pool().run(peer, self.clone());
         }
         if let Some((peer, Accepted::Replaces(older))) = accepted {
             trace::connected(peer);
-            self.device.on_link_changed(peer);
             if let Some(arrivals) = self.look(|state| state.door.arrivals.take()) {
                 arrivals.add(self);
             }
             older.iter().for_each(|older| older.retire(Status::REPLACED));
+        }
+        if let Some(peer) = changed {
+            self.device.on_link_changed(peer);
         }
         self.device.on_drained();
         result

@@ -151,8 +151,8 @@ impl Device {
     /// of these addresses, each a host and a port, and again whenever the connection has ended.  It does not wait for the
     /// first one.
     ///
-    /// A device has one keeper for each peer: asked for another one, it gives the same, which has these addresses then.
-    /// Without any it waits until the peer dials.
+    /// A device has one keeper for each peer: asked for another one, it gives the same, and has it take these addresses, if
+    /// there are any, as [`Keeper::set_addresses`] does.  Without any it waits until the peer dials.
     ///
     /// # Errors
     ///
@@ -162,8 +162,12 @@ impl Device {
         peer: PeerId,
         addresses: impl IntoIterator<Item = A>,
     ) -> io::Result<Keeper> {
-        let addresses = addresses.into_iter().map(|address| address.to_string()).collect();
-        Keeper::new(self, &self.0.keepers, peer, addresses)
+        let keeper = Keeper::new(self, &self.0.keepers, peer)?;
+        let mut addresses = addresses.into_iter().peekable();
+        if addresses.peek().is_some() {
+            keeper.set_addresses(addresses);
+        }
+        Ok(keeper)
     }
 
     /// Listens on a TCP address.
@@ -285,6 +289,11 @@ impl Device {
     /// The newest connection with this peer that stands.
     pub fn link(&self, peer: PeerId) -> Option<Handle> {
         self.0.base.links_with(peer).map(Handle::new).find(Handle::is_connected)
+    }
+
+    /// The newest connection with this peer on which exchanges are taken.
+    pub(super) fn usable_link(&self, peer: PeerId) -> Option<Handle> {
+        self.0.base.links_with(peer).map(Handle::new).find(Handle::takes_exchanges)
     }
 
     /// All connections that stand, in no particular order: those that both sides have accepted and that have not ended; one
@@ -430,7 +439,7 @@ impl Device {
         Instant::from_micros(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 
-    /// A connection with this peer has come to stand, or has ended.
+    /// A connection with this peer takes exchanges, or takes no more.
     pub(super) fn on_link_changed(&self, peer: PeerId) {
         keeper::on_change(&self.0.keepers, peer);
     }

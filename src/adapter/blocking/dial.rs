@@ -1,26 +1,27 @@
 //! Dialling a device, at whichever of its addresses it is.
 
-use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 use std::vec::Vec;
 
 use super::device::Device;
 use super::handle::Handle;
+use crate::adapter::host::defaults::ADDRESSES;
 use crate::adapter::host::error::ConnectError;
 use crate::{Admission, PeerId, Role};
 
-/// A socket has at least this long, since none at all is an error of the operating system's.
-const SHORTEST: Duration = Duration::from_millis(1);
+/// A socket has at least this long, how many addresses there may be.
+const SHORTEST: Duration = Duration::from_millis(250);
 
 impl Device {
     /// Dials, and waits until both sides have let each other in.  The peer must be exactly this one.
     ///
-    /// Several addresses are tried one after the other; the first at which the peer proves who it is wins.
+    /// Several addresses, 16 at most, are tried one after the other; the first at which the peer proves who it is wins.
     ///
     /// Two devices have one connection: a newer one takes the place of an older one, whoever dialled, and that ends with
     /// [`Status::REPLACED`](crate::Status::REPLACED), once what is open on it has ended.  So the one that stands is asked
-    /// for by [`link`](Self::link); two tasks that each dial the same peer take it from each other.  SPEC §18
+    /// for by [`link`](Self::link); two tasks that each dial the same peer take it from each other, and one that is to
+    /// last is [kept](Self::keep).  SPEC §18
     ///
     /// It waits at most as long as [`Timeouts::handshake`](crate::Timeouts) says, once for all sockets and once for each
     /// handshake; looking up a host's name takes as long as the operating system takes.
@@ -43,34 +44,38 @@ impl Device {
     ///
     /// As [`connect`](Self::connect), but for being let in.
     pub fn dial(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
-        self.dial_any(&address.to_socket_addrs()?.collect::<Vec<_>>(), peer, None)
+        let addresses: Vec<_> = address.to_socket_addrs()?.collect();
+        self.reach(&addresses, peer, None, || true)
     }
 
-    /// Dials each of these addresses, until the peer is found; something else may have `failed` before.
-    pub(super) fn dial_any(
+    /// Dials each of these addresses, until the peer is found, or it is no use to `go_on`; something else may have `failed`
+    /// before.
+    pub(super) fn reach(
         &self,
         addresses: &[SocketAddr],
         peer: PeerId,
         mut failed: Option<ConnectError>,
+        go_on: impl Fn() -> bool,
     ) -> Result<Handle, ConnectError> {
+        let addresses = &addresses[..addresses.len().min(ADDRESSES)];
         let mut left = self.base().config.timeouts().handshake;
         for (tried, address) in addresses.iter().enumerate() {
+            if !go_on() {
+                break;
+            }
             // What never answers leaves time for the others.
             let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
             let begun = Instant::now();
             let socket = TcpStream::connect_timeout(address, share.max(SHORTEST));
             left = left.saturating_sub(begun.elapsed());
-            let error =
-                match socket.map_err(ConnectError::from).and_then(|socket| self.shake_hands(socket, peer)) {
-                    Ok(handle) => return Ok(handle),
-                    Err(error) => error,
-                };
-            // One that nobody answers says less.
-            if !matches!((&failed, &error), (Some(ConnectError::Closed(_)), ConnectError::Io(_))) {
-                failed = Some(error);
+            let reached =
+                socket.map_err(ConnectError::from).and_then(|socket| self.shake_hands(socket, peer));
+            match reached {
+                Ok(handle) => return Ok(handle),
+                Err(error) => failed = Some(ConnectError::or_later(failed, error)),
             }
         }
-        Err(failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no address").into()))
+        Err(failed.unwrap_or_else(ConnectError::nowhere))
     }
 
     fn shake_hands(&self, socket: TcpStream, peer: PeerId) -> Result<Handle, ConnectError> {

@@ -1,20 +1,19 @@
 //! Connections that are made anew whenever they have ended.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::string::{String, ToString};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 use std::vec::Vec;
 
 use super::device::Device;
 use super::handle::Handle;
-use super::kept::KeptSubscription;
+use super::kept_subscription::KeptSubscription;
 use crate::adapter::host::error::ConnectError;
-use crate::adapter::host::keeping::{Keeping, Next};
+use crate::adapter::host::keeping::{self, Keeping, Next};
 use crate::adapter::host::link::lock;
 use crate::{Instant, PeerId, SubscribeOptions, Topic};
 
@@ -22,10 +21,11 @@ use crate::{Instant, PeerId, SubscribeOptions, Topic};
 ///
 /// While no connection with the peer stands, all of its addresses are tried, again and again: after about a second, then
 /// after twice as long each time, up to about a minute.  A connection that the peer has dialled is as good: as long as one
-/// stands, nothing is dialled.  One that ends is replaced at once, whatever has ended it; also where this device has closed
-/// it, so the keeper is dropped first by whoever wants to leave.
+/// stands, nothing is dialled.  One that ends, or whose end has begun, is replaced within a second, whatever has ended it;
+/// also where this device has closed it.  One that has ended within ten seconds counts as a try that has failed.
 ///
-/// Dropping the last clone ends the trying, and closes nothing.
+/// Dropping the last clone ends the trying, and closes nothing; a [`KeptSubscription`] holds one.  Whoever wants to leave
+/// drops them first.
 ///
 /// ```
 /// use minicbor::{Decode, Encode};
@@ -56,13 +56,13 @@ use crate::{Instant, PeerId, SubscribeOptions, Topic};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Keeper(Arc<Shared>);
+pub struct Keeper(Arc<Dialling>);
 
-/// What the clones of a keeper share; dropped with the last of them.
-pub(super) struct Shared(Arc<Kept>);
+/// The thread that dials, for as long as there is a keeper.
+pub(super) struct Dialling(Arc<Watch>);
 
-/// What they share with the thread that dials.
-struct Kept {
+/// What that thread shares with the keepers.
+struct Watch {
     device: Device,
     peer: PeerId,
     state: Mutex<State>,
@@ -72,62 +72,46 @@ struct Kept {
 #[derive(Default)]
 struct State {
     keeping: Keeping,
-    /// How often a connection with the peer has come to stand, or has ended, or the addresses have changed.
+    /// How often a connection with the peer has come to take exchanges, or takes no more, or the addresses have changed.
     changes: u64,
+    /// The last keeper is gone.
     over: bool,
 }
 
-/// The keepers of a device.
-pub(super) type Keepers = Mutex<HashMap<PeerId, Weak<Shared>>>;
+pub(super) type Keepers = keeping::Keepers<Dialling>;
 
 /// Has the keeper of this peer look again, if there is one.
 pub(super) fn on_change(keepers: &Keepers, peer: PeerId) {
-    let shared = lock(keepers).get(&peer).and_then(Weak::upgrade);
-    if let Some(shared) = shared {
-        shared.0.on_change(|_| {});
+    if let Some(dialling) = keepers.find(peer) {
+        dialling.0.change(|_| {});
     }
 }
 
 impl Keeper {
-    pub(super) fn new(
-        device: &Device,
-        keepers: &Keepers,
-        peer: PeerId,
-        addresses: Vec<String>,
-    ) -> io::Result<Self> {
-        let mut keepers = lock(keepers);
-        let found = keepers.get(&peer).and_then(Weak::upgrade);
-        let shared = match found {
-            Some(shared) => shared,
-            None => {
-                let (state, changed) = (Mutex::default(), Condvar::new());
-                let kept = Arc::new(Kept { device: device.clone(), peer, state, changed });
-                let thread = thread::Builder::new().name("symbolon-keep".to_string());
-                let keeping = kept.clone();
-                thread.spawn(move || keeping.keep())?;
-                let shared = Arc::new(Shared(kept));
-                keepers.retain(|_, other| other.strong_count() > 0);
-                keepers.insert(peer, Arc::downgrade(&shared));
-                shared
-            }
+    pub(super) fn new(device: &Device, keepers: &Keepers, peer: PeerId) -> io::Result<Self> {
+        let make = || {
+            let (state, changed) = (Mutex::default(), Condvar::new());
+            let watch = Arc::new(Watch { device: device.clone(), peer, state, changed });
+            let dialling = Dialling(watch.clone());
+            thread::Builder::new().name("symbolon-keep".to_string()).spawn(move || watch.keep())?;
+            Ok(dialling)
         };
-        drop(keepers);
-        let keeper = Self(shared);
-        keeper.set_addresses(addresses);
-        Ok(keeper)
+        keepers.find_or_make(peer, |_| true, make).map(Self)
     }
 
     /// The peer that is kept.
     pub fn peer(&self) -> PeerId {
-        self.kept().peer
+        self.watch().peer
     }
 
-    /// The connection that stands, if one does.
+    /// The connection that stands, if one does; the newest of several.  One that either side takes no more exchanges on, since
+    /// it is going to end, does not count.
     pub fn link(&self) -> Option<Handle> {
-        self.kept().link()
+        self.watch().link()
     }
 
-    /// The connection that stands; waits for one, for as long as it takes.
+    /// The connection that stands, as [`link`](Self::link) says; waits for one, for as long as it takes, and where the peer
+    /// does not let this device in that is for ever: [`failed`](Self::failed) says so.
     pub fn connected(&self) -> Handle {
         loop {
             if let Some(link) = self.connected_until(None) {
@@ -138,49 +122,51 @@ impl Keeper {
 
     /// The connection that stands, or comes to stand within this time.
     pub fn connected_timeout(&self, timeout: Duration) -> Option<Handle> {
-        self.connected_until(Some(self.kept().device.now() + timeout))
+        self.connected_until(Some(self.device().now() + timeout))
     }
 
     /// Why the last try to dial has failed; `None` before the first, and once one has succeeded.  Of several addresses it is
     /// that of one where something answered, if any did.
     pub fn failed(&self) -> Option<Arc<ConnectError>> {
-        lock(&self.kept().state).keeping.failed()
+        lock(&self.watch().state).keeping.failed()
     }
 
-    /// Has these addresses tried instead of those before, and at once; for a peer that was found somewhere else.  Each is
-    /// a host and a port, looked up anew at each try.  A connection that stands is left alone.
+    /// Has these addresses tried instead of those before, and at once, where they are others; for a peer that was found
+    /// somewhere else.  Each is a host and a port, looked up anew at each try; 16 addresses are tried at most.  A connection
+    /// that stands is left alone, and an address that is being tried is tried to its end.
     pub fn set_addresses<A: ToString>(&self, addresses: impl IntoIterator<Item = A>) {
         let addresses = addresses.into_iter().map(|address| address.to_string()).collect();
-        self.kept().on_change(|state| {
+        self.watch().change(|state| {
             state.keeping.set_addresses(addresses);
         });
     }
 
-    /// Subscribes on the connection that stands, and on each later one again, behind what has come already.
+    /// Subscribes on the connection that stands, or is next to, and on each later one again, behind what has come already.
+    /// It does not wait: nothing is sent before the first value is waited for.
     pub fn subscribe<T: Topic>(&self, options: SubscribeOptions) -> KeptSubscription<T> {
         KeptSubscription::new(self.clone(), options)
     }
 
     pub(super) fn connected_until(&self, until: Option<Instant>) -> Option<Handle> {
-        self.kept().wait(until, |link| link)
+        self.watch().wait(until, |link| link)
     }
 
     /// A connection that stands, and is another one than that; waits for it.
-    pub(super) fn connected_after(&self, before: &Handle, until: Option<Instant>) -> Option<Handle> {
-        self.kept().wait(until, |link| link.filter(|link| !Arc::ptr_eq(&link.core, &before.core)))
+    pub(super) fn connected_after(&self, before: &Handle, until: Instant) -> Option<Handle> {
+        self.watch().wait(Some(until), |link| link.filter(|link| !Arc::ptr_eq(&link.core, &before.core)))
     }
 
-    pub(super) fn now(&self) -> Instant {
-        self.kept().device.now()
+    pub(super) fn device(&self) -> &Device {
+        &self.watch().device
     }
 
-    fn kept(&self) -> &Kept {
+    fn watch(&self) -> &Watch {
         &self.0.0
     }
 }
 
-impl Kept {
-    fn on_change(&self, change: impl FnOnce(&mut State)) {
+impl Watch {
+    fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = lock(&self.state);
         change(&mut state);
         state.changes += 1;
@@ -189,13 +175,13 @@ impl Kept {
     }
 
     fn link(&self) -> Option<Handle> {
-        self.device.link(self.peer)
+        self.device.usable_link(self.peer)
     }
 
     /// Waits until a look gives something, or the time is over.
     fn wait<R>(&self, until: Option<Instant>, seen: impl Fn(Option<Handle>) -> Option<R>) -> Option<R> {
         loop {
-            // Before looking, so that what comes in between is not overlooked; and without the lock, which is a leaf.
+            // Before looking, so that what comes in between is not overlooked; and not under the lock, which is a leaf.
             let changes = lock(&self.state).changes;
             if let Some(result) = seen(self.link()) {
                 return Some(result);
@@ -204,24 +190,24 @@ impl Kept {
             if left.is_some_and(|left| left.is_zero()) {
                 return None;
             }
-            drop(self.sleep(changes, left));
+            self.sleep(changes, left);
         }
     }
 
     /// Until there are other changes than so many, or this time has passed.
-    fn sleep(&self, changes: u64, within: Option<Duration>) -> MutexGuard<'_, State> {
+    fn sleep(&self, changes: u64, within: Option<Duration>) {
         let state = lock(&self.state);
         let same = |state: &mut State| state.changes == changes;
         match within {
             Some(within) => {
                 let waited = self.changed.wait_timeout_while(state, within, same);
-                waited.unwrap_or_else(PoisonError::into_inner).0
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
             }
-            None => self.changed.wait_while(state, same).unwrap_or_else(PoisonError::into_inner),
+            None => drop(self.changed.wait_while(state, same).unwrap_or_else(PoisonError::into_inner)),
         }
     }
 
-    /// Dials whenever no connection stands, until the last keeper is dropped.
+    /// Dials whenever no connection stands, until the last keeper is gone.
     fn keep(&self) {
         loop {
             let changes = lock(&self.state).changes;
@@ -233,37 +219,69 @@ impl Kept {
             let next = state.keeping.next(now, stands);
             drop(state);
             match next {
-                Next::Wait => drop(self.sleep(changes, None)),
-                Next::Sleep(left) => drop(self.sleep(changes, Some(left))),
+                Next::Wait => self.sleep(changes, None),
+                Next::Sleep(left) => self.sleep(changes, Some(left)),
                 Next::Dial(addresses) => {
-                    let outcome = self.dial(&addresses);
-                    lock(&self.state).keeping.on_dialled(outcome);
+                    if let Some(outcome) = self.dial(&addresses) {
+                        lock(&self.state).keeping.on_dialled(self.device.now(), outcome);
+                    }
                 }
             }
         }
     }
 
-    /// Tries all of these, and waits until both sides have let each other in.
-    fn dial(&self, addresses: &[String]) -> Result<(), ConnectError> {
-        let (mut found, mut failed) = (Vec::new(), None);
-        for address in addresses {
-            match address.to_socket_addrs() {
-                Ok(looked_up) => found.extend(looked_up),
-                Err(error) => failed = Some(error.into()),
+    /// Tries all of these, and waits until both sides have let each other in; `None` where that is of no more use.
+    fn dial(&self, addresses: &[String]) -> Option<Result<(), ConnectError>> {
+        let (known, names): (Vec<_>, Vec<_>) = addresses
+            .iter()
+            .map(|address| (address, address.parse::<SocketAddr>()))
+            .partition(|(_, parsed)| parsed.is_ok());
+        let known: Vec<SocketAddr> = known.into_iter().filter_map(|(_, parsed)| parsed.ok()).collect();
+        let go_on = || self.is_wanted();
+        // What has to be looked up may take long where there is no internet.
+        let mut reached = self.device.reach(&known, self.peer, None, go_on);
+        for (name, _) in names {
+            let Err(failed) = reached else { break };
+            if !go_on() {
+                return None;
             }
+            let failed = (!known.is_empty()).then_some(failed);
+            reached = match name.to_socket_addrs() {
+                Ok(found) => self.device.reach(&found.collect::<Vec<_>>(), self.peer, failed, go_on),
+                Err(error) => Err(ConnectError::or_later(failed, error.into())),
+            };
         }
-        Ok(self.device.dial_any(&found, self.peer, failed)?.connected()?)
+        match reached {
+            Ok(handle) if lock(&self.state).over => {
+                handle.begin_close();
+                None
+            }
+            Ok(handle) => Some(handle.connected().map_err(ConnectError::from)),
+            Err(_) if !go_on() => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Whether a connection is still to be made, at the addresses that are being tried.
+    fn is_wanted(&self) -> bool {
+        let state = lock(&self.state);
+        let wanted = !state.over && !state.keeping.is_fresh();
+        drop(state);
+        wanted && self.link().is_none()
     }
 }
 
-impl Drop for Shared {
+impl Drop for Dialling {
     fn drop(&mut self) {
-        self.0.on_change(|state| state.over = true);
+        self.0.change(|state| state.over = true);
     }
 }
 
 impl fmt::Debug for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper").field("peer", &self.peer()).finish_non_exhaustive()
+        f.debug_struct("Keeper")
+            .field("peer", &self.peer())
+            .field("failed", &self.failed())
+            .finish_non_exhaustive()
     }
 }

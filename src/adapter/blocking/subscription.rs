@@ -131,6 +131,31 @@ impl<T: Topic> Subscription<T> {
     pub fn ended(&self) -> Option<SubscribeError> {
         self.raw.ended()
     }
+
+    /// The next, `Some(None)` at the end, `None` where it does not come in time; but a gap that the end comes with is left to
+    /// [`take_gap`](Self::take_gap).
+    pub(super) fn recv_resumable(&mut self, until: Option<Instant>) -> Option<Option<Result<T, Gap>>> {
+        if let Some(value) = self.values.take_waiting() {
+            return Some(Some(value));
+        }
+        let mut until = until;
+        loop {
+            let Some(next) = self.raw.recv(until) else {
+                return self.take_gap().map(|gap| Some(Err(gap)));
+            };
+            let Some(delivery) = next else { return Some(None) };
+            let taken = self.values.take_or_hold(delivery);
+            if taken.is_some() {
+                return Some(taken);
+            }
+            // What has come with the gap is there already.
+            until = Some(Instant::from_micros(0));
+        }
+    }
+
+    pub(super) fn take_gap(&mut self) -> Option<Gap> {
+        self.values.take_held()
+    }
 }
 
 impl<T: Topic> Iterator for Subscription<T> {

@@ -10,3 +10,6 @@ pub(crate) const LINGER: Duration = Duration::from_millis(500);
 
 /// How long a listener waits where the operating system has no more sockets.
 pub(crate) const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
+
+/// How many addresses of a peer are tried at most; a name may have any number.
+pub(crate) const ADDRESSES: usize = 16;

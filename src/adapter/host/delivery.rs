@@ -100,6 +100,8 @@ impl Batch {
 pub(crate) struct Values<T> {
     /// A publication whose gap has just been told.
     behind_gap: Option<Publication>,
+    /// What was missed with nothing behind it yet.
+    held: Missed,
     /// Where whoever resumes goes on.
     last: Option<Point>,
     value: PhantomData<fn() -> T>,
@@ -108,7 +110,7 @@ pub(crate) struct Values<T> {
 impl<T: Topic> Values<T> {
     /// Those behind this point, if any.
     pub(crate) fn new(from: Option<Point>) -> Self {
-        Self { behind_gap: None, last: from, value: PhantomData }
+        Self { behind_gap: None, held: Missed::NONE, last: from, value: PhantomData }
     }
 
     /// The point of the last publication given; until there is one, that from which it went on.
@@ -130,6 +132,21 @@ impl<T: Topic> Values<T> {
             return Err(Gap::Missed(missed));
         }
         publication.map_or(Err(Gap::Missed(missed)), |publication| self.give(&publication))
+    }
+
+    /// As `take`, but for a gap with nothing behind it: that is held, since where this is the end the next subscription may
+    /// still give what was missed.
+    pub(crate) fn take_or_hold(&mut self, mut delivery: Delivery) -> Option<Result<T, Gap>> {
+        self.held.merge(delivery.missed);
+        delivery.publication.as_ref()?;
+        delivery.missed = mem::take(&mut self.held);
+        Some(self.take(delivery))
+    }
+
+    /// The gap that is held.
+    pub(crate) fn take_held(&mut self) -> Option<Gap> {
+        let held = mem::take(&mut self.held);
+        held.is_any().then_some(Gap::Missed(held))
     }
 
     /// One that is not of the type counts as given: sent again on resuming, it would be no other.

@@ -121,6 +121,21 @@ pub enum ConnectError {
     Io(#[from] io::Error),
 }
 
+impl ConnectError {
+    /// Of two addresses that have failed, the one where something answered says more.
+    pub(crate) fn or_later(earlier: Option<Self>, later: Self) -> Self {
+        match (earlier, later) {
+            (Some(closed @ Self::Closed(_)), Self::Io(_)) => closed,
+            (_, later) => later,
+        }
+    }
+
+    /// There is nothing to dial.
+    pub(crate) fn nowhere() -> Self {
+        io::Error::new(io::ErrorKind::InvalidInput, "no address").into()
+    }
+}
+
 /// What is wrong with a device that was to be built.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]

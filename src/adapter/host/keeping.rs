@@ -1,14 +1,16 @@
 //! What a device that keeps a connection does next: it dials, or waits.
 
+use std::collections::HashMap;
 use std::mem;
 use std::string::String;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use std::vec::Vec;
 
 use super::backoff::Backoff;
 use super::error::ConnectError;
-use crate::Instant;
+use super::link::lock;
+use crate::{Instant, PeerId};
 
 /// Where a peer is looked for, and what has come of it.
 #[derive(Debug, Default)]
@@ -35,9 +37,10 @@ impl Keeping {
     /// What is to be done now, where a connection with the peer `stands` or does not; counts on it that it is done.
     pub(crate) fn next(&mut self, now: Instant, stands: bool) -> Next {
         if stands {
-            self.backoff.on_connected(now);
+            self.backoff.on_standing(now);
             return Next::Wait;
         }
+        self.backoff.on_gone(now);
         if self.addresses.is_empty() {
             // The peer may dial.
             return Next::Wait;
@@ -45,26 +48,39 @@ impl Keeping {
         if mem::take(&mut self.fresh) {
             self.backoff.on_new_addresses();
         }
-        let left = self.backoff.left(now);
-        if !left.is_zero() {
-            return Next::Sleep(left);
+        match self.backoff.left(now) {
+            Duration::ZERO => Next::Dial(self.addresses.clone()),
+            left => Next::Sleep(left),
         }
-        self.backoff.on_try(now);
-        Next::Dial(self.addresses.clone())
     }
 
     /// What has come of dialling.
-    pub(crate) fn on_dialled(&mut self, outcome: Result<(), ConnectError>) {
+    pub(crate) fn on_dialled(&mut self, now: Instant, outcome: Result<(), ConnectError>) {
+        match &outcome {
+            // It may have ended before anybody has looked.
+            Ok(()) => self.backoff.on_standing(now),
+            Err(_) => self.backoff.on_failed(now),
+        }
         self.failed = outcome.err().map(Arc::new);
     }
 
-    /// Says whether they are others than before.
+    /// Says whether they are others than before; in another order they are the same.
     pub(crate) fn set_addresses(&mut self, addresses: Vec<String>) -> bool {
-        let others = self.addresses != addresses;
+        let sorted = |addresses: &[String]| {
+            let mut sorted = addresses.to_vec();
+            sorted.sort_unstable();
+            sorted
+        };
+        let others = sorted(&self.addresses) != sorted(&addresses);
         if others {
             (self.addresses, self.fresh) = (addresses, true);
         }
         others
+    }
+
+    /// Whether there are addresses that have not been tried.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// Why the last try has failed.
@@ -73,50 +89,110 @@ impl Keeping {
     }
 }
 
+/// The keepers of a device: one for each peer, for as long as somebody holds it.
+#[derive(Debug)]
+pub(crate) struct Keepers<K>(Mutex<HashMap<PeerId, Weak<K>>>);
+
+impl<K> Default for Keepers<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K> Keepers<K> {
+    pub(crate) fn find(&self, peer: PeerId) -> Option<Arc<K>> {
+        lock(&self.0).get(&peer).and_then(Weak::upgrade)
+    }
+
+    /// The one of this peer if it is `good`, or a new one.
+    pub(crate) fn find_or_make<E>(
+        &self,
+        peer: PeerId,
+        good: impl Fn(&K) -> bool,
+        make: impl FnOnce() -> Result<K, E>,
+    ) -> Result<Arc<K>, E> {
+        let mut keepers = lock(&self.0);
+        let found = keepers.get(&peer).and_then(Weak::upgrade);
+        if let Some(keeper) = found.as_ref().filter(|keeper| good(keeper)) {
+            return Ok(keeper.clone());
+        }
+        let keeper = Arc::new(make()?);
+        keepers.retain(|_, other| other.strong_count() > 0);
+        keepers.insert(peer, Arc::downgrade(&keeper));
+        // What was found may be dropped with this, and is nobody's business under the lock.
+        drop(keepers);
+        Ok(keeper)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;
     use std::string::ToString;
-    use std::vec;
 
     use super::*;
 
     const START: Instant = Instant::from_millis(1_000_000);
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn addresses(port: u16) -> Vec<String> {
-        vec![std::format!("lamp:{port}")]
+    fn addresses(ports: &[u16]) -> Vec<String> {
+        ports.iter().map(|port| std::format!("lamp:{port}")).collect()
+    }
+
+    fn error() -> ConnectError {
+        io::Error::other("nobody there").into()
     }
 
     #[test]
     fn it_dials_while_nothing_stands_and_only_where_there_is_an_address() {
         let mut keeping = Keeping::default();
         assert_eq!(keeping.next(START, false), Next::Wait);
-        assert!(keeping.set_addresses(addresses(1)));
+        assert!(keeping.set_addresses(addresses(&[1])));
         assert_eq!(keeping.next(START, true), Next::Wait);
-        assert_eq!(keeping.next(START, false), Next::Dial(addresses(1)), "they have not been tried");
+        assert_eq!(keeping.next(START, false), Next::Dial(addresses(&[1])), "they have not been tried");
+        keeping.on_dialled(START, Err(error()));
         assert!(matches!(keeping.next(START, false), Next::Sleep(left) if left <= SECOND));
-        assert_eq!(keeping.next(START + SECOND, false), Next::Dial(addresses(1)));
+        assert_eq!(keeping.next(START + SECOND, false), Next::Dial(addresses(&[1])));
+        keeping.on_dialled(START + SECOND, Ok(()));
+        let next = keeping.next(START + SECOND, false);
+        assert!(matches!(next, Next::Sleep(_)), "one that has ended already is as good as none: {next:?}");
     }
 
     #[test]
     fn other_addresses_are_tried_at_once_and_the_same_are_not() {
         let mut keeping = Keeping::default();
-        keeping.set_addresses(addresses(1));
-        assert_eq!(keeping.next(START, false), Next::Dial(addresses(1)));
-        assert!(!keeping.set_addresses(addresses(1)));
+        keeping.set_addresses(addresses(&[1, 2]));
+        assert_eq!(keeping.next(START, false), Next::Dial(addresses(&[1, 2])));
+        keeping.on_dialled(START, Err(error()));
+        assert!(!keeping.set_addresses(addresses(&[2, 1])));
+        assert!(!keeping.is_fresh());
         assert!(matches!(keeping.next(START, false), Next::Sleep(_)));
-        assert!(keeping.set_addresses(addresses(2)));
-        assert_eq!(keeping.next(START, false), Next::Dial(addresses(2)));
+        assert!(keeping.set_addresses(addresses(&[2])));
+        assert!(keeping.is_fresh());
+        assert_eq!(keeping.next(START, false), Next::Dial(addresses(&[2])));
     }
 
     #[test]
     fn what_failed_is_told_until_a_try_succeeds() {
         let mut keeping = Keeping::default();
         assert!(keeping.failed().is_none());
-        keeping.on_dialled(Err(io::Error::other("nobody there").into()));
+        keeping.on_dialled(START, Err(error()));
         assert_eq!(keeping.failed().map(|error| error.to_string()).as_deref(), Some("nobody there"));
-        keeping.on_dialled(Ok(()));
+        keeping.on_dialled(START, Ok(()));
         assert!(keeping.failed().is_none());
+    }
+
+    #[test]
+    fn a_peer_has_one_keeper_while_it_is_held_and_good() {
+        let keepers = Keepers::default();
+        let (lamp, fan) = (PeerId::from_bytes([1; 32]), PeerId::from_bytes([2; 32]));
+        let make = |peer, number| keepers.find_or_make(peer, |_| true, || Ok::<_, ()>(number)).unwrap();
+        let first = make(lamp, 1);
+        assert_eq!((*make(lamp, 2), *make(fan, 3)), (1, 3));
+        assert_eq!((keepers.find(lamp), keepers.find(fan)), (Some(first.clone()), None));
+        let other = keepers.find_or_make(lamp, |_| false, || Ok::<_, ()>(4)).unwrap();
+        assert_eq!((*other, keepers.find(lamp)), (4, Some(other.clone())));
+        drop((first, other));
+        assert_eq!(keepers.find(lamp), None);
     }
 }

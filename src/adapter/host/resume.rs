@@ -5,9 +5,6 @@ use std::time::Duration;
 use crate::adapter::error::SubscribeError;
 use crate::{SendError, Status};
 
-/// How soon it is tried again on the same connection.
-pub(crate) const AGAIN: Duration = Duration::from_secs(1);
-
 /// What its subscriber does next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Resume {
@@ -15,12 +12,13 @@ pub(crate) enum Resume {
     Again,
     /// Gives up: the publisher does not want it.
     No,
-    /// Subscribes on the next connection: this one is of no more use.
+    /// Subscribes on the next connection: this one is going to end.
     OnAnother,
 }
 
-impl From<SubscribeError> for Resume {
-    fn from(ended: SubscribeError) -> Self {
+impl Resume {
+    /// Behind this end.
+    pub(crate) const fn behind(ended: SubscribeError) -> Self {
         match ended {
             SubscribeError::Disconnected
             | SubscribeError::Send(SendError::Closed | SendError::GoingAway | SendError::NotConnected)
@@ -29,6 +27,14 @@ impl From<SubscribeError> for Resume {
             | SubscribeError::Send(SendError::Full | SendError::TooMany)
             | SubscribeError::Status(Status::UNAVAILABLE) => Self::Again,
             SubscribeError::Send(_) | SubscribeError::Status(_) => Self::No,
+        }
+    }
+    /// How long another connection is waited for, before the same one is tried again if it still stands.  `closing` is what
+    /// the closing of one takes at most.
+    pub(crate) fn patience(self, closing: Duration) -> Duration {
+        match self {
+            Self::OnAnother => closing * 2,
+            Self::Again | Self::No => Duration::from_secs(1),
         }
     }
 }

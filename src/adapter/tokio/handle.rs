@@ -50,6 +50,11 @@ impl Handle {
         self.core.look(|state| state.link.connection.is_connected())
     }
 
+    /// Whether both sides take exchanges on it.
+    pub(super) fn takes_exchanges(&self) -> bool {
+        self.core.look(|state| state.link.takes_exchanges())
+    }
+
     /// The hash of the handshake, once there are keys: the same at both ends, and at no other connection.  Good for
     /// comparing by eye, or for binding another protocol to this connection (Noise, section 11.2).
     pub fn channel_binding(&self) -> Option<[u8; 32]> {

@@ -1,10 +1,11 @@
 //! Connections that are made anew whenever they have ended.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::string::{String, ToString};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::vec::Vec;
 
 use ::tokio::sync::Notify;
@@ -12,11 +13,11 @@ use ::tokio::task::AbortHandle;
 use ::tokio::time;
 
 use super::device::Device;
-use super::dial;
+use super::dial::{self, Attempts};
 use super::handle::Handle;
-use super::kept::KeptSubscription;
+use super::kept_subscription::KeptSubscription;
 use crate::adapter::host::error::ConnectError;
-use crate::adapter::host::keeping::{Keeping, Next};
+use crate::adapter::host::keeping::{self, Keeping, Next};
 use crate::adapter::host::link::lock;
 use crate::{PeerId, SubscribeOptions, Topic};
 
@@ -24,10 +25,11 @@ use crate::{PeerId, SubscribeOptions, Topic};
 ///
 /// While no connection with the peer stands, all of its addresses are tried, again and again: after about a second, then
 /// after twice as long each time, up to about a minute.  A connection that the peer has dialled is as good: as long as one
-/// stands, nothing is dialled.  One that ends is replaced at once, whatever has ended it; also where this device has closed
-/// it, so the keeper is dropped first by whoever wants to leave.
+/// stands, nothing is dialled.  One that ends, or whose end has begun, is replaced within a second, whatever has ended it;
+/// also where this device has closed it.  One that has ended within ten seconds counts as a try that has failed.
 ///
-/// Dropping the last clone ends the trying, and closes nothing.
+/// Dropping the last clone ends the trying, and closes nothing; a [`KeptSubscription`] holds one.  Whoever wants to leave
+/// drops them first.
 ///
 /// ```
 /// use minicbor::{Decode, Encode};
@@ -51,7 +53,7 @@ use crate::{PeerId, SubscribeOptions, Topic};
 /// # oven.publish(&Temperature(180)).await?;
 /// // At home and from outside: whichever answers.
 /// let keeper = phone.keep(oven.peer_id(), ["[::1]:1", &address.to_string()]).await;
-/// let mut temperatures = keeper.subscribe::<Temperature>(SubscribeOptions::default());
+/// let mut temperatures = keeper.subscribe::<Temperature>(SubscribeOptions::default()).await;
 /// assert_eq!(temperatures.next().await, Some(Ok(Temperature(180))));
 ///
 /// // The connection ends, whyever; another one takes its place, and the subscription goes on.
@@ -62,102 +64,106 @@ use crate::{PeerId, SubscribeOptions, Topic};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Keeper(Arc<Shared>);
+pub struct Keeper(Arc<Dialling>);
 
-/// What the clones of a keeper share; dropped with the last of them.
-pub(super) struct Shared {
-    kept: Arc<Kept>,
+/// The task that dials, for as long as there is a keeper.
+pub(super) struct Dialling {
+    watch: Arc<Watch>,
     task: AbortHandle,
 }
 
-/// What they share with the task that dials.
-pub(super) struct Kept {
+/// What that task shares with the keepers.
+struct Watch {
     device: Device,
     peer: PeerId,
     keeping: Mutex<Keeping>,
-    /// A connection with the peer stands, or stands no more; or there are other addresses.
+    /// A connection with the peer takes exchanges, or takes no more; or there are other addresses.
     changed: Notify,
 }
 
-/// The keepers of a device.
-pub(super) type Keepers = Mutex<HashMap<PeerId, Weak<Shared>>>;
+pub(super) type Keepers = keeping::Keepers<Dialling>;
 
 /// Has the keeper of this peer look again, if there is one.
 pub(super) fn on_change(keepers: &Keepers, peer: PeerId) {
-    let shared = lock(keepers).get(&peer).and_then(Weak::upgrade);
-    if let Some(shared) = shared {
-        shared.kept.changed.notify_waiters();
+    if let Some(dialling) = keepers.find(peer) {
+        dialling.watch.changed.notify_waiters();
     }
 }
 
 impl Keeper {
-    pub(super) fn new(device: &Device, keepers: &Keepers, peer: PeerId, addresses: Vec<String>) -> Self {
-        let mut keepers = lock(keepers);
-        let shared = keepers.get(&peer).and_then(Weak::upgrade).unwrap_or_else(|| {
+    pub(super) fn new(device: &Device, keepers: &Keepers, peer: PeerId) -> Self {
+        let make = || {
             let (keeping, changed) = (Mutex::default(), Notify::new());
-            let kept = Arc::new(Kept { device: device.clone(), peer, keeping, changed });
-            let task = ::tokio::spawn(keep(kept.clone())).abort_handle();
-            let shared = Arc::new(Shared { kept, task });
-            keepers.retain(|_, other| other.strong_count() > 0);
-            keepers.insert(peer, Arc::downgrade(&shared));
-            shared
-        });
-        drop(keepers);
-        let keeper = Self(shared);
-        keeper.set_addresses(addresses);
-        keeper
+            let watch = Arc::new(Watch { device: device.clone(), peer, keeping, changed });
+            let task = ::tokio::spawn(keep(watch.clone())).abort_handle();
+            Ok::<_, std::convert::Infallible>(Dialling { watch, task })
+        };
+        // Where its runtime has gone, so has its task.
+        let Ok(dialling) = keepers.find_or_make(peer, |dialling| !dialling.task.is_finished(), make);
+        Self(dialling)
     }
 
     /// The peer that is kept.
     pub fn peer(&self) -> PeerId {
-        self.0.kept.peer
+        self.watch().peer
     }
 
-    /// The connection that stands, if one does.
+    /// The connection that stands, if one does; the newest of several.  One that either side takes no more exchanges on, since
+    /// it is going to end, does not count.
     pub fn link(&self) -> Option<Handle> {
-        self.0.kept.link()
+        self.watch().link()
     }
 
-    /// The connection that stands; waits for one, for as long as it takes.
+    /// The connection that stands, as [`link`](Self::link) says; waits for one, for as long as it takes, and where the peer
+    /// does not let this device in that is for ever: [`failed`](Self::failed) says so.
     ///
     /// # Cancel safety
     ///
     /// Dropped, nothing happens.
     pub async fn connected(&self) -> Handle {
-        self.0.kept.connected().await
+        self.watch().wait(|link| link).await
     }
 
     /// Why the last try to dial has failed; `None` before the first, and once one has succeeded.  Of several addresses it is
     /// that of one where something answered, if any did.
     pub fn failed(&self) -> Option<Arc<ConnectError>> {
-        lock(&self.0.kept.keeping).failed()
+        lock(&self.watch().keeping).failed()
     }
 
-    /// Has these addresses tried instead of those before, and at once; for a peer that was found somewhere else.  Each is
-    /// a host and a port, looked up anew at each try.  A connection that stands is left alone.
+    /// Has these addresses tried instead of those before, and at once, where they are others; for a peer that was found
+    /// somewhere else.  Each is a host and a port, looked up anew at each try; 16 addresses are tried at most.  A connection
+    /// that stands is left alone.
     pub fn set_addresses<A: ToString>(&self, addresses: impl IntoIterator<Item = A>) {
         let addresses = addresses.into_iter().map(|address| address.to_string()).collect();
-        self.0.kept.set_addresses(addresses);
+        let others = lock(&self.watch().keeping).set_addresses(addresses);
+        if others {
+            self.watch().changed.notify_waiters();
+        }
     }
 
-    /// Subscribes on the connection that stands, and on each later one again, behind what has come already.
-    pub fn subscribe<T: Topic>(&self, options: SubscribeOptions) -> KeptSubscription<T> {
+    /// Subscribes on the connection that stands, or is next to, and on each later one again, behind what has come already.
+    /// It does not wait: the subscription is made in a task of its own.
+    pub async fn subscribe<T: Topic>(&self, options: SubscribeOptions) -> KeptSubscription<T> {
         KeptSubscription::new(self.clone(), options)
     }
 
     /// A connection that stands, and is another one than that; waits for it.
     pub(super) async fn connected_after(&self, before: &Handle) -> Handle {
-        self.0.kept.wait(|link| link.filter(|link| !Arc::ptr_eq(&link.core, &before.core))).await
+        self.watch().wait(|link| link.filter(|link| !Arc::ptr_eq(&link.core, &before.core))).await
+    }
+
+    pub(super) fn device(&self) -> &Device {
+        &self.watch().device
+    }
+
+    fn watch(&self) -> &Watch {
+        &self.0.watch
     }
 }
 
-impl Kept {
+impl Watch {
     fn link(&self) -> Option<Handle> {
-        self.device.link(self.peer)
-    }
-
-    async fn connected(&self) -> Handle {
-        self.wait(|link| link).await
+        self.device.usable_link(self.peer)
     }
 
     async fn wait<R>(&self, seen: impl Fn(Option<Handle>) -> Option<R>) -> R {
@@ -172,50 +178,54 @@ impl Kept {
         }
     }
 
-    fn set_addresses(&self, addresses: Vec<String>) {
-        let others = lock(&self.keeping).set_addresses(addresses);
-        if others {
-            self.changed.notify_waiters();
-        }
-    }
-
-    /// Tries all of these, and waits until both sides have let each other in.
-    async fn dial(&self, addresses: Vec<String>) -> Result<(), ConnectError> {
-        let within = self.device.base().config.timeouts().handshake;
-        let (mut found, mut failed) = (Vec::new(), None);
-        for address in addresses {
-            match dial::look_up(address, within).await {
-                Ok(looked_up) => found.extend(looked_up),
-                Err(error) => failed = Some(error.into()),
+    /// Tries all of these, and waits until both sides have let each other in; `None` where that is of no more use.
+    async fn dial(&self, addresses: Vec<String>) -> Option<Result<(), ConnectError>> {
+        let mut attempts = Attempts::new(&self.device, self.peer);
+        addresses.into_iter().for_each(|address| attempts.add_host(address));
+        let mut first = pin!(attempts.first());
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.link().is_some() || lock(&self.keeping).is_fresh() {
+                return None;
+            }
+            let reached = poll_fn(|task| match first.as_mut().poll(task) {
+                Poll::Ready(reached) => Poll::Ready(Some(reached)),
+                Poll::Pending => changed.as_mut().poll(task).map(|()| None),
+            });
+            match reached.await {
+                // From here on the peer may take it for the newest: it is not given up any more.
+                Some(Ok(handle)) => return Some(dial::let_in(handle).await.map(drop)),
+                Some(Err(error)) => return Some(Err(error)),
+                None => {}
             }
         }
-        self.device.connect_any(found, self.peer, failed).await?;
-        Ok(())
     }
 }
 
 /// Dials whenever no connection stands; for ever.
-async fn keep(kept: Arc<Kept>) {
+async fn keep(watch: Arc<Watch>) {
     loop {
-        let mut changed = pin!(kept.changed.notified());
+        let mut changed = pin!(watch.changed.notified());
         // Before looking, as in `wait`.
         changed.as_mut().enable();
-        let stands = kept.link().is_some();
-        let next = lock(&kept.keeping).next(kept.device.now(), stands);
+        let stands = watch.link().is_some();
+        let next = lock(&watch.keeping).next(watch.device.now(), stands);
         match next {
             Next::Wait => changed.await,
             Next::Sleep(left) => {
                 let _changed = time::timeout(left, changed).await;
             }
             Next::Dial(addresses) => {
-                let outcome = kept.dial(addresses).await;
-                lock(&kept.keeping).on_dialled(outcome);
+                if let Some(outcome) = watch.dial(addresses).await {
+                    lock(&watch.keeping).on_dialled(watch.device.now(), outcome);
+                }
             }
         }
     }
 }
 
-impl Drop for Shared {
+impl Drop for Dialling {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -223,6 +233,9 @@ impl Drop for Shared {
 
 impl fmt::Debug for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper").field("peer", &self.peer()).finish_non_exhaustive()
+        f.debug_struct("Keeper")
+            .field("peer", &self.peer())
+            .field("failed", &self.failed())
+            .finish_non_exhaustive()
     }
 }

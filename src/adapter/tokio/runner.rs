@@ -42,6 +42,8 @@ pub struct Runner {
     woken: Vec<Waker>,
     peer: Option<PeerId>,
     connected: bool,
+    /// Both sides take exchanges, as keepers have been told.
+    usable: bool,
     finished: bool,
 }
 
@@ -54,6 +56,7 @@ impl Runner {
             woken: Vec::new(),
             peer: None,
             connected: false,
+            usable: false,
             finished: false,
         }
     }
@@ -143,12 +146,16 @@ impl Runner {
         state.wakes_at = timeout;
         let ended = state.link.closed.filter(|_| state.is_flushed(now));
         let spent = state.link.take_spent();
+        let usable = state.link.takes_exchanges();
+        let changed = usable != mem::replace(&mut self.usable, usable);
         drop(guard);
         self.woken.drain(..).for_each(Waker::wake);
+        if let Some(peer) = self.peer.filter(|_| changed) {
+            device.on_link_changed(peer);
+        }
         device.on_drained();
         if let Some((peer, Accepted::Replaces(older))) = accepted {
             trace::connected(peer);
-            device.on_link_changed(peer);
             older.iter().for_each(|older| older.retire(Status::REPLACED));
         }
         let_go(spent);

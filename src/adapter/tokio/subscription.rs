@@ -130,6 +130,27 @@ impl<T: Topic> Subscription<T> {
     pub fn ended(&self) -> Option<SubscribeError> {
         self.raw.ended()
     }
+
+    /// As `poll_next`; but a gap that the end comes with is left to [`take_gap`](Self::take_gap).
+    pub(super) fn poll_resumable(&mut self, task: &mut Context<'_>) -> Poll<Option<Result<T, Gap>>> {
+        if let Some(value) = self.values.take_waiting() {
+            return Poll::Ready(Some(value));
+        }
+        loop {
+            let Poll::Ready(next) = Pin::new(&mut self.raw).poll_next(task) else {
+                return self.take_gap().map_or(Poll::Pending, |gap| Poll::Ready(Some(Err(gap))));
+            };
+            let Some(delivery) = next else { return Poll::Ready(None) };
+            let taken = self.values.take_or_hold(delivery);
+            if taken.is_some() {
+                return Poll::Ready(taken);
+            }
+        }
+    }
+
+    pub(super) fn take_gap(&mut self) -> Option<Gap> {
+        self.values.take_held()
+    }
 }
 
 impl<T: Topic> Stream for Subscription<T> {

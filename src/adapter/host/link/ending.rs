@@ -54,6 +54,11 @@ impl<H: Serve> Link<H> {
         }
     }
 
+    /// Whether both sides have let each other in, and take exchanges.
+    pub(crate) fn takes_exchanges(&self) -> bool {
+        self.connection.is_connected() && !self.connection.is_going_away()
+    }
+
     /// Whether only the close is missing.
     pub(crate) fn has_retired(&self) -> bool {
         self.retiring.is_some() && self.connection.is_idle()

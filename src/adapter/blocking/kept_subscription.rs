@@ -8,14 +8,20 @@ use super::handle::Handle;
 use super::keeper::Keeper;
 use super::subscription::Subscription;
 use crate::adapter::error::{Gap, SubscribeError};
-use crate::adapter::host::resume::{AGAIN, Resume};
+use crate::adapter::host::resume::Resume;
 use crate::{Instant, Point, SubscribeOptions, Topic};
 
 /// A subscription on whatever connection its [`Keeper`] has; made by [`Keeper::subscribe`].
 ///
-/// An iterator that blocks, as [`Subscription`] is.  Where the connection ends it subscribes on the next one, behind the last
-/// value that came: what the publisher has kept since then comes as if nothing had been, and the rest is told as a gap.  It
-/// ends where the publisher refuses it, or ends it and stays.
+/// An iterator that blocks, as [`Subscription`] is.
+///
+/// Where the connection ends it subscribes on the next one, behind the last value that came: what the publisher has kept
+/// since then comes as if nothing had been, and the rest is told as a gap.  Where nothing had come yet that is all that is
+/// kept, behind a gap of unknown length.  While the publisher is *unavailable* it is tried again each second.  It ends where
+/// the publisher refuses it, or ends it and stays.
+///
+/// It is about one topic, since with wildcards nothing can be gone on from (SPEC §14.4): for those there is
+/// [`Handle::subscribe_raw`] on each connection that [`Keeper::connected`] gives.
 ///
 /// Dropped, it is cancelled.  It holds its keeper.
 pub struct KeptSubscription<T> {
@@ -26,10 +32,16 @@ pub struct KeptSubscription<T> {
 }
 
 enum State<T> {
-    /// It is on none: it was on this one, if any, and goes on as said.
-    Between(Option<(Handle, Resume)>),
+    /// It is on none.
+    Between(Option<Before>),
     Standing(Handle, Subscription<T>),
     Ended(SubscribeError),
+}
+
+/// Another connection than this one is waited for until then.
+struct Before {
+    link: Handle,
+    until: Instant,
 }
 
 impl<T: Topic> KeptSubscription<T> {
@@ -45,7 +57,7 @@ impl<T: Topic> KeptSubscription<T> {
     ///
     /// `Timeout`, behind which it goes on; `Disconnected` at the end: [`ended`](Self::ended) says why.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Result<T, Gap>, RecvTimeoutError> {
-        let until = self.keeper.now() + timeout;
+        let until = self.keeper.device().now() + timeout;
         self.recv(Some(until)).ok_or(RecvTimeoutError::Timeout)?.ok_or(RecvTimeoutError::Disconnected)
     }
 
@@ -65,62 +77,61 @@ impl<T: Topic> KeptSubscription<T> {
     /// The next, `Some(None)` at the end; `None` where it does not come in time.
     fn recv(&mut self, until: Option<Instant>) -> Option<Option<Result<T, Gap>>> {
         loop {
+            let mut gap = None;
             self.state = match &mut self.state {
                 State::Between(before) => {
                     let link = wait(&self.keeper, before, until)?;
                     match link.subscribe_with(self.options) {
                         Ok(subscription) => State::Standing(link, subscription),
-                        Err(error) => after(link, error),
+                        Err(error) => self.behind(link, error),
                     }
                 }
                 State::Standing(link, subscription) => {
-                    let next = match until {
-                        None => subscription.next(),
-                        Some(until) => {
-                            let left = until.saturating_since(self.keeper.now());
-                            match subscription.recv_timeout(left) {
-                                Err(RecvTimeoutError::Timeout) => return None,
-                                next => next.ok(),
-                            }
-                        }
-                    };
-                    if next.is_some() {
-                        return Some(next);
+                    if let Some(next) = subscription.recv_resumable(until)? {
+                        return Some(Some(next));
                     }
+                    gap = subscription.take_gap();
+                    // Not the iterator's, which would read on.
+                    let last = Subscription::last(subscription);
+                    let ended = subscription.ended().unwrap_or(SubscribeError::Disconnected);
+                    let link = link.clone();
                     // Where it gave nothing, nobody knows what came before: all that is kept.
-                    self.options.from = Subscription::last(subscription).or(Some(Point::START));
-                    after(link.clone(), subscription.ended().unwrap_or(SubscribeError::Disconnected))
+                    self.options.from = last.or(Some(Point::START));
+                    self.behind(link, ended)
                 }
                 State::Ended(_) => return Some(None),
             };
+            if let (Some(gap), State::Ended(_)) = (gap, &self.state) {
+                return Some(Some(Err(gap)));
+            }
+        }
+    }
+
+    /// What follows once it has ended on a connection, or was not accepted there.
+    fn behind(&self, link: Handle, ended: SubscribeError) -> State<T> {
+        let device = self.keeper.device();
+        match Resume::behind(ended) {
+            Resume::No => State::Ended(ended),
+            resume => {
+                let until = device.now() + resume.patience(device.base().config.timeouts().close);
+                State::Between(Some(Before { link, until }))
+            }
         }
     }
 }
 
 /// The connection to subscribe on; `None` where it does not come in time.
-fn wait(keeper: &Keeper, before: &mut Option<(Handle, Resume)>, until: Option<Instant>) -> Option<Handle> {
-    match before {
-        Some((before, Resume::OnAnother)) => return keeper.connected_after(before, until),
-        Some((link, _)) => {
-            let again = keeper.now() + AGAIN;
-            let another = keeper.connected_after(link, Some(until.map_or(again, |until| until.min(again))));
-            if another.is_some() || until.is_some_and(|until| until < again) {
-                return another;
-            }
-            // The same one will do.
-            *before = None;
+fn wait(keeper: &Keeper, before: &mut Option<Before>, until: Option<Instant>) -> Option<Handle> {
+    if let Some(Before { link, until: patience }) = before {
+        let first = until.map_or(*patience, |until| until.min(*patience));
+        let another = keeper.connected_after(link, first);
+        if another.is_some() || first < *patience {
+            return another;
         }
-        None => {}
+        // The same one will do.
+        *before = None;
     }
     keeper.connected_until(until)
-}
-
-/// What follows once it has ended on a connection, or was not accepted there.
-fn after<T>(link: Handle, ended: SubscribeError) -> State<T> {
-    match Resume::from(ended) {
-        Resume::No => State::Ended(ended),
-        resume => State::Between(Some((link, resume))),
-    }
 }
 
 impl<T: Topic> Iterator for KeptSubscription<T> {

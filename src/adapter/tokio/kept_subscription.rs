@@ -1,11 +1,11 @@
 //! A subscription that goes on from one connection to the next.
 
-use std::boxed::Box;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use ::tokio::task::JoinHandle;
 use ::tokio::time;
 use futures_core::Stream;
 
@@ -13,14 +13,20 @@ use super::handle::Handle;
 use super::keeper::Keeper;
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::error::{Gap, SubscribeError};
-use crate::adapter::host::resume::{AGAIN, Resume};
+use crate::adapter::host::resume::Resume;
 use crate::{Point, SubscribeOptions, Topic};
 
 /// A subscription on whatever connection its [`Keeper`] has; made by [`Keeper::subscribe`].
 ///
-/// A stream, as [`Subscription`] is.  Where the connection ends it subscribes on the next one, behind the last value that
-/// came: what the publisher has kept since then comes as if nothing had been, and the rest is told as a gap.  It ends where
+/// A stream, as [`Subscription`] is.
+///
+/// Where the connection ends it subscribes on the next one, behind the last value that came: what the publisher has kept
+/// since then comes as if nothing had been, and the rest is told as a gap.  Where nothing had come yet that is all that is
+/// kept, behind a gap of unknown length.  While the publisher is *unavailable* it is tried again each second.  It ends where
 /// the publisher refuses it, or ends it and stays.
+///
+/// It is about one topic, since with wildcards nothing can be gone on from (SPEC §14.4): for those there is
+/// [`Handle::subscribe_raw`] on each connection that [`Keeper::connected`] gives.
 ///
 /// Dropped, it is cancelled.  It holds its keeper.
 pub struct KeptSubscription<T> {
@@ -30,19 +36,21 @@ pub struct KeptSubscription<T> {
     state: State<T>,
 }
 
-/// On which connection it was tried, and what has come of it.
-type Subscribed = (Handle, Result<RawSubscription, SubscribeError>);
-
 enum State<T> {
-    /// Kept from one poll to the next, so that whoever gives up waiting does not begin anew.
-    Subscribing(Pin<Box<dyn Future<Output = Subscribed> + Send>>),
+    Subscribing(Subscribing),
     Standing(Handle, Subscription<T>),
     Ended(SubscribeError),
 }
 
+/// On which connection it was tried, and what has come of it.
+type Subscribed = (Handle, Result<RawSubscription, SubscribeError>);
+
+/// A task of its own, so that a reader who does other things holds up nobody else who subscribes; ends when dropped.
+struct Subscribing(JoinHandle<Subscribed>);
+
 impl<T: Topic> KeptSubscription<T> {
     pub(super) fn new(keeper: Keeper, options: SubscribeOptions) -> Self {
-        let state = subscribe::<T>(keeper.clone(), None, options);
+        let state = State::Subscribing(Subscribing::new::<T>(keeper.clone(), None, options));
         Self { keeper, options, state }
     }
 
@@ -74,34 +82,36 @@ impl<T: Topic> KeptSubscription<T> {
     }
 
     /// What follows once it has ended on a connection, or was not accepted there.
-    fn after(&self, link: Handle, ended: SubscribeError) -> State<T> {
-        match Resume::from(ended) {
+    fn behind(&self, link: Handle, ended: SubscribeError) -> State<T> {
+        match Resume::behind(ended) {
             Resume::No => State::Ended(ended),
-            resume => subscribe::<T>(self.keeper.clone(), Some((link, resume)), self.options),
+            resume => {
+                let before = Some((link, resume));
+                State::Subscribing(Subscribing::new::<T>(self.keeper.clone(), before, self.options))
+            }
         }
     }
 }
 
-/// Subscribes on the connection that stands, or comes; where it did before, as `Resume` says.
-fn subscribe<T: Topic>(
-    keeper: Keeper,
-    before: Option<(Handle, Resume)>,
-    options: SubscribeOptions,
-) -> State<T> {
-    State::Subscribing(Box::pin(async move {
-        let link = match &before {
-            None => keeper.connected().await,
-            Some((before, Resume::Again)) => {
-                match time::timeout(AGAIN, keeper.connected_after(before)).await {
-                    Ok(another) => another,
-                    Err(_) => keeper.connected().await,
-                }
+impl Subscribing {
+    /// Subscribes on the connection that stands, or comes; where it was on one before, as `Resume` says.
+    fn new<T: Topic>(keeper: Keeper, before: Option<(Handle, Resume)>, options: SubscribeOptions) -> Self {
+        Self(::tokio::spawn(async move {
+            if let Some((before, resume)) = &before {
+                let patience = resume.patience(keeper.device().base().config.timeouts().close);
+                let _another = time::timeout(patience, keeper.connected_after(before)).await;
             }
-            Some((before, _)) => keeper.connected_after(before).await,
-        };
-        let subscribed = link.subscribe_raw(T::TOPIC, options).await;
-        (link, subscribed)
-    }))
+            let link = keeper.connected().await;
+            let subscribed = link.subscribe_raw(T::TOPIC, options).await;
+            (link, subscribed)
+        }))
+    }
+}
+
+impl Drop for Subscribing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl<T: Topic> Stream for KeptSubscription<T> {
@@ -110,24 +120,31 @@ impl<T: Topic> Stream for KeptSubscription<T> {
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<T, Gap>>> {
         loop {
             let from = self.options.from;
+            let mut gap = None;
             let next = match &mut self.state {
-                State::Subscribing(subscribing) => match ready!(subscribing.as_mut().poll(task)) {
-                    (link, Ok(raw)) => State::Standing(link, Subscription::new(raw, from)),
-                    (link, Err(error)) => self.after(link, error),
+                State::Subscribing(subscribing) => match ready!(Pin::new(&mut subscribing.0).poll(task)) {
+                    Ok((link, Ok(raw))) => State::Standing(link, Subscription::new(raw, from)),
+                    Ok((link, Err(error))) => self.behind(link, error),
+                    // The runtime is about to end.
+                    Err(_) => State::Ended(SubscribeError::Disconnected),
                 },
                 State::Standing(link, subscription) => {
-                    if let Some(next) = ready!(Pin::new(&mut *subscription).poll_next(task)) {
+                    if let Some(next) = ready!(subscription.poll_resumable(task)) {
                         return Poll::Ready(Some(next));
                     }
+                    gap = subscription.take_gap();
                     let (link, last) = (link.clone(), subscription.last());
                     let ended = subscription.ended().unwrap_or(SubscribeError::Disconnected);
                     // Where it gave nothing, nobody knows what came before: all that is kept.
                     self.options.from = last.or(Some(Point::START));
-                    self.after(link, ended)
+                    self.behind(link, ended)
                 }
                 State::Ended(_) => return Poll::Ready(None),
             };
             self.state = next;
+            if let (Some(gap), State::Ended(_)) = (gap, &self.state) {
+                return Poll::Ready(Some(Err(gap)));
+            }
         }
     }
 }
