@@ -136,7 +136,7 @@ pub use time::Instant;
 pub use topics::{
     Behind, DeclareError, Kind, LinkId, Offer, Overflow, PublishError, TopicId, TopicLimits, Topics, Verdict,
 };
-pub use typed::{BadBody, Body, EncodeError, Request, Topic, from_bytes, to_bytes};
+pub use typed::{BadBody, Body, EncodeError, Request, ToSliceError, Topic, from_bytes, to_bytes, to_slice};
 pub use wire::{EncodingError, PayloadError, Point, RefusalCode, WireError};
 
 /// Pages to read: what `Ok` means, what may be dropped, what bounds memory.  No items.

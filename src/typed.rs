@@ -1,6 +1,7 @@
 //! Message types that carry their name: what two programs share, beside the peer's key.
 
 use alloc::vec::Vec;
+use core::convert::Infallible;
 
 use minicbor::{Decode, Encode};
 
@@ -72,6 +73,19 @@ pub struct BadBody;
 #[error("the value could not be encoded")]
 pub struct EncodeError;
 
+/// Why [`to_slice`] has given nothing.
+#[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ToSliceError {
+    /// The value has no bytes.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// There are so many bytes, more than the caller's memory takes.
+    #[error("a body of {0} bytes, for which there is no room")]
+    NoRoom(usize),
+}
+
 /// The bytes of a body.
 ///
 /// # Errors
@@ -84,6 +98,48 @@ pub struct EncodeError;
 /// ```
 pub fn to_bytes<T: Encode<()>>(body: &T) -> Result<Vec<u8>, EncodeError> {
     minicbor::to_vec(body).map_err(|_| EncodeError)
+}
+
+/// The same in memory of the caller's, whose first bytes it gives: for programs without heap to spare.
+///
+/// # Errors
+///
+/// [`ToSliceError`]; what lies in the memory then means nothing.
+///
+/// ```
+/// use symbolon::ToSliceError;
+///
+/// let mut memory = [0; 8];
+/// assert_eq!(symbolon::to_slice(&21_u32, &mut memory), Ok(&[0x15][..]));
+/// assert_eq!(symbolon::to_slice("lamp/set", &mut memory), Err(ToSliceError::NoRoom(9)));
+/// ```
+pub fn to_slice<'m, T: Encode<()> + ?Sized>(
+    body: &T,
+    memory: &'m mut [u8],
+) -> Result<&'m [u8], ToSliceError> {
+    let mut counted = Counted { memory, len: 0 };
+    minicbor::encode(body, &mut counted).map_err(|_| EncodeError)?;
+    let Counted { memory, len } = counted;
+    memory.get(..len).ok_or(ToSliceError::NoRoom(len))
+}
+
+/// Goes on counting where there is no more room, so that whoever asks hears how much is needed.
+struct Counted<'m> {
+    memory: &'m mut [u8],
+    len: usize,
+}
+
+impl minicbor::encode::Write for Counted<'_> {
+    type Error = Infallible;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        let end = self.len.saturating_add(bytes.len());
+        if let Some(place) = self.memory.get_mut(self.len..end) {
+            place.copy_from_slice(bytes);
+        }
+        self.len = end;
+        Ok(())
+    }
 }
 
 impl From<EncodeError> for PublishError {

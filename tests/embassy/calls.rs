@@ -1,10 +1,15 @@
 //! Calls of handles, and requests that the loop serves.
 
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use minicbor::{Decode, Encode};
-use symbolon::embassy::CallError;
+use minicbor::encode::{Error, Write};
+use minicbor::{Decode, Encode, Encoder};
+use symbolon::embassy::{CallError, Handle};
 use symbolon::{EncodeError, Failure, Limits, Request, SendError, Status};
 
 use crate::stubborn::Stubborn;
@@ -77,6 +82,50 @@ async fn values_have_types_and_failures_say_what_happened() {
         assert!(matches!(refused, Err(CallError::Send(SendError::TooLarge { .. }))), "{refused:?}");
         let nothing = handle.call_raw("none", b"", &mut enough, None).await;
         assert_eq!(nothing, Err(CallError::Status(Status::NOT_FOUND)));
+    })
+    .await;
+}
+
+thread_local! {
+    /// Whom [`Curious`] asks.
+    static PEER: Cell<Option<Handle<'static>>> = const { Cell::new(None) };
+}
+
+/// Uses the link while it is encoded.
+#[derive(Debug, Decode)]
+struct Curious {
+    #[n(0)]
+    panics: bool,
+}
+
+impl Encode<()> for Curious {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, (): &mut ()) -> Result<(), Error<W::Error>> {
+        assert_eq!(PEER.get().unwrap().peer(), Some(peer_id(2)));
+        assert!(!self.panics, "meant");
+        e.u32(1)?.ok()
+    }
+}
+
+impl Request for Curious {
+    const METHOD: &'static str = "echo";
+    type Reply = u32;
+}
+
+#[tokio::test]
+async fn what_is_encoded_may_use_the_link_and_panic() {
+    let (board, device): (&'static _, _) =
+        (Box::leak(Box::new(board_with(1, Limits::small()))), host_device());
+    let (connection, stream, _host) = meet(board, &device, true);
+    beside(board, (connection, stream), async {
+        let handle = board.link.handle();
+        handle.connected().await;
+        PEER.set(Some(handle));
+        let calling = AssertUnwindSafe(|| {
+            let mut task = Context::from_waker(Waker::noop());
+            pin!(handle.call(&Curious { panics: true })).poll(&mut task).is_ready()
+        });
+        assert!(catch_unwind(calling).is_err());
+        assert_eq!(handle.call(&Curious { panics: false }).await, Ok(1), "all is in its place");
     })
     .await;
 }

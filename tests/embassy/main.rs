@@ -2,7 +2,10 @@
 
 mod answers;
 mod calls;
+mod heap;
 mod line;
+#[path = "../common/meter.rs"]
+mod meter;
 mod publications;
 mod streams;
 #[allow(dead_code)] // the other adapters use all of it
@@ -23,6 +26,9 @@ use symbolon::{
     Role, SecretKey, Seed, Status, TopicId, TopicLimits, Topics,
 };
 use tokio::io::{DuplexStream, duplex, split};
+
+#[global_allocator]
+static METER: meter::Meter = meter::Meter;
 
 pub const SECOND: Duration = Duration::from_secs(1);
 

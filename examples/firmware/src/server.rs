@@ -259,18 +259,15 @@ impl<'a> Server<'a> {
         Answer { status: Status::OK, len: bytes.len(), more: false }
     }
 
-    /// Answers a request whose bodies have types.  The reply is encoded where it is sent from; `symbolon::to_bytes`
-    /// would allocate.  None of these requests has a field that is read, so it is enough that it is a map:
-    /// `symbolon::from_bytes` would bring 5 KB of minicbor's decoder.
+    /// Answers a request whose bodies have types.  The reply is encoded where it is sent from.  None of these requests has
+    /// a field that is read, so it is enough that it is a map: `symbolon::from_bytes` would bring 5 KB of minicbor's
+    /// decoder.
     fn typed<R: Request>(&mut self, request: &[u8], reply: R::Reply) -> Answer {
         if request.first().is_none_or(|initial| initial >> 5 != CBOR_MAP) {
             return Status::BAD_REQUEST.into();
         }
-        let mut rest = &mut self.bytes[..];
-        let encoded = minicbor::encode(reply, &mut rest);
-        let len = ANSWER_LEN - rest.len();
-        match encoded {
-            Ok(()) => Answer { status: Status::OK, len, more: false },
+        match symbolon::to_slice(&reply, self.bytes) {
+            Ok(bytes) => Answer { status: Status::OK, len: bytes.len(), more: false },
             Err(_) => Status::TOO_LARGE.into(),
         }
     }

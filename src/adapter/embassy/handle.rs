@@ -8,11 +8,11 @@ use core::time::Duration;
 use super::body::{BodyReader, BodyWriter, Reply};
 use super::drive::now;
 use super::error::CallError;
-use super::link::{Link, Table};
+use super::link::{Lent, Link, Table};
 use super::slot::{Answer, Ask};
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::error::SubscribeError;
-use crate::{ExchangeId, PeerId, Point, Request, SendError, Status, Topic};
+use crate::{Body, ExchangeId, PeerId, Point, Request, SendError, Status, ToSliceError, Topic};
 
 /// Reaches the connection that stands on a [`Link`], from any task of the same executor.  Cheap to copy; it outlives
 /// connections.
@@ -87,12 +87,13 @@ impl<'d> Handle<'d> {
     }
 
     /// Asks the peer, and waits for the reply; at most as long as
-    /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.  While it is called, the request is encoded on the
-    /// heap.
+    /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.  The request is encoded in the link's memory, and
+    /// the reply decoded from it; nothing is allocated but by types that own memory themselves.
     ///
     /// # Errors
     ///
-    /// [`CallError`] says whether the peer may have executed it.
+    /// [`CallError`] says whether the peer may have executed it.  A request that the link's memory for one exchange does not
+    /// hold beside its method's name is [`SendError::TooLarge`].
     ///
     /// # Cancel safety
     ///
@@ -117,8 +118,8 @@ impl<'d> Handle<'d> {
     /// }
     /// ```
     pub async fn call<R: Request>(self, request: &R) -> Result<R::Reply, CallError> {
-        let body = crate::to_bytes(request)?;
-        let call = self.begin(Ask::Call, R::METHOD, &body, self.call_timeout())?;
+        let call = self.begin(Ask::Call, R::METHOD, &[], self.call_timeout())?;
+        call.encode(request)?;
         let len = call.reply().await?;
         Ok(call.lend(|bytes| crate::from_bytes(&bytes[..len]))?)
     }
@@ -388,10 +389,24 @@ impl Exchange<'_> {
 
     /// Lends what came.  The application's code may run on it: the table is free meanwhile.
     pub(super) fn lend<R>(&self, lend: impl FnOnce(&[u8]) -> R) -> R {
-        let (memory, inward) = self.link.table().take_memory(self.index);
-        let result = lend(inward.bytes(memory));
-        self.link.table().give_memory(memory);
-        result
+        let (lent, _, inward) = Lent::of(self.link, self.index);
+        lend(inward.bytes(lent.memory))
+    }
+
+    /// Puts the bytes of a request behind its name.  The runner has not had its turn since the name was placed: where this
+    /// fails, and the exchange is dropped for it, nothing is sent.
+    pub(super) fn encode(&self, request: &impl Body) -> Result<(), CallError> {
+        let (lent, out, _) = Lent::of(self.link, self.index);
+        let encoded = crate::to_slice(request, out.rest(lent.memory)).map(<[u8]>::len);
+        drop(lent);
+        let len = encoded.map_err(|error| match error {
+            ToSliceError::NoRoom(len) => {
+                SendError::TooLarge { len: out.len() + len, max: out.len() + out.room() }.into()
+            }
+            ToSliceError::Encode(error) => CallError::Encode(error),
+        })?;
+        self.link.table().slot(self.index).0.out.took(len);
+        Ok(())
     }
 }
 

@@ -200,15 +200,6 @@ impl Table {
         (&mut self.slots[index], self.memory)
     }
 
-    /// Takes the memory out, to be lent to somebody who may use the table; and says where the bytes of a slot lie in it.
-    pub(super) fn take_memory(&mut self, index: usize) -> (&'static mut [u8], Store) {
-        (mem::take(&mut self.memory), self.slots[index].inward)
-    }
-
-    pub(super) fn give_memory(&mut self, memory: &'static mut [u8]) {
-        self.memory = memory;
-    }
-
     /// The reading end is gone, and with it the exchange, unless that is over.
     pub(super) fn drop_reader(&mut self, index: usize) {
         let slot = &mut self.slots[index];
@@ -331,6 +322,29 @@ impl Table {
             .filter(|slot| slot.answer.is_none())
             .filter_map(|slot| slot.deadline)
             .min()
+    }
+}
+
+/// The link's memory, taken out of the table: the application's code may run on it, and use the table meanwhile.  Dropped,
+/// it is put back, also where that code has panicked.
+pub(super) struct Lent<'d> {
+    link: &'d Link,
+    pub(super) memory: &'static mut [u8],
+}
+
+impl<'d> Lent<'d> {
+    /// With where the bytes of a slot lie in it: those that go out, and those that came.
+    pub(super) fn of(link: &'d Link, index: usize) -> (Self, Store, Store) {
+        let mut table = link.table();
+        let memory = mem::take(&mut table.memory);
+        let slot = &table.slots[index];
+        (Self { link, memory }, slot.out, slot.inward)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.link.table().memory = mem::take(&mut self.memory);
     }
 }
 

@@ -50,6 +50,16 @@ impl Store {
         &memory[self.start..self.end]
     }
 
+    /// The room behind the bytes, for somebody who writes there, and then has them [taken](Self::took).
+    pub(super) fn rest<'m>(&self, memory: &'m mut [u8]) -> &'m mut [u8] {
+        &mut memory[self.end..self.to]
+    }
+
+    /// Has as many bytes more, which were written into the [`rest`](Self::rest).
+    pub(super) fn took(&mut self, len: usize) {
+        self.end = (self.end + len).min(self.to);
+    }
+
     /// Forgets as many from the front.
     pub(super) fn advance(&mut self, len: usize) {
         self.start = (self.start + len).min(self.end);
@@ -77,8 +87,15 @@ mod tests {
         assert_eq!(store.bytes(&memory), b"ef");
         assert!(store.push(&mut memory, b"123456"));
         assert_eq!((store.bytes(&memory), store.room()), (&b"ef123456"[..], 0));
+        store.advance(3);
+        assert!(store.rest(&mut memory).is_empty());
+        store.took(1);
+        assert_eq!(store.bytes(&memory), b"23456", "no more than there is");
         store.advance(100);
         assert!(store.is_empty());
+        store.rest(&mut memory)[..2].copy_from_slice(b"xy");
+        store.took(2);
+        assert_eq!(store.bytes(&memory), b"xy");
         assert_eq!((memory[..2].len(), &memory[10..]), (2, &[0xee; 2][..]));
     }
 }
