@@ -2,14 +2,16 @@
 
 use core::fmt;
 use core::future::poll_fn;
+use core::mem;
 use core::task::Poll;
 
 use embedded_io_async::{ErrorType, Read, Write};
 
-use super::error::CallError;
-use super::handle::Exchange;
+use super::exchange::Exchange;
 use super::link::Link;
+use super::slot::{Bodies, Slot};
 use crate::adapter::error::BodyError;
+use crate::{Connection, ExchangeId, Status};
 
 /// The reading end of a body; reading gives the peer credit for more.
 ///
@@ -154,31 +156,27 @@ impl fmt::Debug for BodyWriter<'_> {
     }
 }
 
-/// The reply to a request with a body in chunks, which the peer may give at any time.
-///
-/// Dropped, the request is cancelled.
-#[derive(Debug)]
-pub struct Reply<'d> {
-    exchange: Exchange<'d>,
-}
+pub(super) static BODIES: Bodies = Bodies { open: Connection::open, move_on };
 
-impl<'d> Reply<'d> {
-    pub(super) const fn new(exchange: Exchange<'d>) -> Self {
-        Self { exchange }
+/// Hands over to the connection what was written, and whether that is all, or given up.
+fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: ExchangeId) {
+    // Each refused where the exchange, or its body, has just ended: its event tells.
+    if mem::take(&mut slot.reset) {
+        slot.write_end.get_or_insert(BodyError::Cancelled);
+        slot.out.clear();
+        let _ended = connection.reset(id, Status::CANCELLED);
+        return;
     }
-
-    /// Waits for the reply, whose head is copied into `head`, and gives the reader of what follows: nothing, where the
-    /// reply is no more than its head.
-    ///
-    /// # Errors
-    ///
-    /// [`CallError`] says whether the peer may have executed it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped, the request is cancelled; the peer may have executed it.
-    pub async fn wait(self, head: &mut [u8]) -> Result<(&[u8], BodyReader<'d>), CallError> {
-        let head = self.exchange.reply_into(head).await?;
-        Ok((head, BodyReader::new(self.exchange)))
+    if !slot.out.is_empty()
+        && let Ok(taken) = connection.write(id, slot.out.bytes(memory))
+    {
+        slot.out.advance(taken);
+        if let Some(writer) = slot.writer.take() {
+            writer.wake();
+        }
+    }
+    if slot.finishing && slot.out.is_empty() {
+        slot.finishing = false;
+        let _ended = connection.finish(id);
     }
 }

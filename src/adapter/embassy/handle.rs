@@ -5,14 +5,14 @@ use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
-use super::body::{BodyReader, BodyWriter, Reply};
 use super::drive::now;
 use super::error::CallError;
-use super::link::{Lent, Link, Table};
+use super::exchange::Exchange;
+use super::link::{Link, Table};
 use super::slot::{Answer, Ask};
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::error::SubscribeError;
-use crate::{Body, ExchangeId, PeerId, Point, Request, SendError, Status, ToSliceError, Topic};
+use crate::{ExchangeId, PeerId, Point, Request, SendError, Status, Topic};
 
 /// Reaches the connection that stands on a [`Link`], from any task of the same executor.  Cheap to copy; it outlives
 /// connections.
@@ -21,7 +21,7 @@ use crate::{Body, ExchangeId, PeerId, Point, Request, SendError, Status, ToSlice
 /// exchanges may be open as the link has memory for.
 #[derive(Clone, Copy)]
 pub struct Handle<'d> {
-    link: &'d Link,
+    pub(super) link: &'d Link,
 }
 
 impl<'d> Handle<'d> {
@@ -120,8 +120,7 @@ impl<'d> Handle<'d> {
     pub async fn call<R: Request>(self, request: &R) -> Result<R::Reply, CallError> {
         let call = self.begin(Ask::Call, R::METHOD, &[], self.call_timeout())?;
         call.encode(request)?;
-        let len = call.reply().await?;
-        Ok(call.lend(|bytes| crate::from_bytes(&bytes[..len]))?)
+        call.decoded_reply().await
     }
 
     /// As [`call`](Self::call), with bare bytes, and a timeout of its own, which travels along, as the deadline of the
@@ -144,46 +143,6 @@ impl<'d> Handle<'d> {
     ) -> Result<&'r [u8], CallError> {
         let call = self.begin(Ask::Call, method, body, timeout)?;
         call.reply_into(reply).await
-    }
-
-    /// Makes a request whose reply goes on in chunks, and waits for the head of the reply, which is copied into `head`.
-    /// With a timeout for the whole exchange, bodies included, where one is named: it travels along, as the deadline of the
-    /// request.  Without one it waits for the head as long as the connection stands.  The body waits in the link's memory
-    /// until it is read.  SPEC §10.5
-    ///
-    /// # Errors
-    ///
-    /// As [`call_raw`](Self::call_raw).  With [`CallError::NoRoom`] the body is given up as well.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`call`](Self::call).
-    pub async fn fetch_raw<'h>(
-        self,
-        method: &str,
-        body: &[u8],
-        head: &'h mut [u8],
-        timeout: Option<Duration>,
-    ) -> Result<(&'h [u8], BodyReader<'d>), CallError> {
-        let exchange = self.begin(Ask::Open { more: false }, method, body, timeout)?;
-        let head = exchange.reply_into(head).await?;
-        Ok((head, BodyReader::new(exchange)))
-    }
-
-    /// Makes a request whose body goes on in chunks: gives the writer of that body, and the reply to wait for.  With a
-    /// timeout as that of [`fetch_raw`](Self::fetch_raw).  SPEC §10.5
-    ///
-    /// # Errors
-    ///
-    /// [`CallError::Send`]: nothing was sent.
-    pub fn open_raw(
-        self,
-        method: &str,
-        head: &[u8],
-        timeout: Option<Duration>,
-    ) -> Result<(BodyWriter<'d>, Reply<'d>), CallError> {
-        let exchange = self.begin(Ask::Open { more: true }, method, head, timeout)?;
-        Ok((BodyWriter::new(self.link, exchange.index), Reply::new(exchange)))
     }
 
     /// Subscribes, and waits until the publisher has accepted; at most as long as
@@ -226,21 +185,22 @@ impl<'d> Handle<'d> {
         }
     }
 
-    fn call_timeout(self) -> Option<Duration> {
+    pub(super) fn call_timeout(self) -> Option<Duration> {
         Some(self.link.table().call_timeout)
     }
 
-    fn begin(
+    /// Places what is asked; for the runner to see in its next turn.
+    pub(super) fn begin(
         self,
         ask: Ask,
         name: &str,
         body: &[u8],
         timeout: Option<Duration>,
     ) -> Result<Exchange<'d>, CallError> {
-        let halves = matches!(ask, Ask::Open { more: true });
+        let halves = matches!(ask, Ask::Open { more: true, .. });
         let deadline = timeout.map(|timeout| now() + timeout);
         let index = self.link.table().ask(ask, (name, body), deadline, halves)?;
-        Ok(Exchange { link: self.link, index })
+        Ok(Exchange::new(self.link, index))
     }
 }
 
@@ -307,7 +267,7 @@ impl<'d> Responder<'d> {
                     return Poll::Ready(Err(SendError::UnknownExchange));
                 }
                 let index = ready!(table.poll_respond((self.id, status), body, task.waker()))?;
-                exchange.insert(Exchange { link: self.link, index })
+                exchange.insert(Exchange::new(self.link, index))
             }
         };
         exchange.poll(task).map(|answer| match answer {
@@ -337,82 +297,6 @@ struct Watching<'d> {
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
         self.link.table().watchers.leave(self.number);
-    }
-}
-
-/// An exchange that a handle has open; dropped, it is given up, unless it is over.
-#[derive(Debug)]
-pub(super) struct Exchange<'d> {
-    pub(super) link: &'d Link,
-    pub(super) index: usize,
-}
-
-impl Exchange<'_> {
-    /// Waits for the answer.
-    pub(super) async fn answer(&self) -> Answer {
-        poll_fn(|task| self.poll(task)).await
-    }
-
-    fn poll(&self, task: &Context<'_>) -> Poll<Answer> {
-        let mut table = self.link.table();
-        let (slot, _) = table.slot(self.index);
-        if let Some(answer) = slot.answer {
-            return Poll::Ready(answer);
-        }
-        slot.reader = Some(task.waker().clone());
-        Poll::Pending
-    }
-
-    /// Waits for a reply that is a success, and says how long it is.
-    async fn reply(&self) -> Result<usize, CallError> {
-        match self.answer().await {
-            Answer::Reply(status, len) if status.is_ok() => Ok(len),
-            answer => Err(answer.into()),
-        }
-    }
-
-    /// The same, copied out of the link's memory.
-    pub(super) async fn reply_into<'r>(&self, reply: &'r mut [u8]) -> Result<&'r [u8], CallError> {
-        let len = self.reply().await?;
-        let place = reply.get_mut(..len).ok_or(CallError::NoRoom(len))?;
-        let mut table = self.link.table();
-        let (slot, memory) = table.slot(self.index);
-        place.copy_from_slice(&slot.inward.bytes(memory)[..len]);
-        slot.inward.advance(len);
-        if slot.inward.is_empty() {
-            // Empty chunks that came behind it are taken as well.  CRD-4
-            slot.took_bytes(0);
-            table.wake_runner();
-        }
-        Ok(place)
-    }
-
-    /// Lends what came.  The application's code may run on it: the table is free meanwhile.
-    pub(super) fn lend<R>(&self, lend: impl FnOnce(&[u8]) -> R) -> R {
-        let (lent, _, inward) = Lent::of(self.link, self.index);
-        lend(inward.bytes(lent.memory))
-    }
-
-    /// Puts the bytes of a request behind its name.  The runner has not had its turn since the name was placed: where this
-    /// fails, and the exchange is dropped for it, nothing is sent.
-    pub(super) fn encode(&self, request: &impl Body) -> Result<(), CallError> {
-        let (lent, out, _) = Lent::of(self.link, self.index);
-        let encoded = crate::to_slice(request, out.rest(lent.memory)).map(<[u8]>::len);
-        drop(lent);
-        let len = encoded.map_err(|error| match error {
-            ToSliceError::NoRoom(len) => {
-                SendError::TooLarge { len: out.len() + len, max: out.len() + out.room() }.into()
-            }
-            ToSliceError::Encode(error) => CallError::Encode(error),
-        })?;
-        self.link.table().slot(self.index).0.out.took(len);
-        Ok(())
-    }
-}
-
-impl Drop for Exchange<'_> {
-    fn drop(&mut self) {
-        self.link.table().drop_reader(self.index);
     }
 }
 

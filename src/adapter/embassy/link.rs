@@ -200,6 +200,17 @@ impl Table {
         (&mut self.slots[index], self.memory)
     }
 
+    /// A reply of so many bytes was read; what follows it is its body.
+    pub(super) fn took_reply(&mut self, index: usize, len: usize) {
+        let slot = &mut self.slots[index];
+        slot.inward.advance(len);
+        if slot.inward.is_empty() {
+            // Empty chunks that came behind it are taken as well.  CRD-4
+            slot.took_bytes(0);
+            self.wake_runner();
+        }
+    }
+
     /// The reading end is gone, and with it the exchange, unless that is over.
     pub(super) fn drop_reader(&mut self, index: usize) {
         let slot = &mut self.slots[index];
@@ -259,7 +270,7 @@ impl Table {
             match slot.state {
                 State::Free | State::Over => {}
                 State::Asked(_) => slot.end(Answer::Failed(Failure::NotExecuted), BodyError::Disconnected),
-                State::Open(_) => slot.end(Answer::Failed(Failure::Disconnected), BodyError::Disconnected),
+                State::Open(..) => slot.end(Answer::Failed(Failure::Disconnected), BodyError::Disconnected),
             }
             if slot.is_done() {
                 *slot = Slot::default();
@@ -303,7 +314,7 @@ impl Table {
         for slot in &mut self.slots[..self.count] {
             match slot.state {
                 State::Asked(ask) => hand_over(slot, self.memory, &mut self.owed, connection, ask, now),
-                State::Open(id) => move_on(slot, self.memory, connection, id, now),
+                State::Open(id, _) => move_on(slot, self.memory, connection, id, now),
                 State::Free | State::Over => {}
             }
         }
@@ -365,7 +376,10 @@ fn hand_over(
     let name = core::str::from_utf8(name).unwrap_or_default();
     let opened = match ask {
         Ask::Call => connection.request(now, name, body, left),
-        Ask::Open { more } => connection.open(now, &RequestHead { method: name, body, more, deadline: left }),
+        Ask::Open { more, travels, bodies } => {
+            let deadline = left.filter(|_| travels);
+            (bodies.open)(connection, now, &RequestHead { method: name, body, more, deadline })
+        }
         Ask::Subscribe { from } => {
             let window = u32::try_from(slot.inward.room() / 2).unwrap_or(u32::MAX);
             let options = SubscribeOptions { window, largest: 0, latest: false, from };
@@ -381,9 +395,13 @@ fn hand_over(
     };
     match opened {
         Ok(id) => {
-            slot.state = State::Open(id);
-            // The connection keeps the time of a request, and of no subscription.
-            slot.deadline.take_if(|_| !matches!(ask, Ask::Subscribe { .. }));
+            // The connection keeps the time of a request, and of nothing else that is waited for.
+            let (bodies, mine) = match ask {
+                Ask::Open { more, travels, bodies } => (Some(bodies), !more && !travels),
+                _ => (None, matches!(ask, Ask::Subscribe { .. })),
+            };
+            slot.state = State::Open(id, bodies);
+            slot.deadline.take_if(|_| !mine);
             // Where the request lay there is room for the body now.
             slot.out = slot.out.up_to(&slot.inward);
             slot.wake();
@@ -408,23 +426,8 @@ fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: Exch
         let _ended = connection.cancel(id);
         return;
     }
-    if mem::take(&mut slot.reset) {
-        slot.write_end.get_or_insert(BodyError::Cancelled);
-        slot.out.clear();
-        let _ended = connection.reset(id, Status::CANCELLED);
-        return;
-    }
-    if !slot.out.is_empty()
-        && let Ok(taken) = connection.write(id, slot.out.bytes(memory))
-    {
-        slot.out.advance(taken);
-        if let Some(writer) = slot.writer.take() {
-            writer.wake();
-        }
-    }
-    if slot.finishing && slot.out.is_empty() {
-        slot.finishing = false;
-        let _ended = connection.finish(id);
+    if let State::Open(_, Some(bodies)) = slot.state {
+        (bodies.move_on)(slot, memory, connection, id);
     }
 }
 

@@ -6,15 +6,21 @@ use core::time::Duration;
 
 use super::store::Store;
 use crate::adapter::error::BodyError;
-use crate::{Event, ExchangeId, Failure, Instant, Missed, Point, Publication, SendError, Status};
+use crate::{
+    Connection, Event, ExchangeId, Failure, Instant, Missed, Point, Publication, RequestHead, SendError,
+    Status,
+};
 
 /// What a handle asks.  Its name and bytes lie in the slot's memory, one behind the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ask {
     Call,
-    /// A request with a body that goes on, or whose answer may.
+    /// A request with a body that goes on, or whose answer may.  A deadline that does not travel is this side's alone: for
+    /// the answer, and where `more` goes on for its turn.
     Open {
         more: bool,
+        travels: bool,
+        bodies: &'static Bodies,
     },
     Subscribe {
         from: Option<Point>,
@@ -31,10 +37,19 @@ pub(super) enum State {
     Free,
     /// It waits for its turn at the connection.
     Asked(Ask),
-    /// The connection has it under this id.
-    Open(ExchangeId),
+    /// The connection has it under this id, perhaps with bodies in chunks.
+    Open(ExchangeId, Option<&'static Bodies>),
     /// It is over, but for what its handle has not looked at.
     Over,
+}
+
+/// What the runner does for a request with bodies in chunks.  It reaches this by a pointer that such a request brings along:
+/// a program that makes none does not have the code in its flash.
+#[derive(Debug)]
+pub(super) struct Bodies {
+    pub(super) open: fn(&mut Connection, Instant, &RequestHead<'_>) -> Result<ExchangeId, SendError>,
+    /// Moves what a handle writes, and gives up of it.
+    pub(super) move_on: fn(&mut Slot, &[u8], &mut Connection, ExchangeId),
 }
 
 /// How an exchange was answered.
@@ -91,14 +106,14 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn id(&self) -> Option<ExchangeId> {
         match self.state {
-            State::Open(id) => Some(id),
+            State::Open(id, _) => Some(id),
             _ => None,
         }
     }
 
     /// Whether nobody needs it any more.
     pub(super) fn is_done(&self) -> bool {
-        !self.reading && !self.writing && !matches!(self.state, State::Open(_))
+        !self.reading && !self.writing && !matches!(self.state, State::Open(..))
     }
 
     pub(super) fn wake(&mut self) {

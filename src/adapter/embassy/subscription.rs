@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use core::mem;
 use core::task::Poll;
 
-use super::handle::Exchange;
+use super::exchange::Exchange;
 use super::slot::Head;
 use crate::adapter::error::{BodyError, Gap, SubscribeError};
 use crate::{Missed, Point, Topic};
