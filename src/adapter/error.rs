@@ -61,6 +61,11 @@ impl From<Failure> for BodyError {
     }
 }
 
+/// A body that was given up never passes for one that is complete.  EXC-15
+pub(crate) fn no_success(status: Status) -> Status {
+    if status.is_ok() { Status::CANCELLED } else { status }
+}
+
 /// Why a subscription does not stand, or ended.
 #[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! The embassy adapter, over streams in memory: against the tokio adapter, and against itself.
 
 mod answers;
+mod bodies;
 mod calls;
 mod heap;
 mod line;

@@ -2,23 +2,17 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::time::Duration;
 
 use embedded_io_adapters::tokio_1::FromTokio;
-use minicbor::{Decode, Encode};
-use symbolon::embassy::{BodyError, BodyReader, BodyWriter, Buffers, CallError, Runner, Step, Unflushed};
-use symbolon::{
-    BadBody, Connection, EncodeError, Event, ExchangeId, Failure, Limits, Request, SendError, Status,
-    tokio as host,
-};
+use symbolon::embassy::{BodyError, Buffers, CallError, Runner, Step, Unflushed};
+use symbolon::{Connection, Event, ExchangeId, Limits, SendError, Status, tokio as host};
 use tokio::io::{AsyncReadExt, split};
 use tokio::task::LocalSet;
 
-use crate::stubborn::Stubborn;
 use crate::{Board, SECOND, beside, board, board_with, host_builder, host_device, meet, run};
 
 /// Bytes like no others.
-fn image(len: usize) -> Vec<u8> {
+pub fn image(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * i / 7) as u8).collect()
 }
 
@@ -145,162 +139,6 @@ async fn a_window_that_does_not_fit_is_refused() {
         handle.connected().await;
         let refused = handle.open_raw("echo", b"", None).map(drop);
         assert_eq!(refused, Err(CallError::Send(SendError::TooLarge { len: 3_000, max: 2_048 })));
-    })
-    .await;
-}
-
-#[derive(Debug, Decode, Encode)]
-struct Photo {
-    #[n(0)]
-    len: u32,
-}
-
-impl Request for Photo {
-    const METHOD: &'static str = "photo";
-    type Reply = u64;
-}
-
-/// The same, expected to be answered by something else.
-#[derive(Debug, Decode, Encode)]
-struct Misread {
-    #[n(0)]
-    len: u32,
-}
-
-impl Request for Misread {
-    const METHOD: &'static str = "photo";
-    type Reply = String;
-}
-
-#[derive(Debug, Decode, Encode)]
-struct Store {
-    #[n(0)]
-    name: String,
-}
-
-impl Request for Store {
-    const METHOD: &'static str = "store";
-    type Reply = u32;
-}
-
-/// Never answers.
-#[derive(Debug, Decode, Encode)]
-struct Never;
-
-impl Request for Never {
-    const METHOD: &'static str = "never";
-    type Reply = u32;
-}
-
-/// A host that gives photos, in halves with a pause between them, and stores them.
-fn gallery(pause: Duration) -> host::Device {
-    host_builder()
-        .on_stream(move |_, Photo { len }, exchange| async move {
-            let mut body = exchange.reply.start(&len.into()).await?;
-            let bytes = image(len as usize);
-            let (one, two) = bytes.split_at(bytes.len() / 2);
-            body.write_all(one).await?;
-            tokio::time::sleep(pause).await;
-            body.write_all(two).await?;
-            Ok(body.finish()?)
-        })
-        .on_stream(|_, Store { name }, mut exchange| async move {
-            let mut got = Vec::new();
-            exchange.body.read_to_end(&mut got).await.map_err(|_| Status::FAILED)?;
-            let right = name == "name" && got == image(got.len());
-            Ok(exchange.reply.send(&if right { got.len() as u32 } else { 0 })?)
-        })
-        .on_stream(|_, Never, _exchange| async { std::future::pending().await })
-        .build()
-        .unwrap()
-}
-
-async fn read_all(mut body: BodyReader<'_>) -> Vec<u8> {
-    let (mut got, mut chunk) = (Vec::new(), [0; 500]);
-    while let len @ 1.. = body.read(&mut chunk).await.unwrap() {
-        got.extend_from_slice(&chunk[..len]);
-    }
-    got
-}
-
-async fn write_all(mut writer: BodyWriter<'_>, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        let taken = writer.write(bytes).await.unwrap();
-        bytes = &bytes[taken..];
-    }
-    writer.finish().unwrap();
-}
-
-#[tokio::test]
-async fn heads_have_types() {
-    let (board, device) = (board_with(2, Limits::small()), gallery(Duration::ZERO));
-    let (connection, stream, _host) = meet(&board, &device, false);
-    beside(&board, (connection, stream), async {
-        let handle = board.link.handle();
-        assert!(matches!(handle.fetch(&Never).await, Err(CallError::Send(SendError::NotConnected))));
-        handle.connected().await;
-        let down = async {
-            for len in [0, 1, 20_000] {
-                let (head, body) = handle.fetch(&Photo { len }).await.unwrap();
-                assert_eq!(head, len.into());
-                assert!(read_all(body).await == image(len as usize));
-            }
-        };
-        let up = async {
-            for len in [0, 1, 20_000] {
-                let (writer, reply) = handle.open(&Store { name: "name".into() }).unwrap();
-                write_all(writer, &image(len)).await;
-                let (head, mut rest) = reply.wait().await.unwrap();
-                assert_eq!((head, rest.read(&mut [0; 8]).await), (len as u32, Ok(0)));
-            }
-        };
-        tokio::join!(down, up);
-    })
-    .await;
-}
-
-/// What fails gives its place back, of which there is one, and nothing of it is sent where it cannot be encoded.
-#[tokio::test]
-async fn heads_that_are_not_of_their_type_give_the_exchange_up() {
-    let (board, device) = (board_with(1, Limits::small()), gallery(Duration::ZERO));
-    let (connection, stream, _host) = meet(&board, &device, true);
-    beside(&board, (connection, stream), async {
-        let handle = board.link.handle();
-        handle.connected().await;
-        for _ in 0..10 {
-            assert!(matches!(handle.fetch(&Stubborn).await, Err(CallError::Encode(EncodeError))));
-            assert!(matches!(handle.open(&Stubborn), Err(CallError::Encode(EncodeError))));
-            let refused = handle.open(&Store { name: "x".repeat(5_000) }).map(drop);
-            assert!(matches!(refused, Err(CallError::Send(SendError::TooLarge { max: 4_096, .. }))));
-            let misread = handle.fetch(&Misread { len: 100_000 }).await.map(drop);
-            assert_eq!(misread, Err(CallError::BadBody(BadBody)));
-        }
-        let (head, body) = handle.fetch(&Photo { len: 9 }).await.unwrap();
-        assert_eq!((head, read_all(body).await), (9, image(9)));
-    })
-    .await;
-}
-
-/// The time of a typed request is for its head: what follows takes as long as something moves.
-#[tokio::test]
-async fn a_head_is_waited_for_and_a_body_has_its_time() {
-    let mut board = board_with(1, Limits::small());
-    board.device = board.device.with_call_timeout(SECOND / 5);
-    let device = gallery(SECOND / 2);
-    let (connection, stream, _host) = meet(&board, &device, false);
-    beside(&board, (connection, stream), async {
-        let handle = board.link.handle();
-        handle.connected().await;
-        for _ in 0..3 {
-            let late = handle.fetch(&Never).await.map(drop);
-            assert_eq!(late, Err(CallError::Failed(Failure::DeadlinePassed)));
-        }
-        let (head, body) = handle.fetch(&Photo { len: 5_000 }).await.unwrap();
-        assert_eq!((head, read_all(body).await.len()), (5_000, 5_000));
-        let (writer, reply) = handle.open(&Store { name: "name".into() }).unwrap();
-        tokio::time::sleep(SECOND / 2).await;
-        write_all(writer, &image(5_000)).await;
-        assert_eq!(reply.wait().await.unwrap().0, 5_000);
     })
     .await;
 }

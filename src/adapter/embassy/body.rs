@@ -2,16 +2,17 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::mem;
+use core::num::NonZeroU32;
 use core::task::Poll;
+use core::time::Duration;
 
 use embedded_io_async::{ErrorType, Read, Write};
 
 use super::exchange::Exchange;
 use super::link::Link;
 use super::slot::{Bodies, Slot};
-use crate::adapter::error::BodyError;
-use crate::{Connection, ExchangeId, Status};
+use crate::adapter::error::{BodyError, no_success};
+use crate::{Connection, ExchangeId, Instant, Status};
 
 /// The reading end of a body; reading gives the peer credit for more.
 ///
@@ -57,6 +58,21 @@ impl<'d> BodyReader<'d> {
             Poll::Ready(Ok(len))
         })
         .await
+    }
+
+    /// Stops the body, as dropping does, with a status for the writer; [`Status::OK`] says [`Status::CANCELLED`], so that no
+    /// body passes for one that was taken as a whole.
+    pub fn stop(self, status: Status) {
+        self.exchange.link.table().slot(self.exchange.index).0.given_up = Some(no_success(status));
+    }
+
+    /// How long nothing of the exchange's bodies may move, counted from when the runner has its next turn; `None` for ever,
+    /// as for what is live and may pause.  In milliseconds, rounded up, at least one, and for ever from 49 days on.  Without
+    /// this it is [`Timeouts::body_idle`](crate::Timeouts::body_idle).
+    ///
+    /// This holds for this side; the other has a time of its own, so for a body that pauses both sides set it.
+    pub fn set_idle(&self, idle: Option<Duration>) {
+        self.exchange.link.table().set_idle(self.exchange.index, idle);
     }
 }
 
@@ -127,6 +143,18 @@ impl<'d> BodyWriter<'d> {
         slot.write_end = Some(BodyError::Finished);
         Ok(())
     }
+
+    /// Gives the body up, as dropping does, with a status for the reader; [`Status::OK`] says [`Status::CANCELLED`], so that
+    /// no body passes for one that is complete.
+    pub fn reset(self, status: Status) {
+        let mut table = self.link.table();
+        table.slot(self.index).0.reset = Some(no_success(status));
+    }
+
+    /// As [`BodyReader::set_idle`].
+    pub fn set_idle(&self, idle: Option<Duration>) {
+        self.link.table().set_idle(self.index, idle);
+    }
 }
 
 impl Drop for BodyWriter<'_> {
@@ -158,13 +186,17 @@ impl fmt::Debug for BodyWriter<'_> {
 
 pub(super) static BODIES: Bodies = Bodies { open: Connection::open, move_on };
 
-/// Hands over to the connection what was written, and whether that is all, or given up.
-fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: ExchangeId) {
+/// Hands over to the connection what was written, whether that is all, or given up, and how long it may stand still.
+fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: ExchangeId, now: Instant) {
     // Each refused where the exchange, or its body, has just ended: its event tells.
-    if mem::take(&mut slot.reset) {
+    if let Some(idle) = slot.idle.take() {
+        let idle = (idle != NonZeroU32::MAX).then(|| Duration::from_millis(idle.get().into()));
+        let _ended = connection.set_body_idle(now, id, idle);
+    }
+    if let Some(status) = slot.reset.take() {
         slot.write_end.get_or_insert(BodyError::Cancelled);
         slot.out.clear();
-        let _ended = connection.reset(id, Status::CANCELLED);
+        let _ended = connection.reset(id, status);
         return;
     }
     if !slot.out.is_empty()

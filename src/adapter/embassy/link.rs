@@ -3,6 +3,7 @@
 use core::cell::{RefCell, RefMut};
 use core::fmt;
 use core::mem;
+use core::num::NonZeroU32;
 use core::task::{Poll, Waker};
 use core::time::Duration;
 
@@ -38,8 +39,9 @@ pub struct Link {
 pub(super) struct Table {
     memory: &'static mut [u8],
     slots: [Slot; SLOTS],
-    /// Exchanges that were given up, so that their slots are free already, and whether the connection knows.
-    left: [Option<(ExchangeId, bool)>; SLOTS],
+    /// Exchanges that were given up, so that their slots are free already, and with which status where the connection does
+    /// not know yet.
+    left: [Option<(ExchangeId, Option<Status>)>; SLOTS],
     /// How many of the slots there is memory for.
     count: usize,
     /// Whose link it is.
@@ -211,11 +213,19 @@ impl Table {
         }
     }
 
+    /// How long nothing of an exchange's bodies may move.
+    pub(super) fn set_idle(&mut self, index: usize, idle: Option<Duration>) {
+        let millis = |idle: Duration| u32::try_from(idle.as_micros().div_ceil(1_000)).unwrap_or(u32::MAX);
+        let idle = idle.map_or(u32::MAX, millis);
+        self.slots[index].idle = Some(NonZeroU32::new(idle).unwrap_or(NonZeroU32::MIN));
+        self.wake_runner();
+    }
+
     /// The reading end is gone, and with it the exchange, unless that is over.
     pub(super) fn drop_reader(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.reading = false;
-        slot.given_up = true;
+        slot.given_up.get_or_insert(Status::CANCELLED);
         slot.write_end.get_or_insert(BodyError::Cancelled);
         self.tidy(index);
     }
@@ -224,7 +234,9 @@ impl Table {
     pub(super) fn drop_writer(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.writing = false;
-        slot.reset = slot.write_end.is_none();
+        if slot.write_end.is_none() {
+            slot.reset.get_or_insert(Status::CANCELLED);
+        }
         self.tidy(index);
     }
 
@@ -236,7 +248,7 @@ impl Table {
             match (slot.id(), left) {
                 (None, _) => *slot = Slot::default(),
                 (Some(id), Some(left)) => {
-                    *left = Some((id, false));
+                    *left = Some((id, slot.given_up.or(Some(Status::CANCELLED))));
                     *slot = Slot::default();
                 }
                 // So many are under way that this one has to wait in its slot.
@@ -306,10 +318,11 @@ impl Table {
         if let Some(status) = self.close.take() {
             connection.close(now, status);
         }
-        for (id, told) in self.left.iter_mut().flatten().filter(|(_, told)| !told) {
-            // Refused where it has just ended: its event tells.
-            let _ended = connection.cancel(*id);
-            *told = true;
+        for (id, untold) in self.left.iter_mut().flatten() {
+            if let Some(status) = untold.take() {
+                // Refused where it has just ended: its event tells.
+                let _ended = connection.cancel_with(*id, status);
+            }
         }
         for slot in &mut self.slots[..self.count] {
             match slot.state {
@@ -422,12 +435,12 @@ fn move_on(slot: &mut Slot, memory: &[u8], connection: &mut Connection, id: Exch
     if slot.release > 0 {
         let _ended = connection.release(id, mem::take(&mut slot.release));
     }
-    if mem::take(&mut slot.given_up) {
-        let _ended = connection.cancel(id);
+    if let Some(status) = slot.given_up.take() {
+        let _ended = connection.cancel_with(id, status);
         return;
     }
     if let State::Open(_, Some(bodies)) = slot.state {
-        (bodies.move_on)(slot, memory, connection, id);
+        (bodies.move_on)(slot, memory, connection, id, now);
     }
 }
 

@@ -1,6 +1,7 @@
 //! One exchange that a handle has open: what it asks of the connection, and what came for it.
 
 use core::mem;
+use core::num::NonZeroU32;
 use core::task::Waker;
 use core::time::Duration;
 
@@ -48,8 +49,8 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct Bodies {
     pub(super) open: fn(&mut Connection, Instant, &RequestHead<'_>) -> Result<ExchangeId, SendError>,
-    /// Moves what a handle writes, and gives up of it.
-    pub(super) move_on: fn(&mut Slot, &[u8], &mut Connection, ExchangeId),
+    /// Moves what a handle writes, and what it says of the bodies.
+    pub(super) move_on: fn(&mut Slot, &[u8], &mut Connection, ExchangeId, Instant),
 }
 
 /// How an exchange was answered.
@@ -88,10 +89,13 @@ pub(super) struct Slot {
     pub(super) write_end: Option<BodyError>,
     /// This side's body ends behind what waits.
     pub(super) finishing: bool,
-    /// This side's body is to be given up.
-    pub(super) reset: bool,
+    /// This side's body is to be given up, with this for the other side.
+    pub(super) reset: Option<Status>,
     /// The whole exchange is.
-    pub(super) given_up: bool,
+    pub(super) given_up: Option<Status>,
+    /// How long nothing of the bodies may move, where the connection is to be told: in milliseconds, the highest number for
+    /// ever.
+    pub(super) idle: Option<NonZeroU32>,
     /// Publications that did not fit, and gaps that were told, since the last one that is kept.
     pub(super) missed: Missed,
     /// To be released at the connection.

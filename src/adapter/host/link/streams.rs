@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::asks::keep;
 use super::{Call, Link, Opening, Owed, Reply, Serve};
-use crate::adapter::error::BodyError;
+use crate::adapter::error::{BodyError, no_success};
 use crate::adapter::host::error::Refusal;
 use crate::{ExchangeId, Instant, RequestHead, SendError, Status, StopCause};
 
@@ -430,11 +430,6 @@ fn status_of(refusal: Refusal) -> Status {
         Refusal::Busy(_) => Status::UNAVAILABLE,
         Refusal::Status(status) => status,
     }
-}
-
-/// A body that was given up never passes for one that is complete.  EXC-15
-fn no_success(status: Status) -> Status {
-    if status.is_ok() { Status::CANCELLED } else { status }
 }
 
 #[cfg(test)]
