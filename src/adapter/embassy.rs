@@ -40,6 +40,7 @@ mod transport;
 mod watchers;
 
 pub use super::error::{BodyError, Gap, SubscribeError};
+pub use crate::SubscribeOptions;
 pub use body::{BodyReader, BodyWriter};
 pub use device::Device;
 pub use error::CallError;

@@ -9,7 +9,7 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::channel::Channel;
 use embassy_time::Timer;
 use symbolon::Status;
-use symbolon::embassy::{Handle, RawSubscription, Responder};
+use symbolon::embassy::{Handle, RawSubscription, Responder, SubscribeOptions};
 
 use crate::app::App;
 
@@ -71,7 +71,7 @@ async fn carry_out(peer: Handle<'_>, orders: &Orders<'_>) {
 async fn watch_weather(app: &App, peer: Handle<'_>) {
     loop {
         peer.connected().await;
-        match peer.subscribe_raw("weather", None).await {
+        match peer.subscribe_raw("weather", SubscribeOptions::default()).await {
             Ok(subscription) => count(app, subscription).await,
             // It has none, and will have none on this connection.
             Err(_) => peer.disconnected().await,

@@ -358,7 +358,7 @@ mod streams {
 mod adapter {
     use core::pin::pin;
 
-    use symbolon::embassy::{Buffers, Device, LineRunner, Link};
+    use symbolon::embassy::{Buffers, Device, LineRunner, Link, SubscribeOptions};
     use symbolon::{Config, Identity, Limits, PeerId, SecretKey, Seed, TopicLimits, Topics};
 
     use super::board;
@@ -387,7 +387,7 @@ mod adapter {
         embassy_futures::join::join(runner.run(), async {
             let mut buffer = [0; 64];
             while handle.call_raw("echo", b"", &mut buffer, None).await.is_ok() {}
-            if let Ok(mut values) = handle.subscribe_raw("state", None).await {
+            if let Ok(mut values) = handle.subscribe_raw("state", SubscribeOptions::default()).await {
                 while values.next(&mut buffer).await.is_some() {}
             }
             if let Ok((_, mut body)) = handle.fetch_raw("image", b"", &mut [], None).await {

@@ -12,7 +12,7 @@ use super::link::{Link, Table};
 use super::slot::{Answer, Ask};
 use super::subscription::{RawSubscription, Subscription};
 use crate::adapter::error::SubscribeError;
-use crate::{ExchangeId, PeerId, Point, Request, SendError, Status, Topic};
+use crate::{ExchangeId, PeerId, Request, SendError, Status, SubscribeOptions, Topic};
 
 /// Reaches the connection that stands on a [`Link`], from any task of the same executor.  Cheap to copy; it outlives
 /// connections.
@@ -148,6 +148,10 @@ impl<'d> Handle<'d> {
     /// Subscribes, and waits until the publisher has accepted; at most as long as
     /// [`Device::with_call_timeout`](super::Device::with_call_timeout) says.
     ///
+    /// `Ok` means that the subscription stands: what is published from now on arrives, or is counted.  Of a
+    /// [`State`](crate::Kind::State) the latest value comes first.  The topic need not exist yet.  Publications that are
+    /// longer than one frame do not come, and count as missed.  SPEC §14
+    ///
     /// # Errors
     ///
     /// [`SubscribeError`]; where it is [`TimedOut`](SubscribeError::TimedOut), it was cancelled.
@@ -156,11 +160,48 @@ impl<'d> Handle<'d> {
     ///
     /// Dropped, it is cancelled.
     pub async fn subscribe<T: Topic>(self) -> Result<Subscription<'d, T>, SubscribeError> {
-        self.subscribe_raw(T::TOPIC, None).await.map(Subscription::new)
+        self.subscribe_with(SubscribeOptions::default()).await
     }
 
-    /// As [`subscribe`](Self::subscribe), to all topics that a filter matches (SPEC §13), as bare bytes; with a point to
-    /// go on behind where one is named (SPEC §14.4).
+    /// As [`subscribe`](Self::subscribe), with options:
+    ///
+    /// - [`window`](SubscribeOptions::window) counts where it is less than half of what the link has for an exchange; the
+    ///   memory is the same.
+    /// - [`largest`](SubscribeOptions::largest) makes no difference.
+    /// - [`latest`](SubscribeOptions::latest): only the newest of each topic waits here, in the place of the one before.
+    /// - [`from`](SubscribeOptions::from): a point to go on behind (SPEC §14.4).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// ```
+    /// use symbolon::{Point, Topic};
+    /// use symbolon::embassy::{Handle, SubscribeError, SubscribeOptions, Subscription};
+    ///
+    /// /// Goes on with a new connection where `before` ended: what is kept no more is told as a gap.
+    /// async fn again<'d, T: Topic>(
+    ///     peer: Handle<'d>,
+    ///     before: &Subscription<'_, T>,
+    /// ) -> Result<Subscription<'d, T>, SubscribeError> {
+    ///     let mut options = SubscribeOptions::default();
+    ///     // Where it gave nothing, nobody knows what came before: all that is kept.
+    ///     options.from = before.last().or(Some(Point::START));
+    ///     peer.subscribe_with(options).await
+    /// }
+    /// ```
+    pub async fn subscribe_with<T: Topic>(
+        self,
+        options: SubscribeOptions,
+    ) -> Result<Subscription<'d, T>, SubscribeError> {
+        Ok(Subscription::new(self.subscribe_raw(T::TOPIC, options).await?, options.from))
+    }
+
+    /// As [`subscribe_with`](Self::subscribe_with), to all topics that a filter matches (SPEC §13), as bare bytes.
     ///
     /// # Errors
     ///
@@ -172,17 +213,30 @@ impl<'d> Handle<'d> {
     pub async fn subscribe_raw(
         self,
         filter: &str,
-        from: Option<Point>,
+        options: SubscribeOptions,
     ) -> Result<RawSubscription<'d>, SubscribeError> {
-        let ask = Ask::Subscribe { from };
-        let begun = self.begin(ask, filter, &[], self.call_timeout()).map_err(|error| match error {
-            CallError::Send(error) => SubscribeError::Send(error),
-            _ => SubscribeError::Disconnected,
-        })?;
+        let begun = self.begin_subscription(filter, &options)?;
         match begun.answer().await {
             Answer::Subscribed => Ok(RawSubscription::new(begun)),
             answer => Err(answer.into()),
         }
+    }
+
+    fn begin_subscription(
+        self,
+        filter: &str,
+        options: &SubscribeOptions,
+    ) -> Result<Exchange<'d>, SubscribeError> {
+        let ask = Ask::Subscribe { from: options.from };
+        let begun = self.begin(ask, filter, &[], self.call_timeout()).map_err(|error| match error {
+            CallError::Send(error) => SubscribeError::Send(error),
+            _ => SubscribeError::Disconnected,
+        })?;
+        // The runner has not had its turn since.
+        let mut table = self.link.table();
+        let (slot, _) = table.slot(begun.index);
+        (slot.window, slot.latest) = (usize::try_from(options.window).unwrap_or(usize::MAX), options.latest);
+        Ok(begun)
     }
 
     pub(super) fn call_timeout(self) -> Option<Duration> {

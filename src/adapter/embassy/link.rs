@@ -27,7 +27,7 @@ pub(super) const SLOTS: usize = 4;
 ///
 /// Each exchange that a handle has open has a share of the memory, for what it sends and for what comes until it is
 /// read: a call the method's name and the longer of the request and the reply; a subscription twice what may wait (half of
-/// the share is its window), where each publication takes 27 bytes beside its topic and body; a body in chunks at least
+/// the share is its window, at most), where each publication takes 27 bytes beside its topic and body; a body in chunks at least
 /// [`Limits::window`](crate::Limits::window), and where this side writes one as well, twice that.  What does not fit is
 /// refused with an error that says so.
 ///
@@ -394,7 +394,7 @@ fn hand_over(
             (bodies.open)(connection, now, &RequestHead { method: name, body, more, deadline })
         }
         Ask::Subscribe { from } => {
-            let window = u32::try_from(slot.inward.room() / 2).unwrap_or(u32::MAX);
+            let window = u32::try_from(slot.window.min(slot.inward.room() / 2)).unwrap_or(u32::MAX);
             let options = SubscribeOptions { window, largest: 0, latest: false, from };
             connection.subscribe_with(name, &options)
         }

@@ -1,6 +1,5 @@
 //! One exchange that a handle has open: what it asks of the connection, and what came for it.
 
-use core::mem;
 use core::num::NonZeroU32;
 use core::task::Waker;
 use core::time::Duration;
@@ -78,8 +77,10 @@ pub(super) struct Slot {
     pub(super) deadline: Option<Instant>,
     /// Bytes that came: the reply, then the other side's body; or publications.
     pub(super) inward: Store,
-    /// What must fit behind the head of a reply that goes on.
+    /// What must fit behind the head of a reply that goes on; of a subscription what may wait at most.
     pub(super) window: usize,
+    /// Of a subscription: only the newest of each topic waits.
+    pub(super) latest: bool,
     /// What came of the body has cost this much, and was not released.
     pub(super) cost: u32,
     pub(super) answer: Option<Answer>,
@@ -164,7 +165,8 @@ impl Slot {
             }
             Event::Missed { missed, .. } => self.missed.merge(missed),
             Event::Publication { publication, .. } => self.on_publication(memory, &publication),
-            // Publications longer than a frame are not asked for.
+            // Publications longer than a frame are not asked for: how much of them may come is not said by a window, so
+            // that memory of the caller's would have to be kept for the longest beside it.
             _ => {}
         }
         self.wake();
@@ -197,16 +199,38 @@ impl Slot {
     // Publications
 
     fn on_publication(&mut self, memory: &mut [u8], publication: &Publication<'_>) {
+        // In its place: at the end, a topic that is published often would come behind all others for ever.
+        let superseded = if self.latest { self.supersede(memory, publication.topic) } else { None };
         self.missed.merge(publication.missed);
-        let len = Head::LEN + publication.topic.len() + publication.body.len();
-        if len > self.inward.room() {
+        let head = Head::of(publication, self.missed);
+        let at = superseded.unwrap_or(self.inward.len());
+        let Some(place) = self.inward.insert(memory, at, head.whole_len()) else {
             self.missed.add(1);
             self.release = self.release.saturating_add(publication.cost);
             return;
-        }
-        let head = Head::of(publication, mem::take(&mut self.missed));
-        for part in [&head.to_bytes()[..], publication.topic.as_bytes(), publication.body] {
-            let _fits = self.inward.push(memory, part);
+        };
+        self.missed = Missed::NONE;
+        let (start, rest) = place.split_at_mut(Head::LEN);
+        start.copy_from_slice(&head.to_bytes());
+        let (topic, body) = rest.split_at_mut(head.topic_len);
+        topic.copy_from_slice(publication.topic.as_bytes());
+        body.copy_from_slice(publication.body);
+    }
+
+    /// Forgets a publication of this topic that waits, counts it as missed, and says how far behind the first it lay.
+    fn supersede(&mut self, memory: &mut [u8], topic: &str) -> Option<usize> {
+        let mut place = 0;
+        loop {
+            let waiting = &self.inward.bytes(memory)[place..];
+            let head = Head::from_bytes(waiting.first_chunk()?);
+            if waiting.get(Head::LEN..Head::LEN + head.topic_len) == Some(topic.as_bytes()) {
+                self.inward.cut(memory, place, head.whole_len());
+                self.missed.merge(head.missed);
+                self.missed.add(1);
+                self.release = self.release.saturating_add(head.cost);
+                return Some(place);
+            }
+            place += head.whole_len();
         }
     }
 
@@ -215,9 +239,15 @@ impl Slot {
         self.inward.bytes(memory).first_chunk().map(Head::from_bytes)
     }
 
+    /// The gap before it has been told.  A newer one may take its place before it is read.
+    pub(super) fn told_missed(&mut self, memory: &mut [u8], head: &Head) {
+        let told = Head { missed: Missed::NONE, ..*head };
+        self.inward.bytes_mut(memory)[..Head::LEN].copy_from_slice(&told.to_bytes());
+    }
+
     /// Forgets it, and gives its credit back.
     pub(super) fn took_publication(&mut self, head: &Head) {
-        self.inward.advance(Head::LEN + head.topic_len + head.body_len);
+        self.inward.advance(head.whole_len());
         self.release = self.release.saturating_add(head.cost);
     }
 }
@@ -247,6 +277,11 @@ impl Head {
             topic_len: publication.topic.len(),
             body_len: publication.body.len(),
         }
+    }
+
+    /// With the topic and the body.
+    const fn whole_len(&self) -> usize {
+        Self::LEN + self.topic_len + self.body_len
     }
 
     fn to_bytes(self) -> [u8; Self::LEN] {
@@ -286,5 +321,45 @@ impl Head {
             topic_len: number(2) as usize,
             body_len: number(4) as usize,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publication<'b>(topic: &'b str, body: &'b [u8]) -> Publication<'b> {
+        let (point, missed) = (Point { epoch: 1, sequence: body[0].into() }, Missed::NONE);
+        Publication { topic, point, missed, retained: false, body, cost: 10, total: None }
+    }
+
+    /// A newer value takes the place of one of its topic that waits, counts it, and gives its credit back.
+    #[test]
+    fn the_latest_supersedes() {
+        let mut memory = [0; 200];
+        let mut slot = Slot { inward: Store::new(0, 200), latest: true, ..Slot::default() };
+        let mut take =
+            |slot: &mut Slot, topic, body| slot.on_publication(&mut memory, &publication(topic, body));
+        take(&mut slot, "a", b"1");
+        take(&mut slot, "bc", b"2");
+        slot.missed.add(3);
+        take(&mut slot, "a", b"345");
+        assert_eq!(slot.release, 10);
+        take(&mut slot, "d", b"6");
+        take(&mut slot, "d", b"7");
+        take(&mut slot, "bc", b"8");
+        // It fits no more, and the one before it counts as well.
+        take(&mut slot, "bc", &[9; 150]);
+        take(&mut slot, "bc", b"10");
+        let mut got = std::vec::Vec::new();
+        while let Some(head) = slot.next_publication(&memory) {
+            let bytes = &slot.inward.bytes(&memory)[Head::LEN..head.whole_len()];
+            let (topic, body) = bytes.split_at(head.topic_len);
+            got.push((topic.to_vec(), body.to_vec(), head.missed.count));
+            slot.took_publication(&head);
+        }
+        let expected = [(&b"a"[..], &b"345"[..], 4), (b"d", b"7", 1), (b"bc", b"10", 3)];
+        assert_eq!(got, expected.map(|(topic, body, count)| (topic.to_vec(), body.to_vec(), count)));
+        assert_eq!(slot.release, 80, "all of it");
     }
 }

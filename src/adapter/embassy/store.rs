@@ -34,16 +34,23 @@ impl Store {
 
     /// Appends these bytes, all or none.
     pub(super) fn push(&mut self, memory: &mut [u8], bytes: &[u8]) -> bool {
-        if bytes.len() > self.room() {
-            return false;
+        let place = self.insert(memory, self.len(), bytes.len());
+        place.map(|place| place.copy_from_slice(bytes)).is_some()
+    }
+
+    /// Makes a place of this length behind the first `at` bytes, all of which there are; none where there is no room.
+    pub(super) fn insert<'m>(&mut self, memory: &'m mut [u8], at: usize, len: usize) -> Option<&'m mut [u8]> {
+        if len > self.room() {
+            return None;
         }
-        if bytes.len() > self.to - self.end {
+        if len > self.to - self.end {
             memory.copy_within(self.start..self.end, self.from);
             (self.start, self.end) = (self.from, self.from + self.len());
         }
-        memory[self.end..self.end + bytes.len()].copy_from_slice(bytes);
-        self.end += bytes.len();
-        true
+        let place = self.start + at;
+        memory.copy_within(place..self.end, place + len);
+        self.end += len;
+        Some(&mut memory[place..place + len])
     }
 
     pub(super) fn bytes<'m>(&self, memory: &'m [u8]) -> &'m [u8] {
@@ -58,6 +65,16 @@ impl Store {
     /// Has as many bytes more, which were written into the [`rest`](Self::rest).
     pub(super) fn took(&mut self, len: usize) {
         self.end = (self.end + len).min(self.to);
+    }
+
+    pub(super) fn bytes_mut<'m>(&self, memory: &'m mut [u8]) -> &'m mut [u8] {
+        &mut memory[self.start..self.end]
+    }
+
+    /// Forgets as many from behind the first `at`, all of which there are.
+    pub(super) fn cut(&mut self, memory: &mut [u8], at: usize, len: usize) {
+        self.bytes_mut(memory).copy_within(at + len.., at);
+        self.end -= len;
     }
 
     /// Forgets as many from the front.

@@ -117,15 +117,15 @@ impl<'d> RawSubscription<'d> {
 /// A subscription: values, and gaps between them, that end with the subscription.  Dropped, it is cancelled.
 pub struct Subscription<'d, T> {
     raw: RawSubscription<'d>,
-    /// The gap before the next publication has been told.
+    /// The gap before the next publication has been told: that comes now, whatever took its place meanwhile.
     told: bool,
     last: Option<Point>,
     value: PhantomData<fn() -> T>,
 }
 
 impl<'d, T: Topic> Subscription<'d, T> {
-    pub(super) const fn new(raw: RawSubscription<'d>) -> Self {
-        Self { raw, told: false, last: None, value: PhantomData }
+    pub(super) const fn new(raw: RawSubscription<'d>, from: Option<Point>) -> Self {
+        Self { raw, told: false, last: from, value: PhantomData }
     }
 
     /// The next value, or the gap before it; `None` at the end.
@@ -142,21 +142,31 @@ impl<'d, T: Topic> Subscription<'d, T> {
             Next::Missed(missed) => return Some(Err(Gap::Missed(missed))),
             Next::Publication(head) => head,
         };
+        let exchange = &self.raw.exchange;
         if head.missed.is_any() && !mem::replace(&mut self.told, true) {
+            let mut table = exchange.link.table();
+            let (slot, memory) = table.slot(exchange.index);
+            slot.told_missed(memory, &head);
             return Some(Err(Gap::Missed(head.missed)));
         }
         self.told = false;
         let (start, len) = (Head::LEN + head.topic_len, head.body_len);
-        let exchange = &self.raw.exchange;
         let value = exchange.lend(|bytes| crate::from_bytes(&bytes[start..start + len]));
         let mut table = exchange.link.table();
-        table.slot(exchange.index).0.took_publication(&head);
+        let (slot, _) = table.slot(exchange.index);
+        slot.took_publication(&head);
+        // What was missed since the gap was told is told next.
+        slot.missed.merge(head.missed);
         table.wake_runner();
         self.last = Some(head.point);
         Some(value.map_err(|_| Gap::BadBody))
     }
 
-    /// The point of the last value given, to go on behind it on the next connection.  SPEC §14.4
+    /// The point of the last value given, or of the last that was not of the type: what
+    /// [`SubscribeOptions::from`](super::SubscribeOptions::from) takes on the next connection, to go on behind it.
+    /// Until there is one, the point that this subscription itself went on from; `None` where there was none, and then what
+    /// is published from its end on until the next one stands is lost unless that goes on from
+    /// [`Point::START`](crate::Point::START).  SPEC §14.4
     pub fn last(&self) -> Option<Point> {
         self.last
     }
