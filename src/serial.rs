@@ -70,6 +70,11 @@ use crate::wire::preamble::{InitiatorPreamble, PREAMBLE_LEN};
 /// The first frame of an initiator as a packet: its length and a key.
 const MESSAGE_1_PACKET: usize = frame::LENGTH_PREFIX + 32;
 
+/// How many sessions wait at most for [`Line::poll_ended`], where it is polled as it is to be: with none waiting there are
+/// two on the line, and no call begins more than one before those that have ended are polled.  Room for them is there from
+/// the start, so that nothing is allocated when one ends.
+const MOST_ENDED: usize = 3;
+
 /// One serial line: packets, and which session each of them is for.
 ///
 /// It holds at most two sessions: the one that *runs*, which both sides have let in, and a *candidate*, whose
@@ -89,7 +94,7 @@ const MESSAGE_1_PACKET: usize = frame::LENGTH_PREFIX + 32;
 pub struct Line<S> {
     running: Option<Slot<S>>,
     candidate: Option<Slot<S>>,
-    /// Those that have left, for [`Line::poll_ended`].
+    /// Those that have left, for [`Line::poll_ended`]; at most [`MOST_ENDED`].
     ended: VecDeque<S>,
     incoming: Incoming,
     outgoing: Outgoing,
@@ -130,7 +135,7 @@ impl<S: Session> Line<S> {
         Self {
             running: None,
             candidate: None,
-            ended: VecDeque::new(),
+            ended: VecDeque::with_capacity(MOST_ENDED),
             incoming: Incoming::new(limits.buffer_at_rest.min(longest_unit(limits.max_frame))),
             outgoing: Outgoing::new(limits.buffer_at_rest, limits.on_a_line().longest_sent()),
             candidate_sent: false,
@@ -233,7 +238,7 @@ impl<S: Session> Line<S> {
 
     /// Makes this fresh [`Connection::initiator`] the candidate; an earlier one ends.
     ///
-    /// [`Redial`] says when.
+    /// [`Redial`] says when.  Not while sessions wait for [`poll_ended`](Self::poll_ended): each keeps its memory until then.
     pub fn dial(&mut self, now: Instant, mut initiator: S) {
         self.clock = self.clock.max(now);
         self.settle();

@@ -1,7 +1,9 @@
 //! The adapter for embassy: any transport with `embedded-io-async`'s traits, and `embassy-time`'s clock.
 //!
 //! For firmware, with `core` and `alloc` alone.  It spawns nothing, allocates nothing once a connection stands but where a
-//! method says so, and needs no atomics: all of it belongs to one executor.
+//! method says so, and needs no atomics: all of it belongs to one executor.  What lies below it says itself when it takes
+//! heap from then on: a [`Connection`](crate::Connection) for bodies in chunks, [`Topics`](crate::Topics) for what is
+//! published and for the peer's subscriptions, and a serial line for the handshake of the session that is to come.
 //!
 //! A [`Device`] is who you are, and what you publish.  A [`Runner`] drives one connection over a byte stream, a
 //! [`LineRunner`] one session after the other over a serial line.  There are two ways to write a program:

@@ -1,5 +1,6 @@
 //! How much of the heap a line takes at most.
 
+use super::MOST_ENDED;
 use super::packet::{Incoming, Outgoing};
 use crate::config::{Limits, longest_unit};
 use crate::connection::Connection;
@@ -23,7 +24,6 @@ impl Limits {
     pub const fn line_memory(&self) -> usize {
         let each = self.on_a_line();
         let packets = Incoming::most(longest_unit(self.max_frame)) + Outgoing::most(each.longest_sent());
-        // The list of those that have ended is made for four.
-        packets + each.memory_on_a_line() + 4 * size_of::<Connection>()
+        packets + each.memory_on_a_line() + MOST_ENDED * size_of::<Connection>()
     }
 }

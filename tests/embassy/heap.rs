@@ -12,7 +12,7 @@ use minicbor::{Decode, Encode};
 use symbolon::embassy::{Buffers, CallError, Device, Handle, Link, Runner, Step};
 use symbolon::{
     Admission, Config, Connection, EncodeError, Event, ExchangeId, Kind, Limits, Request, SendError, Status,
-    TopicLimits, Topics,
+    Topic, TopicId, TopicLimits, Topics,
 };
 
 use crate::meter::{metered, usage};
@@ -78,14 +78,20 @@ fn drive<T>(
     }
 }
 
+/// What the peer has to serve with.
+struct Peer<'d> {
+    device: &'d Device,
+    weather: TopicId,
+}
+
 /// Runs a board against a peer, also of this adapter, that serves in its loop.
 fn beside<T>(
     board: &Board,
-    serve: impl Fn(&mut Connection, ExchangeId, &str, &[u8]),
+    serve: impl Fn(&Peer<'_>, &mut Connection, ExchangeId, &str, &[u8]),
     script: impl Future<Output = T>,
 ) -> T {
     let mut topics = Topics::new(8, TopicLimits::default());
-    topics.declare("weather", Kind::State).unwrap();
+    let weather = topics.declare("weather", Kind::State).unwrap();
     let config = Config::new(identity(2)).with_limits(Limits::small()).unwrap();
     let (device, link) = (Device::new(config, topics), Link::none());
     let (up, down) = (Pipe::new(), Pipe::new());
@@ -103,7 +109,7 @@ fn beside<T>(
         while let Some(step) = runner.next().await {
             if let Step::Event(Event::Request { id, method, body, .. }) = step {
                 let (method, body) = (method.to_owned(), body.to_vec());
-                serve(runner.connection(), id, &method, &body);
+                serve(&Peer { device: &device, weather }, runner.connection(), id, &method, &body);
             }
         }
     });
@@ -148,7 +154,7 @@ async fn blink(peer: Handle<'_>, count: u32) {
 #[test]
 fn a_typed_call_allocates_nothing() {
     let board = board_with(1, Limits::small());
-    let serve = |connection: &mut Connection, id, method: &str, body: &[u8]| {
+    let serve = |_: &Peer<'_>, connection: &mut Connection, id, method: &str, body: &[u8]| {
         assert_eq!(method, "lamp/blink");
         let Blink { times, pattern } = symbolon::from_bytes(body).unwrap();
         assert_eq!(pattern, [times as u8; 40]);
@@ -173,5 +179,65 @@ fn a_typed_call_allocates_nothing() {
             "{refused:?}"
         );
         blink(peer, 1).await;
+    });
+}
+
+#[derive(Debug, Decode, Encode, Eq, PartialEq)]
+struct Weather(#[n(0)] u32);
+
+impl Topic for Weather {
+    const TOPIC: &'static str = "weather";
+    const KIND: Kind = Kind::State;
+}
+
+/// A subscription, and what this side publishes once its table has its buffers.
+#[test]
+fn publications_allocate_nothing() {
+    let board = board_with(2, Limits::small());
+    let serve = |peer: &Peer<'_>, connection: &mut Connection, id, _: &str, body: &[u8]| {
+        peer.device.publish(peer.weather, body).unwrap();
+        connection.respond(id, Status::OK, &[]).unwrap();
+    };
+    beside(&board, serve, async {
+        let peer = board.link.handle();
+        peer.connected().await;
+        // One buffer for the value, and one for the next.
+        board.device.publish(board.state, b"on").unwrap();
+        board.device.publish(board.state, b"off").unwrap();
+        let script = async {
+            let mut weather = peer.subscribe::<Weather>().await.unwrap();
+            for number in 0..100 {
+                let mut body = [0; 8];
+                let body = symbolon::to_slice(&Weather(number), &mut body).unwrap();
+                assert_eq!(peer.call_raw("publish", body, &mut [], None).await, Ok(&[][..]));
+                assert_eq!(weather.next().await, Some(Ok(Weather(number))));
+                board.device.publish(board.state, b"off").unwrap();
+            }
+        };
+        assert_eq!(allocations(script).await, 0);
+    });
+}
+
+/// A body in chunks takes its record and its buffer, which are the connection's, and nothing for what goes through them.
+#[test]
+fn bodies_allocate_what_the_connection_does() {
+    let board = board_with(1, Limits::small());
+    let serve = |_: &Peer<'_>, connection: &mut Connection, id, _: &str, _: &[u8]| {
+        let now = symbolon::Instant::from_micros(embassy_time::Instant::now().as_micros());
+        connection.respond_more(now, id, b"head").unwrap();
+        assert_eq!(connection.write(id, &[7; 100]), Ok(100));
+        connection.finish(id).unwrap();
+    };
+    beside(&board, serve, async {
+        let peer = board.link.handle();
+        peer.connected().await;
+        let script = async {
+            for _ in 0..10 {
+                let (mut head, mut chunk) = ([0; 8], [0; 30]);
+                let (_, mut body) = peer.fetch_raw("image", b"", &mut head, None).await.unwrap();
+                while body.read(&mut chunk).await.unwrap() > 0 {}
+            }
+        };
+        assert!(allocations(script).await <= 2 * 10);
     });
 }

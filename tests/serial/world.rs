@@ -177,6 +177,7 @@ impl Side {
     pub fn drain(&mut self) -> bool {
         let mut moved = self.line.running().is_some_and(Talk::drain);
         moved |= self.line.candidate().is_some_and(Talk::drain);
+        let before = self.gone.len();
         while let Some(mut talk) = self.line.poll_ended() {
             talk.drain();
             assert!(talk.closed.is_some(), "gone without an end");
@@ -184,6 +185,8 @@ impl Side {
             self.gone.push(talk);
             moved = true;
         }
+        // A line has room for so many, and allocates nothing when a session ends.
+        assert!(self.gone.len() - before <= 3);
         moved
     }
 

@@ -89,7 +89,8 @@ impl Device {
         Connection::initiator(&self.config, Admission::expect(peer), seed, now())
     }
 
-    /// Publishes to all who have subscribed, on every connection; never waits.
+    /// Publishes to all who have subscribed, on every connection; never waits.  The table of topics takes buffers from the
+    /// heap until there are as many as are needed at the same time; see [`Topics`].
     ///
     /// # Errors
     ///

@@ -148,7 +148,9 @@ impl<'a> LineRunner<'a> {
         self.desk.register(task.waker());
         loop {
             let now = now();
-            self.sessions.pass(now);
+            // None is begun while the program has not heard of all that have left: so few wait at a time that the line has
+            // room for them.
+            self.sessions.pass(now, self.gone.is_none());
             if self.has_event() {
                 return Poll::Ready(Some(Ready::Event));
             }
@@ -210,10 +212,11 @@ struct Sessions<'a> {
 }
 
 impl Sessions<'_> {
-    /// Lets time pass, dials where it is time to, and decides about a peer that has proven its identity.
-    fn pass(&mut self, now: Instant) {
+    /// Lets time pass, dials where it may and it is time to, and decides about a peer that has proven its identity.
+    fn pass(&mut self, now: Instant, may_dial: bool) {
         self.line.handle_timeout(now);
         if let Some(redial) = &mut self.redial
+            && may_dial
             && !self.over
             && redial.poll_dial(now, &mut self.line)
             && let Some(seed) = (self.seeds)()
