@@ -96,6 +96,7 @@ impl Missed {
         self.unknown |= more.unknown;
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn add(&mut self, more: u64) {
         match u32::try_from(u64::from(self.count).saturating_add(more)) {
             Ok(count) => self.count = count,

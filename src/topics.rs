@@ -256,7 +256,7 @@ impl Topics {
         if name::check_filter(filter).is_err() || (from.is_some() && has_wildcards) {
             return Err(Status::BAD_REQUEST);
         }
-        let matching: Vec<TopicId> = self.matching(filter).collect();
+        let matching = self.matching(filter);
         self.subscriptions.check_room(link, subscription, matching.len(), &self.limits)?;
 
         let key = self.subscriptions.add(link, subscription, filter);
@@ -272,7 +272,7 @@ impl Topics {
     }
 
     /// The topics that a filter matches. Looks only at those that begin as it does up to its first wildcard.
-    fn matching(&self, filter: &str) -> impl Iterator<Item = TopicId> {
+    fn matching(&self, filter: &str) -> Vec<TopicId> {
         let wildcard = filter.bytes().position(|byte| matches!(byte, b'+' | b'#')).unwrap_or(filter.len());
         // Without the code that says where a text cannot be cut, which is 3 KB.
         let (literal, wildcards) = filter.split_at_checked(wildcard).unwrap_or((filter, ""));
@@ -282,13 +282,23 @@ impl Topics {
             "#" => literal.strip_suffix("/"),
             _ => None,
         };
-        let exact = exact.and_then(|name| self.find(name));
-        let first = self.by_name.partition_point(|topic| self.name(*topic) < literal);
-        let range = self.by_name[first..].iter().copied();
-        let range = range
-            .take_while(move |topic| !wildcards.is_empty() && self.name(*topic).starts_with(literal))
-            .filter(move |topic| name::matches(filter, self.name(*topic)));
-        exact.into_iter().chain(range)
+        let mut matching = Vec::new();
+        matching.extend(exact.and_then(|name| self.find(name)));
+        if wildcards.is_empty() {
+            return matching;
+        }
+        // Names are sorted: those that begin like that come one behind the other.
+        let first = self.place_of(literal).unwrap_or_else(|place| place);
+        for topic in &self.by_name[first..] {
+            let name = self.name(*topic);
+            if !name.starts_with(literal) {
+                break;
+            }
+            if name::matches(filter, name) {
+                matching.push(*topic);
+            }
+        }
+        matching
     }
 
     fn name(&self, topic: TopicId) -> &str {

@@ -53,17 +53,28 @@ impl<M: Copy> Filters<M> {
     }
 
     /// The members of all filters that match a topic.
-    pub(super) fn matching<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = M> + 'a {
-        self.walk(topic).filter_map(|(matches, members)| matches.then_some(members)).flatten().copied()
+    pub(super) fn matching(&self, topic: &str) -> Vec<M> {
+        let mut matching = Vec::new();
+        for (matches, members) in self.walk(topic) {
+            if matches {
+                matching.extend_from_slice(members);
+            }
+        }
+        matching
     }
 
     /// Each step looks up one filter, always behind the last: at most as many steps as there are filters, whatever a peer
     /// subscribes to. Those looked at in vain end, or leave what matches, at a node that a walk through a trie of nodes
     /// would visit too: at most five at each, one that ends there and one before, between and behind its candidates.
     fn walk<'a>(&'a self, topic: &'a str) -> Walk<'a, M> {
-        let levels: Vec<&[u8]> = name::levels_of(topic).collect();
-        let closed = levels.iter().rposition(|level| name::is_reserved_level(level));
-        Walk { filters: self, levels, open: closed.map_or(0, |last| last + 1), from: Some(Vec::new()) }
+        let (mut levels, mut open) = (Vec::new(), 0);
+        for level in name::levels_of(topic) {
+            levels.push(level);
+            if name::is_reserved_level(level) {
+                open = levels.len();
+            }
+        }
+        Walk { filters: self, levels, open, from: Some(Vec::new()) }
     }
 
     /// How many filters a walk looks at.

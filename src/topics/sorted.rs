@@ -66,10 +66,9 @@ impl<K: Ord, V> Sorted<K, V> {
         if let Ok(place) = self.place(key) {
             self.entries.remove(place);
         }
-        if self.entries.is_empty() {
-            self.entries = Vec::new();
-        } else if self.entries.len() < self.entries.capacity() / 4 {
-            self.entries.shrink_to(self.entries.len() * 2);
+        let len = self.entries.len();
+        if len == 0 || len < self.entries.capacity() / 4 {
+            self.entries.shrink_to(2 * len);
         }
     }
 

@@ -147,7 +147,7 @@ impl Subscriptions {
 
     /// The subscriptions that a topic of this name has, or would have.
     pub(super) fn matching(&self, topic: &str) -> Vec<SubscriptionKey> {
-        self.filters.matching(topic).collect()
+        self.filters.matching(topic)
     }
 
     /// Joins a new topic to those that match it. Topics are numbered in the order of these calls.

@@ -5,7 +5,7 @@
 
 use super::super::{Behind, Offer, Topic, Verdict};
 use super::under_way::Rest;
-use super::{LinkId, PairKey, Subscription, SubscriptionKey, Subscriptions};
+use super::{Entry, LinkId, PairKey, Subscription, SubscriptionKey, Subscriptions};
 use crate::Point;
 use crate::exchange::ExchangeId;
 use crate::publication::{Missed, Outgoing};
@@ -88,7 +88,7 @@ impl Subscriptions {
                     self.begin(key, pair, taken, bodies);
                 }
                 let behind = match verdict {
-                    Verdict::Several(most) => self.behind(key, pair, bodies).entries().take(most).count(),
+                    Verdict::Several(most) if self.is_alone(key) => most,
                     _ => 0,
                 };
                 self.pass(pair, behind, bodies);
@@ -196,19 +196,29 @@ impl Subscriptions {
     /// What may leave with the front of a pair, which is next for this subscription.
     #[cfg_attr(not(target_os = "none"), inline)]
     fn behind<'a>(&'a self, key: SubscriptionKey, pair: PairKey, bodies: &'a BodyPool) -> Behind<'a> {
-        let (subscription, pair) = (&self.all[key], &self.pairs[pair]);
-        // Where another subscription waits, or another topic of this one, each has its turn.
-        let alone = subscription.behind.is_none() && subscription.ready.len() == 1;
         // A state has nothing behind it, and nothing else is `retained`.
-        Behind::new(&pair.queue, if alone { usize::MAX } else { 1 }, bodies)
+        Behind::new(&self.pairs[pair].queue, if self.is_alone(key) { usize::MAX } else { 1 }, bodies)
     }
 
-    /// Takes the front of a pair at the front of its subscription's line, and so many behind it; the pair goes to the back.
+    /// Whether nothing else has its turn: where another subscription waits, or another topic of this one, each has it.
     #[cfg_attr(not(target_os = "none"), inline)]
-    fn pass(&mut self, key: PairKey, behind: usize, bodies: &mut BodyPool) {
+    fn is_alone(&self, key: SubscriptionKey) -> bool {
+        let subscription = &self.all[key];
+        subscription.behind.is_none() && subscription.ready.len() == 1
+    }
+
+    /// Takes the front of a pair at the front of its subscription's line, and up to so many behind it whose numbers follow;
+    /// the pair goes to the back.
+    #[cfg_attr(not(target_os = "none"), inline)]
+    fn pass(&mut self, key: PairKey, mut behind: usize, bodies: &mut BodyPool) {
         let pair = &mut self.pairs[key];
-        for entry in pair.queue.drain(..pair.queue.len().min(behind.saturating_add(1))) {
+        while let Some(entry) = pair.queue.pop_front() {
             bodies.release(entry.body);
+            let follows = |next: &Entry| next.sequence == entry.sequence + 1;
+            if behind == 0 || !pair.queue.front().is_some_and(follows) {
+                break;
+            }
+            behind -= 1;
         }
         pair.ready = !pair.queue.is_empty();
         let ready = &mut self.all[pair.subscription].ready;

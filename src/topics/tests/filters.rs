@@ -40,7 +40,7 @@ proptest! {
             }
         }
         for topic in topics {
-            let mut found: Vec<_> = filters.matching(&topic).collect();
+            let mut found = filters.matching(&topic);
             found.sort_unstable();
             let matching = places.iter().filter(|(_, (filter, _))| name::matches(filter, &topic));
             let expected: Vec<_> = matching.map(|(member, _)| *member).collect();
@@ -74,7 +74,7 @@ proptest! {
 }
 
 fn names_of(topics: &Topics, filter: &str) -> Vec<String> {
-    topics.matching(filter).map(|topic| topics.name(topic).into()).collect()
+    topics.matching(filter).into_iter().map(|topic| topics.name(topic).into()).collect()
 }
 
 fn naive(topics: &Topics, filter: &str) -> Vec<String> {
@@ -110,7 +110,7 @@ fn wildcards_on_every_level_cost_one_step_each() {
         add((0..levels).map(level).collect::<Vec<_>>().join("/"));
     }
     assert_eq!(filters.len(), 4_096 + 4_095);
-    assert_eq!(filters.matching(&topic).count(), 4_096);
+    assert_eq!(filters.matching(&topic).len(), 4_096);
     assert!(filters.steps(&topic) <= filters.len());
 }
 
@@ -127,8 +127,8 @@ fn what_cannot_match_is_skipped() {
         filters.add(filter, 1_000);
     }
     let topic = "house/room-7/lamp/state";
-    assert_eq!(filters.matching(topic).filter(|room| *room == 7).count(), 3);
-    assert_eq!(filters.matching(topic).count(), 3 + 4);
+    assert_eq!(filters.matching(topic).iter().filter(|room| **room == 7).count(), 3);
+    assert_eq!(filters.matching(topic).len(), 3 + 4);
     assert!(filters.steps(topic) <= 20, "{}", filters.steps(topic));
 }
 
