@@ -13,7 +13,7 @@ use symbolon::{
 };
 
 use crate::board::provisioning::Provisioning;
-use crate::board::{self, entropy};
+use crate::board::{self, entropy, fault};
 use crate::messages::WeatherCount;
 
 /// The device, shared by all tasks of the one executor; hence cells, and no mutex.
@@ -40,14 +40,16 @@ struct TopicIds {
 }
 
 impl App {
-    /// The device of this record, or why there is none.
-    pub fn new(record: &Provisioning) -> Result<Self, &'static str> {
-        let start = seed().ok_or("there are no random numbers")?;
+    /// The device of this record.  Where there can be none, the program ends.
+    pub fn new(record: &Provisioning) -> Self {
+        let Some(start) = seed() else { fault::stop("there are no random numbers") };
         let identity = Identity::new(&SecretKey::from_bytes(*record.secret_key), start);
-        let config =
-            Config::new(identity).with_limits(limits()).map_err(|_| "the limits are out of range")?;
-        let (topics, ids) = declare().map_err(|_| "the topics do not fit")?;
-        Ok(Self {
+        let Ok(config) = Config::new(identity).with_limits(limits()) else {
+            fault::stop("the limits are out of range")
+        };
+        let mut topics = topics();
+        let Ok(ids) = declare(&mut topics) else { fault::stop("the topics do not fit") };
+        Self {
             device: Device::new(config, topics),
             peers: record.peers().iter().copied().map(PeerId::from_bytes).collect(),
             accepted: Cell::new(0),
@@ -55,7 +57,7 @@ impl App {
             ticks: Signal::new(),
             reboot: Signal::new(),
             topics: ids,
-        })
+        }
     }
 
     /// Who is let in.
@@ -98,7 +100,7 @@ fn limits() -> Limits {
     limits
 }
 
-fn declare() -> Result<(Topics, TopicIds), DeclareError> {
+fn topics() -> Topics {
     // Numbering begins anew with each start, which subscribers tell by the epoch.
     let [a, b, c, d, ..] = entropy::bytes();
     let mut limits = TopicLimits::default();
@@ -110,13 +112,15 @@ fn declare() -> Result<(Topics, TopicIds), DeclareError> {
     limits.depth = 8;
     limits.body = 16;
     limits.bytes = 1_024;
-    let mut topics = Topics::new(u32::from_le_bytes([a, b, c, d]), limits);
-    let ids = TopicIds {
+    Topics::new(u32::from_le_bytes([a, b, c, d]), limits)
+}
+
+fn declare(topics: &mut Topics) -> Result<TopicIds, DeclareError> {
+    Ok(TopicIds {
         lamp: topics.declare("lamp/state", Kind::State)?,
         temperature: topics.declare("sensor/temperature", Kind::State)?,
         tick: topics.declare("board/tick", Kind::Event { depth: 8, overflow: Overflow::DropOldest })?,
-    };
-    Ok((topics, ids))
+    })
 }
 
 /// The sensor, which this board does not have: it is warmer by a tenth of a degree each second or so, ten times.

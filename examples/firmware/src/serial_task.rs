@@ -8,7 +8,7 @@ use static_cell::{ConstStaticCell, StaticCell};
 use symbolon::embassy::{Buffers, LineRunner, Link};
 
 use crate::app::{self, App};
-use crate::board::uart;
+use crate::board::{fault, uart};
 use crate::calling::{self, Orders};
 use crate::memory::{self, Exchanges, Memory};
 use crate::server::Server;
@@ -35,8 +35,8 @@ pub async fn serve(app: &'static App) {
         loop {
             match select(runner.next(), server.retry()).await {
                 Either::First(Some(step)) => server.handle(step),
-                // A UART never ends.
-                Either::First(None) => return,
+                // A UART never does.
+                Either::First(None) => fault::stop("the line has ended"),
                 Either::Second(()) => {}
             }
             server.pass_on(&orders, |id| runner.responder(id));
