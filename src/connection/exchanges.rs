@@ -228,13 +228,9 @@ impl Exchanges {
         if mem::replace(flag, true) {
             return;
         }
-        // Before it grows: whoever never asks keeps no more than there are subscriptions.
-        if self.credited.len() == self.credited.capacity() {
-            let mut credited = mem::take(&mut self.credited);
-            credited.retain(|id| self.credited_flag(*id).is_some());
-            self.credited = credited;
-        }
-        self.credited.push_back(id);
+        let mut credited = mem::take(&mut self.credited);
+        line_up(&mut credited, id, &mut |id| self.credited_flag(id).is_some());
+        self.credited = credited;
     }
 
     /// One of those, once.
@@ -263,7 +259,7 @@ impl Exchanges {
     /// Frees the slot of an exchange of ours, and says whether the application still waits for its end.
     pub(crate) fn close_ours(&mut self, id: u64) -> bool {
         let Some(at) = place_of(&self.ours, id) else { return false };
-        let Some(opened) = self.ours.remove(at) else { return false };
+        let Some(opened) = take_out(&mut self.ours, at) else { return false };
         let awaited = opened.is_awaited();
         match opened.kind {
             OpenedKind::Subscription(record) => {
@@ -281,7 +277,7 @@ impl Exchanges {
     /// Frees the slot of an exchange of theirs.
     pub(crate) fn close_theirs(&mut self, id: u64) {
         let Some(at) = place_of(&self.theirs, id) else { return };
-        if let Some(taken) = self.theirs.remove(at) {
+        if let Some(taken) = take_out(&mut self.theirs, at) {
             match taken.kind {
                 TakenKind::Request => self.their_requests -= 1,
                 TakenKind::Subscription { .. } => self.their_subscriptions -= 1,
@@ -395,18 +391,50 @@ fn place_of<R: Record>(table: &VecDeque<R>, id: u64) -> Option<usize> {
     {
         return Some(at);
     }
-    if table.front()?.id() > id { None } else { search(table, id).ok() }
+    let at = if table.front()?.id() > id { return None } else { from(table, id) };
+    table.get(at).filter(|record| record.id() == id).map(|_| at)
 }
 
-/// Where a table has an id, or would have it.
-fn search<R: Record>(table: &VecDeque<R>, id: u64) -> Result<usize, usize> {
-    table.binary_search_by_key(&id, Record::id)
+/// Where the ids of a table begin that are not below this one.
+fn from<R: Record>(table: &VecDeque<R>, id: u64) -> usize {
+    let (mut low, mut high) = (0, table.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        if table.get(middle).is_some_and(|record| record.id() < id) {
+            low = middle + 1
+        } else {
+            high = middle
+        }
+    }
+    low
+}
+
+/// Takes an exchange out of its table.
+fn take_out<R>(table: &mut VecDeque<R>, at: usize) -> Option<R> {
+    if cfg!(not(target_os = "none")) {
+        return table.remove(at);
+    }
+    // Where flash is scarce tables are short: those before it move up one by one, which is a third of the code.
+    (0..at).rev().for_each(|before| table.swap(before, before + 1));
+    table.pop_front()
+}
+
+/// Appends an exchange to a line of those of which somebody is to be told.  Before it grows those leave it that have ended:
+/// whoever never asks keeps no more than there are exchanges.
+pub(crate) fn line_up(line: &mut VecDeque<u64>, id: u64, stands: &mut dyn FnMut(u64) -> bool) {
+    if line.len() == line.capacity() {
+        for _ in 0..line.len() {
+            if let Some(id) = line.pop_front().filter(|id| stands(*id)) {
+                line.push_back(id);
+            }
+        }
+    }
+    line.push_back(id);
 }
 
 /// The first exchange above this id whose time is over, or which has stalled.
 fn overdue<R: Record>(table: &VecDeque<R>, above: u64, now: Instant) -> Option<(u64, Overdue)> {
-    let from = search(table, above).map_or_else(|behind| behind, |at| at + 1);
-    table.range(from..).find_map(|record| {
+    table.range(from(table, above.saturating_add(1))..).find_map(|record| {
         let (_, why) = record.ends_at().filter(|(at, _)| *at <= now)?;
         Some((record.id(), why))
     })
@@ -414,10 +442,19 @@ fn overdue<R: Record>(table: &VecDeque<R>, above: u64, now: Instant) -> Option<(
 
 /// When the first of a table ends for want of time, or of movement.
 fn first_end<R: Record>(table: &VecDeque<R>) -> Option<Instant> {
-    table.iter().filter_map(Record::ends_at).fold(None, |first, (at, _)| sooner(first, Some(at)))
+    let mut first = None;
+    for record in table {
+        first = sooner(first, record.ends_at().map(|(at, _)| at));
+    }
+    first
 }
 
 /// Bytes of heap in bodies of a table that wait to be sent.
 fn outbound_capacity<R: Record>(table: &VecDeque<R>) -> usize {
-    table.iter().filter_map(|record| record.bodies()?.outbound.as_ref()).map(Outbound::capacity).sum()
+    let mut capacity = 0;
+    for record in table {
+        let outbound = record.bodies().and_then(|bodies| bodies.outbound.as_ref());
+        capacity += outbound.map_or(0, Outbound::capacity);
+    }
+    capacity
 }

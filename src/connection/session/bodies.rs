@@ -9,7 +9,7 @@ use super::{Frame, Session};
 use crate::buffer::Buffer;
 use crate::connection::bodies::{Bodies, Outbound, data_head_max};
 use crate::connection::credit::ReceiveCredit;
-use crate::connection::exchanges::{Answer, Cancel, Exchanges, Taken, TakenKind};
+use crate::connection::exchanges::{self, Answer, Cancel, Taken, TakenKind};
 use crate::connection::pending::Pending;
 use crate::connection::queue::OnSeal;
 use crate::connection::reader::Span;
@@ -56,16 +56,6 @@ impl Bulk {
         if !body.lined_up && body.is_ready() {
             body.lined_up = true;
             self.line.push_back(id);
-        }
-    }
-
-    fn tell_writable(&mut self, id: u64, exchanges: &mut Exchanges) {
-        // Before it grows: whoever never asks keeps no more than there are bodies.
-        if self.writable.len() == self.writable.capacity() {
-            self.writable.retain(|id| exchanges.outbound(*id).is_some());
-        }
-        if !self.writable.contains(&id) {
-            self.writable.push_back(id);
         }
     }
 }
@@ -150,18 +140,17 @@ impl Session {
 
     /// Whether anything waits to be sent.
     pub(super) fn has_waiting(&self) -> bool {
-        !self.control.is_empty()
-            || !self.calls.is_empty()
-            || !self.publications.is_empty()
-            || !self.bulk.is_empty()
+        self.waits_above_bulk() || !self.bulk.is_empty()
     }
 
     /// Whether anything but this body waits to be sent.
     fn others_wait(&self, id: u64) -> bool {
-        !self.control.is_empty()
-            || !self.calls.is_empty()
-            || !self.publications.is_empty()
-            || self.bulk.line.iter().any(|other| *other != id)
+        let line = &self.bulk.line;
+        self.waits_above_bulk() || line.len() > 1 || line.front().is_some_and(|other| *other != id)
+    }
+
+    fn waits_above_bulk(&self) -> bool {
+        !self.control.is_empty() || !self.calls.is_empty() || !self.publications.is_empty()
     }
 
     /// Ends this side's body behind what was written.
@@ -429,8 +418,9 @@ impl Session {
         let again = body.share >= SLIVER;
         let takes_again = body.takes_again();
         bodies.touch(now);
-        if takes_again {
-            self.bulk.tell_writable(id, &mut self.exchanges);
+        if takes_again && self.bulk.writable.iter().all(|known| *known != id) {
+            let exchanges = &mut self.exchanges;
+            exchanges::line_up(&mut self.bulk.writable, id, &mut |id| exchanges.outbound(id).is_some());
         }
         if more { Turn::More { again } } else { Turn::Over }
     }
