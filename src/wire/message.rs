@@ -213,15 +213,17 @@ impl<'a> Message<'a> {
         let len = cbor::item_len(bytes)?; // SPEC §8.1 (ENC-1): all of it, also what is ignored below
         let mut fields = Self::begin(bytes)?;
         // Elements behind those that are read are never looked at again: SPEC §8.2 (ENC-3)
-        Ok((Self::read(&mut fields)?, len))
+        let message = Self::read(&mut fields);
+        fields.error.map_or(Ok((message, len)), Err)
     }
 
     /// A message of which each element is read, which most are: each byte is looked at once.  `None` leaves it to `decode`
     /// to say what the others are.
     pub(super) fn decode_whole(bytes: &'a [u8]) -> Option<(Self, usize)> {
         let mut fields = Self::begin(bytes).ok()?;
-        let message = Self::read(&mut fields).ok()?;
-        fields.is_empty().then(|| (message, bytes.len() - fields.rest.len()))
+        let message = Self::read(&mut fields);
+        let whole = fields.is_empty() && fields.error.is_none();
+        whole.then(|| (message, bytes.len() - fields.rest.len()))
     }
 
     /// The head of a message.
@@ -234,64 +236,59 @@ impl<'a> Message<'a> {
             return Err(WireError::NotAMessage); // SPEC §8.2
         };
         let message = u8::try_from(number).map_err(|_| WireError::UnknownType(number))?;
-        Ok(Fields { rest, elements, message, field: 1 })
+        Ok(Fields { rest, elements, message, field: 1, error: None })
     }
 
     /// A struct's fields are evaluated in the order in which they are written, which is that of SPEC §9.
-    fn read(f: &mut Fields<'a>) -> Result<Self, WireError> {
-        Ok(match f.message {
+    fn read(f: &mut Fields<'a>) -> Self {
+        match f.message {
             kind::ACCEPT => Self::Accept,
-            kind::CLOSE => Self::Close { status: f.status()? },
-            kind::GOAWAY => Self::Goaway { last: f.u64()? },
-            kind::PING => Self::Ping { token: f.u64()? },
-            kind::PONG => Self::Pong { token: f.u64()? },
-            kind::REQUEST => Self::read_request(f)?,
-            kind::RESPONSE => Self::read_response(f)?,
-            kind::BUSY => Self::Busy { id: f.u64()?, retry_ms: f.u32()? },
-            kind::CANCEL => Self::Cancel { id: f.u64()?, status: f.status()? },
-            kind::DATA => Self::Data { id: f.u64()?, chunk: f.bytes()? },
-            kind::END => Self::End { id: f.u64()?, status: f.status()? },
-            kind::CREDIT => Self::Credit { id: f.u64()?, limit: f.u64()? },
-            kind::SUBSCRIBE => Self::Subscribe {
-                id: f.u64()?,
-                limit: f.u64()?,
-                filter: f.name()?,
-                from: if f.is_empty() { None } else { Some(f.point()?) }, // SPEC §9 (MSG-1)
+            kind::CLOSE => Self::Close { status: f.status() },
+            kind::GOAWAY => Self::Goaway { last: f.u64() },
+            kind::PING => Self::Ping { token: f.u64() },
+            kind::PONG => Self::Pong { token: f.u64() },
+            kind::REQUEST => Self::Request {
+                id: f.u64(),
+                deadline_ms: f.u32(),
+                more: f.flags(flag::MORE) != 0,
+                method: f.name(),
+                body: f.bytes(),
             },
-            kind::PUBLICATION => Self::Publication(Publication::read(f)?),
-            kind::CONTINUATION => Self::read_continuation(f)?,
+            kind::RESPONSE => Self::Response {
+                id: f.u64(),
+                status: f.status(),
+                more: f.flags(flag::MORE) != 0,
+                body: f.bytes(),
+            },
+            kind::BUSY => Self::Busy { id: f.u64(), retry_ms: f.u32() },
+            kind::CANCEL => Self::Cancel { id: f.u64(), status: f.status() },
+            kind::DATA => Self::Data { id: f.u64(), chunk: f.bytes() },
+            kind::END => Self::End { id: f.u64(), status: f.status() },
+            kind::CREDIT => Self::Credit { id: f.u64(), limit: f.u64() },
+            kind::SUBSCRIBE => Self::Subscribe {
+                id: f.u64(),
+                limit: f.u64(),
+                filter: f.name(),
+                from: if f.is_empty() { None } else { Some(f.point()) }, // SPEC §9 (MSG-1)
+            },
+            kind::PUBLICATION => Self::Publication(Publication::read(f)),
+            kind::CONTINUATION => Self::Continuation(Continuation::read(f)),
             kind::MISSED => {
-                Self::Missed { id: f.u64()?, unknown: f.flags(flag::UNKNOWN)? != 0, count: f.u32()? }
+                Self::Missed { id: f.u64(), unknown: f.flags(flag::UNKNOWN) != 0, count: f.u32() }
             }
             kind::PADDING..=kind::IGNORABLE_LAST => Self::Ignorable, // SPEC §8.2 (ENC-5)
-            unknown => return Err(WireError::UnknownType(unknown.into())), // SPEC §8.2 (ENC-6)
-        })
+            unknown => {
+                f.note(WireError::UnknownType(unknown.into())); // SPEC §8.2 (ENC-6)
+                Self::Ignorable
+            }
+        }
     }
+}
 
-    fn read_request(f: &mut Fields<'a>) -> Result<Self, WireError> {
-        Ok(Self::Request {
-            id: f.u64()?,
-            deadline_ms: f.u32()?,
-            more: f.flags(flag::MORE)? != 0,
-            method: f.name()?,
-            body: f.bytes()?,
-        })
-    }
-
-    fn read_response(f: &mut Fields<'a>) -> Result<Self, WireError> {
-        Ok(Self::Response {
-            id: f.u64()?,
-            status: f.status()?,
-            more: f.flags(flag::MORE)? != 0,
-            body: f.bytes()?,
-        })
-    }
-
-    fn read_continuation(f: &mut Fields<'a>) -> Result<Self, WireError> {
-        let id = f.u64()?;
-        let flags = f.flags(flag::MORE | flag::ABORT)?;
-        let (more, abort) = (flags & flag::MORE != 0, flags & flag::ABORT != 0);
-        Ok(Self::Continuation(Continuation { id, more, abort, chunk: f.bytes()? }))
+impl<'a> Continuation<'a> {
+    fn read(f: &mut Fields<'a>) -> Self {
+        let (id, flags) = (f.u64(), f.flags(flag::MORE | flag::ABORT));
+        Self { id, more: flags & flag::MORE != 0, abort: flags & flag::ABORT != 0, chunk: f.bytes() }
     }
 }
 
@@ -339,24 +336,27 @@ impl<'a> Publication<'a> {
         bytes.get(..self.beginning_len()).filter(|_| may_be)
     }
 
-    fn read(f: &mut Fields<'a>) -> Result<Self, WireError> {
-        let (id, missed) = (f.u64()?, f.u32()?);
-        let flags = f.flags(flag::MORE | flag::UNKNOWN | flag::RETAINED)?;
-        Ok(Self {
+    fn read(f: &mut Fields<'a>) -> Self {
+        let (id, missed) = (f.u64(), f.u32());
+        let flags = f.flags(flag::MORE | flag::UNKNOWN | flag::RETAINED);
+        Self {
             id,
             missed,
             unknown: flags & flag::UNKNOWN != 0,
             retained: flags & flag::RETAINED != 0,
-            topic: f.name()?,
-            point: f.point()?,
-            chunk: f.bytes()?,
+            topic: f.name(),
+            point: f.point(),
+            chunk: f.bytes(),
             // Without `more`, a ninth element is one to ignore.  SPEC §9
-            total: if flags & flag::MORE == 0 { None } else { Some(f.u64()?) },
-        })
+            total: if flags & flag::MORE == 0 { None } else { Some(f.u64()) },
+        }
     }
 }
 
 /// The elements of one message that were not read yet.
+///
+/// The first that is wrong is noted, and gives an empty value, as those behind it may: whoever has read all asks once
+/// whether it was a message.
 struct Fields<'a> {
     rest: &'a [u8],
     /// How many elements the array has in all.
@@ -364,6 +364,8 @@ struct Fields<'a> {
     message: u8,
     /// The element that comes next.
     field: u8,
+    /// What was wrong first.
+    error: Option<WireError>,
 }
 
 impl<'a> Fields<'a> {
@@ -372,12 +374,12 @@ impl<'a> Fields<'a> {
     }
 
     #[cfg_attr(not(target_os = "none"), inline(always))]
-    fn u64(&mut self) -> Result<u64, WireError> {
+    fn u64(&mut self) -> u64 {
         if !self.is_empty()
             && let Some((value, rest)) = cbor::read_unsigned(self.rest)
         {
             self.pass(rest);
-            return Ok(value);
+            return value;
         }
         self.field(|item| match item {
             Item::Unsigned(value) => Some(value),
@@ -385,55 +387,57 @@ impl<'a> Fields<'a> {
         })
     }
 
-    fn u32(&mut self) -> Result<u32, WireError> {
-        let value = self.u64()?;
-        value.try_into().map_err(|_| self.out_of_range()) // SPEC §8.2 (ENC-4)
+    fn u32(&mut self) -> u32 {
+        let value = self.u64();
+        value.try_into().unwrap_or_else(|_| self.out_of_range())
     }
 
     /// Any number is a status.  SPEC §8.2 (ENC-8)
-    fn status(&mut self) -> Result<Status, WireError> {
-        let value = self.u64()?;
-        let number = value.try_into().map_err(|_| self.out_of_range())?; // SPEC §8.2 (ENC-4)
-        Ok(Status::new(number))
+    fn status(&mut self) -> Status {
+        let value = self.u64();
+        Status::new(value.try_into().unwrap_or_else(|_| self.out_of_range()))
     }
 
-    fn flags(&mut self, defined: u8) -> Result<u8, WireError> {
+    fn flags(&mut self, defined: u8) -> u8 {
         let message = self.message;
-        let flags = u8::try_from(self.u64()?).ok().filter(|flags| flags & !defined == 0);
-        flags.ok_or(WireError::UndefinedFlags { message }) // SPEC §8.2 (ENC-7)
+        let flags = u8::try_from(self.u64()).ok().filter(|flags| flags & !defined == 0);
+        flags.unwrap_or_else(|| self.fail(WireError::UndefinedFlags { message })) // SPEC §8.2 (ENC-7)
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8], WireError> {
+    fn bytes(&mut self) -> &'a [u8] {
         self.field(|item| match item {
             Item::Bytes(content) => Some(content),
             _ => None,
         })
     }
 
-    fn name(&mut self) -> Result<&'a str, WireError> {
-        let text = self.field(|item| match item {
+    fn name(&mut self) -> &'a str {
+        let text: &str = self.field(|item| match item {
             Item::Text(content) => Some(content),
             _ => None,
-        })?;
+        });
         if text.len() > NAME_MAX {
-            return Err(WireError::NameTooLong { message: self.message }); // SPEC §13 (NAM-2)
+            return self.fail(WireError::NameTooLong { message: self.message }); // SPEC §13 (NAM-2)
         }
-        Ok(text)
+        text
     }
 
-    fn point(&mut self) -> Result<Point, WireError> {
-        Ok(Point { epoch: self.u32()?, sequence: self.u64()? })
+    fn point(&mut self) -> Point {
+        Point { epoch: self.u32(), sequence: self.u64() }
     }
 
-    fn field<T>(&mut self, convert: impl FnOnce(Item<'a>) -> Option<T>) -> Result<T, WireError> {
+    fn field<T: Default>(&mut self, convert: impl FnOnce(Item<'a>) -> Option<T>) -> T {
         let (message, field) = (self.message, self.field);
         if self.is_empty() {
-            return Err(WireError::MissingField { message, field }); // SPEC §8.2 (ENC-4)
+            return self.fail(WireError::MissingField { message, field }); // SPEC §8.2 (ENC-4)
         }
-        let (item, rest) = cbor::read(self.rest)?;
-        let value = convert(item).ok_or(WireError::WrongType { message, field })?; // SPEC §8.2 (ENC-4)
-        self.pass(rest);
-        Ok(value)
+        match cbor::read(self.rest) {
+            Ok((item, rest)) => {
+                self.pass(rest);
+                convert(item).unwrap_or_else(|| self.fail(WireError::WrongType { message, field })) // SPEC §8.2 (ENC-4)
+            }
+            Err(error) => self.fail(error.into()),
+        }
     }
 
     fn pass(&mut self, rest: &'a [u8]) {
@@ -441,8 +445,21 @@ impl<'a> Fields<'a> {
         self.field += 1;
     }
 
-    /// About the field that was read last.
-    fn out_of_range(&self) -> WireError {
-        WireError::OutOfRange { message: self.message, field: self.field - 1 }
+    /// The field that was read last is.  SPEC §8.2 (ENC-4)
+    fn out_of_range<T: Default>(&mut self) -> T {
+        self.fail(WireError::OutOfRange { message: self.message, field: self.field - 1 })
+    }
+
+    fn fail<T: Default>(&mut self, error: WireError) -> T {
+        self.note(error);
+        T::default()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note(&mut self, error: WireError) {
+        if self.error.is_none() {
+            self.error = Some(error);
+        }
     }
 }
