@@ -273,7 +273,7 @@ impl Connection {
 
     /// Lets time pass.  Calls that come early or late do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.clock = self.clock.max(now);
+        self.pass_to(now);
         for timer in Timer::ALL {
             if let Some(due) = self.timers.expire(timer, self.clock) {
                 self.on_timer(timer, due);
@@ -289,7 +289,7 @@ impl Connection {
     ///
     /// [`SendError::NotConnected`] where nobody asks.
     pub fn admit(&mut self, now: Instant) -> Result<(), SendError> {
-        self.clock = self.clock.max(now);
+        self.pass_to(now);
         self.check_deciding()?;
         // Answered, whether it was heard or not.
         self.pending = None;
@@ -310,7 +310,7 @@ impl Connection {
     ///
     /// [`SendError::NotConnected`] where nobody asks.
     pub fn refuse(&mut self, now: Instant) -> Result<(), SendError> {
-        self.clock = self.clock.max(now);
+        self.pass_to(now);
         self.check_deciding()?;
         if let Some(peer) = self.peer() {
             self.end(CloseReason::NotAdmitted(peer));
@@ -341,10 +341,9 @@ impl Connection {
         body: &[u8],
         deadline: Option<Duration>,
     ) -> Result<ExchangeId, SendError> {
-        self.clock = self.clock.max(now);
-        let clock = self.clock;
+        let now = self.pass_to(now);
         let head = RequestHead { method, body, more: false, deadline };
-        let id = self.session()?.request(clock, OpenedKind::Request, &head)?;
+        let id = self.session()?.request(now, OpenedKind::Request, &head)?;
         self.arm_deadline();
         Ok(ExchangeId::from_number(id))
     }
@@ -470,7 +469,7 @@ impl Connection {
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<&[u8]> {
         // Fires no timer: that could make an event, after a caller has drained them and before it sleeps.
-        self.clock = self.clock.max(now);
+        self.pass_to(now);
         if self.wire.is_empty() {
             self.seal_all();
         }

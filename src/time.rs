@@ -83,6 +83,7 @@ pub(crate) fn micros_of(duration: Duration) -> u64 {
 }
 
 /// The earlier of two moments, of which there may be none.
+#[cfg_attr(target_os = "none", inline(never))]
 pub(crate) fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),

@@ -21,17 +21,24 @@ const REST: Duration = Duration::from_secs(15);
 const REST_ABOVE: usize = 4;
 
 impl Connection {
-    /// The session, for a command.
+    /// The session, for a command, where it takes any.
     pub(super) fn session(&mut self) -> Result<&mut Session, SendError> {
         if self.ending.is_some() {
             return Err(SendError::Closed);
         }
         self.reserve();
         match &mut self.state {
-            State::Session(session) => Ok(session),
+            State::Session(session) => session.check_open().map(|()| &mut **session),
             State::Handshake(_) => Err(SendError::NotConnected),
             State::Failed(..) => Err(SendError::Closed),
         }
+    }
+
+    /// Takes the time from a caller, and says what time it is then: a clock that jumps back stands still.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(super) fn pass_to(&mut self, now: Instant) -> Instant {
+        self.clock = self.clock.max(now);
+        self.clock
     }
 
     pub(super) fn check_deciding(&self) -> Result<(), SendError> {
@@ -77,7 +84,7 @@ impl Connection {
             State::Failed(..) => false,
         };
         if begins && frame {
-            self.timers.set(Timer::Frame, self.clock + self.waits.frame);
+            self.arm(Timer::Frame, self.waits.frame);
         }
         let acted = match &self.state {
             State::Handshake(_) => self.read_handshake(),
@@ -326,7 +333,7 @@ impl Connection {
             }
             // TIM-4
             Timer::Frame if self.has_slept(timer, due, self.waits.frame) => {
-                self.timers.set(Timer::Frame, self.clock + self.waits.frame);
+                self.arm(Timer::Frame, self.waits.frame);
             }
             Timer::Frame => self.end(CloseReason::TimedOut(TimedOut::Frame)),
             // While an event waits for the application nothing is read, so the peer may well have spoken.
@@ -339,7 +346,7 @@ impl Connection {
             Timer::Probe | Timer::Silence => {
                 // TIM-2
                 self.ping();
-                self.timers.set(Timer::Probe, self.clock + self.waits.probe);
+                self.arm(Timer::Probe, self.waits.probe);
             }
             Timer::Keepalive => {
                 self.ping();
@@ -384,7 +391,7 @@ impl Connection {
         if let State::Session(session) = &self.state
             && let Some(silence) = session.silence_of_peer()
         {
-            self.timers.set(Timer::Silence, self.clock + silence);
+            self.arm(Timer::Silence, silence);
         }
     }
 
@@ -395,12 +402,18 @@ impl Connection {
         }
         match self.waits.silence {
             // TIM-1
-            Some(silence) => self.timers.set(Timer::Keepalive, self.clock + silence.half()),
+            Some(silence) => self.arm(Timer::Keepalive, silence.half()),
             None if self.buffered() > REST_ABOVE * self.limits.buffer_at_rest => {
-                self.timers.set(Timer::Rest, self.clock + REST);
+                self.arm(Timer::Rest, Wait::of(REST));
             }
             None => {}
         }
+    }
+
+    /// Has a timer fire in so long.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(super) fn arm(&mut self, timer: Timer, wait: Wait) {
+        self.timers.set(timer, self.clock + wait);
     }
 
     pub(super) fn arm_deadline(&mut self) {

@@ -23,13 +23,13 @@ impl Connection {
     ///
     /// Requests of ours that are open may still be answered until then.  In a handshake it ends at once.
     pub fn close(&mut self, now: Instant, status: Status) {
-        self.clock = self.clock.max(now);
+        self.pass_to(now);
         match &mut self.state {
             _ if self.ending.is_some() => {}
             State::Session(session) if !session.is_deciding() => {
                 if !session.is_closing() {
                     session.close_after_queues(status);
-                    self.timers.set(Timer::Close, self.clock + self.waits.close);
+                    self.arm(Timer::Close, self.waits.close);
                 }
             }
             State::Session(_) | State::Handshake(_) | State::Failed(..) => {
@@ -45,7 +45,7 @@ impl Connection {
     /// already, its status stays the one that the peer is told; one that was not let in yet is told
     /// [`Status::REFUSED`], as always.  Once it has ended, nothing happens.
     pub fn abort(&mut self, now: Instant, status: Status) {
-        self.clock = self.clock.max(now);
+        self.pass_to(now);
         let told = match &self.state {
             State::Session(session) if session.has_sealed_close() => session.close_status(),
             _ => None,
@@ -102,7 +102,7 @@ impl Connection {
         }
         self.ending = Some(reason);
         self.timers.stop_all();
-        self.timers.set(Timer::Close, self.clock + self.waits.close);
+        self.arm(Timer::Close, self.waits.close);
         if self.on_line && self.eof {
             // Nobody will take the last bytes.
             self.fall_silent();

@@ -87,7 +87,7 @@ impl Connection {
     /// As [`poll_transmit`](Self::poll_transmit), but that an initiator seals nothing before `accept`: a
     /// responder that still decides drops what comes, lest it hold up the session that runs.  SER-12
     pub(crate) fn seal_packet(&mut self, now: Instant, line: &mut Buffer) {
-        self.clock = self.clock.max(now);
+        self.pass_to(now);
         let State::Session(session) = &mut self.state else { return self.stop_if_flushed() };
         if session.is_awaiting_accept() && self.ending.is_none() {
             return;

@@ -28,7 +28,7 @@ use crate::identity::PeerId;
 use crate::noise::CipherState;
 use crate::role::Role;
 use crate::status::Status;
-use crate::time::Instant;
+use crate::time::{Instant, sooner};
 use crate::wire::frame;
 use crate::wire::payload::PeerLimits;
 
@@ -268,10 +268,7 @@ impl Session {
     }
 
     fn arm_deadline(&mut self, deadline: Option<Instant>) {
-        if let Some(deadline) = deadline {
-            let earliest = self.earliest_deadline.map_or(deadline, |earliest| earliest.min(deadline));
-            self.earliest_deadline = Some(earliest);
-        }
+        self.earliest_deadline = sooner(self.earliest_deadline, deadline);
     }
 
     /// Gives memory back while nothing happens.

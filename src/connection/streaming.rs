@@ -19,9 +19,8 @@ impl Connection {
     ///
     /// As [`request`](Self::request).
     pub fn open(&mut self, now: Instant, head: &RequestHead<'_>) -> Result<ExchangeId, SendError> {
-        self.clock = self.clock.max(now);
-        let clock = self.clock;
-        let id = self.session()?.request(clock, OpenedKind::Open, head)?;
+        let now = self.pass_to(now);
+        let id = self.session()?.request(now, OpenedKind::Open, head)?;
         self.arm_deadline();
         Ok(ExchangeId::from_number(id))
     }
@@ -73,9 +72,8 @@ impl Connection {
         id: ExchangeId,
         idle: Option<Duration>,
     ) -> Result<(), SendError> {
-        self.clock = self.clock.max(now);
-        let clock = self.clock;
-        self.session()?.set_idle(id.number(), clock, idle)?;
+        let now = self.pass_to(now);
+        self.session()?.set_idle(id.number(), now, idle)?;
         self.arm_deadline();
         Ok(())
     }
@@ -87,9 +85,8 @@ impl Connection {
     ///
     /// As [`respond`](Self::respond).
     pub fn respond_more(&mut self, now: Instant, id: ExchangeId, body: &[u8]) -> Result<(), SendError> {
-        self.clock = self.clock.max(now);
-        let clock = self.clock;
-        self.session()?.respond_more(clock, id.number(), body)?;
+        let now = self.pass_to(now);
+        self.session()?.respond_more(now, id.number(), body)?;
         self.arm_deadline();
         Ok(())
     }

@@ -94,6 +94,7 @@ impl Waits {
 
 impl Wait {
     /// At least a microsecond.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn of(duration: Duration) -> Self {
         Self(NonZeroU64::new(micros_of(duration)).unwrap_or(NonZeroU64::MIN))
     }
@@ -104,6 +105,7 @@ impl Wait {
     }
 
     /// Half of it, or a microsecond.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn half(self) -> Self {
         Self(NonZeroU64::new(self.0.get() / 2).unwrap_or(NonZeroU64::MIN))
     }

@@ -65,7 +65,6 @@ impl Session {
 
     /// Answers a request of theirs with a body that goes on.
     pub(crate) fn respond_more(&mut self, now: Instant, id: u64, body: &[u8]) -> Result<(), SendError> {
-        self.check_open()?;
         let response = Message::Response { id, status: Status::OK, more: true, body };
         let response = response.measured();
         let len = response.len();
@@ -96,7 +95,6 @@ impl Session {
 
     /// Appends to this side's body, as much as there is room for.
     pub(crate) fn write(&mut self, id: u64, bytes: &[u8]) -> Result<usize, SendError> {
-        self.check_open()?;
         let body = self.writing(id)?;
         let taken = body.write(bytes);
         if taken == 0 && !bytes.is_empty() {
@@ -155,7 +153,6 @@ impl Session {
 
     /// Ends this side's body behind what was written.
     pub(crate) fn finish(&mut self, id: u64) -> Result<(), SendError> {
-        self.check_open()?;
         self.writing(id)?.finish();
         if self.exchanges.theirs(id).is_some_and(|taken| taken.cancelled) {
             self.drop_finished(id);
@@ -166,7 +163,6 @@ impl Session {
 
     /// Gives this side's body up.
     pub(crate) fn reset(&mut self, id: u64, status: Status) -> Result<(), SendError> {
-        self.check_open()?;
         // Also behind `finish`, as long as something waits.
         let body = self.exchanges.outbound(id).filter(|body| !body.is_given_up());
         body.ok_or(SendError::UnknownExchange)?;
@@ -181,7 +177,6 @@ impl Session {
         now: Instant,
         idle: Option<Duration>,
     ) -> Result<(), SendError> {
-        self.check_open()?;
         let bodies = self.exchanges.bodies(id).ok_or(SendError::UnknownExchange)?;
         (bodies.idle, bodies.moved) = (idle.map(Wait::of), now);
         let stalls = bodies.stalls_at();

@@ -50,7 +50,6 @@ impl Session {
 
     /// Gives up an exchange of ours, or the opener's body in one of theirs.  SPEC §10.4, §10.5
     pub(crate) fn cancel(&mut self, id: u64, status: Status) -> Result<(), SendError> {
-        self.check_open()?;
         if !self.exchanges.is_ours(id) {
             return self.stop_body(id, status);
         }
@@ -76,7 +75,6 @@ impl Session {
 
     /// Notes that the application has taken publications or data of this cost.  SPEC §11
     pub(crate) fn release(&mut self, id: u64, cost: u32) -> Result<(), SendError> {
-        self.check_open()?;
         let one_message = u64::from(self.limits.max_frame);
         let receive_credit = self.exchanges.receive_credit(id).ok_or(SendError::UnknownExchange)?;
         receive_credit.release(cost);
@@ -100,7 +98,6 @@ impl Session {
 
     /// Takes no more openings.  SPEC §16.2
     pub(crate) fn goaway(&mut self) -> Result<(), SendError> {
-        self.check_open()?;
         if self.goaway_sent.is_none() {
             let last = self.exchanges.highest_taken();
             self.goaway_sent = Some(last);
@@ -116,7 +113,6 @@ impl Session {
         fits: impl FnOnce(&TakenKind) -> bool,
         message: Message<'_>,
     ) -> Result<(), SendError> {
-        self.check_open()?;
         let message = message.measured();
         let len = message.len();
         let waits = |taken: &&mut Taken| {
@@ -134,8 +130,8 @@ impl Session {
         Ok(())
     }
 
-    #[cfg_attr(target_os = "none", inline(never))]
-    pub(super) fn check_open(&self) -> Result<(), SendError> {
+    /// Whether commands are taken at all.
+    pub(crate) fn check_open(&self) -> Result<(), SendError> {
         if self.is_closing() {
             return Err(SendError::Closed);
         }
@@ -146,7 +142,6 @@ impl Session {
     }
 
     pub(super) fn check_opening(&self) -> Result<(), SendError> {
-        self.check_open()?;
         // END-4
         if self.goaway_received.is_some() {
             return Err(SendError::GoingAway);

@@ -27,7 +27,6 @@ pub(crate) struct Through<'a> {
 
 impl Session {
     pub(crate) fn accept_subscription(&mut self, id: u64) -> Result<(), SendError> {
-        self.check_open()?;
         let response = Message::Response { id, status: Status::OK, more: true, body: &[] };
         let response = response.measured();
         let len = response.len();
@@ -50,7 +49,6 @@ impl Session {
 
     /// Ends a subscription of theirs, behind the publications that wait.
     pub(crate) fn end_subscription(&mut self, id: u64, status: Status) -> Result<(), SendError> {
-        self.check_open()?;
         let accepted = match self.exchanges.theirs(id) {
             Some(Taken { kind: TakenKind::Subscription { accepted, .. }, answer: Answer::Owed, .. }) => {
                 *accepted
@@ -80,7 +78,6 @@ impl Session {
         publication: &Outgoing<'_>,
         through: Through<'_>,
     ) -> Result<(), SendError> {
-        self.check_open()?;
         name::check_name(publication.topic)?;
         let message = beginning(id, publication, publication.body, None);
         let message = message.measured();
@@ -133,7 +130,6 @@ impl Session {
         publication: &Outgoing<'_>,
         through: Through<'_>,
     ) -> Result<usize, SendError> {
-        self.check_open()?;
         name::check_name(publication.topic)?;
         let body = publication.body;
         let whole = beginning(id, publication, body, None);
@@ -165,7 +161,6 @@ impl Session {
         rest: &[u8],
         through: Through<'_>,
     ) -> Result<usize, SendError> {
-        self.check_open()?;
         let max = self.longest_publication();
         let mut standing = publishing(&mut self.exchanges, id)?;
         if *standing.unsent == 0 || *standing.unsent != rest.len() {
@@ -187,7 +182,6 @@ impl Session {
 
     /// Gives up the publication that is half sent.  SPEC §14.5
     pub(crate) fn publish_abort(&mut self, id: u64, through: Through<'_>) -> Result<(), SendError> {
-        self.check_open()?;
         let message = Message::Continuation(Continuation { id, more: false, abort: true, chunk: &[] });
         let message = message.measured();
         let mut standing = publishing(&mut self.exchanges, id)?;
@@ -201,7 +195,6 @@ impl Session {
 
     /// Tells a subscriber what was dropped, with nothing behind it.  SPEC §14.3
     pub(crate) fn missed(&mut self, id: u64, missed: Missed) -> Result<(), SendError> {
-        self.check_open()?;
         publishing(&mut self.exchanges, id)?;
         let message = Message::Missed { id, unknown: missed.unknown, count: missed.count };
         let message = message.measured();
