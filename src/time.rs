@@ -70,6 +70,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
+    #[cfg_attr(target_os = "none", inline(never))]
     fn add(self, duration: Duration) -> Self {
         self.after(micros_of(duration))
     }
@@ -101,6 +102,7 @@ const fn by_thousand(number: u64) -> (u64, u32) {
     by_digits(number)
 }
 
+#[cfg_attr(target_os = "none", inline(never))]
 const fn by_digits(number: u64) -> (u64, u32) {
     let digits = number.to_be_bytes();
     let (mut quotient, mut rest, mut at) = (0, 0, 0);

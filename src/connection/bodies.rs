@@ -28,6 +28,7 @@ impl Bodies {
     }
 
     /// Notes that something has moved; what is looked at late does not make it earlier.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn touch(&mut self, at: Instant) {
         self.moved = self.moved.max(at);
     }

@@ -238,6 +238,7 @@ impl Session {
     }
 
     /// The longest frame that the peer takes and this side has room for.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn longest_frame(&self) -> usize {
         usize::from(self.theirs.max_frame).min(self.limits.longest_sent() - frame::LENGTH_PREFIX)
     }

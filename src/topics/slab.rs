@@ -37,20 +37,20 @@ pub(super) struct Slab<T> {
 
 impl<T: Default> Slab<T> {
     pub(super) fn insert(&mut self, value: T) -> Key<T> {
-        if let Some(key) = self.free.pop() {
-            self.places[key.0 as usize] = value;
-            return key;
-        }
-        // A place is tens of bytes, so that memory ends long before the numbers do.
-        let key = Key(self.places.len() as u32, PhantomData);
-        self.places.push(value);
+        let key = self.free.pop().unwrap_or_else(|| {
+            // A place is tens of bytes, so that memory ends long before the numbers do.
+            let key = Key(self.places.len() as u32, PhantomData);
+            self.places.push(T::default());
+            key
+        });
+        self[key] = value;
         key
     }
 
     /// Frees a place. What was there is the caller's, so that it can put right what pointed to it.
     pub(super) fn take(&mut self, key: Key<T>) -> T {
         self.free.push(key);
-        core::mem::take(&mut self.places[key.0 as usize])
+        core::mem::take(&mut self[key])
     }
 
     pub(super) fn len(&self) -> usize {

@@ -191,6 +191,11 @@ pub(crate) trait Sink {
 }
 
 impl Sink for Buffer {
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn unsigned(&mut self, value: u64) {
+        self.head(0, value);
+    }
+
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -221,7 +226,8 @@ impl<'a> Slot<'a> {
 }
 
 impl Sink for Slot<'_> {
-    #[inline]
+    #[cfg_attr(target_os = "none", inline(never))]
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn put(&mut self, bytes: &[u8]) {
         let end = self.at + bytes.len();
         if let Some(room) = self.room.get_mut(self.at..end) {

@@ -260,6 +260,7 @@ struct Standing<'a> {
 impl Standing<'_> {
     /// Pays for a message of this length, behind which so much of the body is left; where the credit or the queue's room
     /// does not do, nothing has changed.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn pay(&mut self, queue: &Queue, len: usize, left: usize) -> Result<(), SendError> {
         if len as u64 > self.send_credit.left() {
             return Err(SendError::NoCredit);
