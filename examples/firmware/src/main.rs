@@ -49,7 +49,7 @@ async fn start(spawner: Spawner) {
     static APP: StaticCell<App> = StaticCell::new();
 
     let Some(record) = Provisioning::read() else { board::fault::stop("nobody has provisioned this device") };
-    let app = APP.init(App::new(&record));
+    let app = APP.init_with(|| App::new(&record));
     say(&[Part::Text("this is "), Part::Bytes(app.device.peer_id().as_bytes())]);
 
     // Each of them is spawned once, so there is room.
