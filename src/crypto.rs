@@ -181,6 +181,14 @@ pub(crate) trait Primitives: RefUnwindSafe + Send + Sync {
     fn verify(&self, public: &[u8; KEY_LEN], message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool;
 }
 
+/// How a cipher gathers that cannot, or for which a copy costs less.
+fn seal_copied<A: Aead + ?Sized>(cipher: &A, nonce: u64, ad: &[u8], buf: &mut [u8], body: &[u8]) {
+    let Some((text, tag)) = buf.split_last_chunk_mut() else { return };
+    let head = text.len().saturating_sub(body.len());
+    text[head..].copy_from_slice(body);
+    *tag = cipher.seal(nonce, ad, text);
+}
+
 /// An authenticated cipher, keyed, that works where the bytes lie. The key is wiped on drop.
 pub(crate) trait Aead: Send + Sync + UnwindSafe {
     /// Replaces the key without a new allocation, and wipes the old one.
@@ -191,18 +199,10 @@ pub(crate) trait Aead: Send + Sync + UnwindSafe {
     /// No caller may give a nonce twice under one key.
     fn seal(&self, nonce: u64, ad: &[u8], buf: &mut [u8]) -> [u8; TAG_LEN];
 
-    /// Whether [`seal_gather`](Self::seal_gather) costs no more than [`seal`](Self::seal), and so saves a copy.
-    fn gathers(&self) -> bool {
-        false
-    }
-
     /// Encrypts the beginning of `buf` in place, and behind it `body`, which is not there yet; the last 16 bytes, for
     /// which there is room as well, receive the tag.
     fn seal_gather(&self, nonce: u64, ad: &[u8], buf: &mut [u8], body: &[u8]) {
-        let Some((text, tag)) = buf.split_last_chunk_mut() else { return };
-        let head = text.len().saturating_sub(body.len());
-        text[head..].copy_from_slice(body);
-        *tag = self.seal(nonce, ad, text);
+        seal_copied(self, nonce, ad, buf, body);
     }
 
     /// Decrypts `buf` in place. On an error the content of `buf` is unspecified, but no plaintext.

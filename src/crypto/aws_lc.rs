@@ -14,6 +14,7 @@ use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
 use super::rustcrypto::RustCrypto;
 use super::{
     Aead, BadTag, Hash256, KEY_LEN, KeyPair, LowOrder, Primitives, SIGNATURE_LEN, SigningKey, Suite, TAG_LEN,
+    seal_copied,
 };
 
 /// Bytes of heap of either cipher, without AWS-LC's own.
@@ -127,11 +128,10 @@ macro_rules! aead {
                     .expect("invariant: a message is shorter than the 64 GiB of one nonce")
             }
 
-            fn gathers(&self) -> bool {
-                $gathers
-            }
-
             fn seal_gather(&self, nonce: u64, ad: &[u8], buf: &mut [u8], body: &[u8]) {
+                if !$gathers || body.is_empty() {
+                    return seal_copied(self, nonce, ad, buf, body);
+                }
                 let nonce = noise_nonce(nonce.$counter());
                 let (head, sealed) = buf.split_at_mut(buf.len() - body.len() - TAG_LEN);
                 self.0

@@ -24,16 +24,17 @@ impl CipherState {
         Some(Self { aead: provider.primitives().aead(suite, key)?, n: 0 })
     }
 
-    /// Encrypts all of `buf` but its last 16 bytes, which receive the tag.
+    /// Encrypts the beginning of `buf` in place and behind it `body`, which is not there yet; its last 16 bytes receive the
+    /// tag.
     ///
-    /// A buffer without room for the tag is a mistake of the caller's, and refused like an exhausted cipher.
-    pub(crate) fn seal(&mut self, buf: &mut [u8]) -> Result<(), Exhausted> {
+    /// A buffer without room for both is a mistake of the caller's, and refused like an exhausted cipher.
+    pub(crate) fn seal(&mut self, buf: &mut [u8], body: &[u8]) -> Result<(), Exhausted> {
         let n = self.usable_nonce()?;
-        let Some((text, tag)) = buf.split_last_chunk_mut::<TAG_LEN>() else {
+        if buf.len() < body.len() + TAG_LEN {
             debug_assert!(false, "a frame ends in room for its tag");
             return Err(Exhausted);
-        };
-        *tag = self.aead.seal(n, &[], text);
+        }
+        self.aead.seal_gather(n, &[], buf, body);
         self.advance();
         Ok(())
     }
@@ -45,16 +46,8 @@ impl CipherState {
         start: usize,
         body: &[u8],
     ) -> Result<(), Exhausted> {
-        if body.is_empty() || !self.aead.gathers() {
-            buf.extend_from_slice(body);
-            buf.append(TAG_LEN);
-            return self.seal(buf.get_mut(start..).unwrap_or_default());
-        }
-        let n = self.usable_nonce()?;
         buf.append(body.len() + TAG_LEN);
-        self.aead.seal_gather(n, &[], &mut buf[start..], body);
-        self.advance();
-        Ok(())
+        self.seal(buf.get_mut(start..).unwrap_or_default(), body)
     }
 
     /// Decrypts `buf`, whose last 16 bytes are the tag, and returns the length of the plaintext.

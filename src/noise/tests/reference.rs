@@ -81,7 +81,7 @@ fn exchange(ours: &mut Ciphers, theirs: &mut TransportState, payload: &[u8]) {
     let mut text = vec![0; payload.len() + 16];
     let mut buf = vec![0; payload.len() + 16];
     buf[..payload.len()].copy_from_slice(payload);
-    ours.send.seal(&mut buf).unwrap();
+    ours.send.seal(&mut buf, &[]).unwrap();
     let len = theirs.read_message(&buf, &mut text).unwrap();
     assert_eq!(&text[..len], payload);
 
@@ -114,7 +114,7 @@ fn rekeys_as_snow_does(cipher: Cipher, role: Role) {
             }
             let mut text = [0; 20];
             let mut buf = [0x5A; 20];
-            ours.send.seal(&mut buf).unwrap();
+            ours.send.seal(&mut buf, &[]).unwrap();
             assert_eq!(theirs.read_message(n, &buf, &mut text), Ok(4), "{cipher:?} {n}");
             assert_eq!(theirs.write_message(n, &text[..4], &mut buf), Ok(20));
             assert_eq!(ours.receive.open(&mut buf), Ok(4), "{cipher:?} {n}");

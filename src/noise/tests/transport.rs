@@ -9,7 +9,7 @@ use crate::tests::Vector;
 fn sealed(cipher: &mut CipherState, text: &[u8]) -> Vec<u8> {
     let mut buf = text.to_vec();
     buf.resize(text.len() + 16, 0);
-    cipher.seal(&mut buf).unwrap();
+    cipher.seal(&mut buf, &[]).unwrap();
     buf
 }
 
@@ -156,7 +156,7 @@ fn the_last_nonce_is_never_used() {
         assert_eq!(two.receive.open(&mut frame), Ok(4));
         for _ in 0..2 {
             let mut buf = *b"text that must not be touched";
-            assert_eq!(one.send.seal(&mut buf), Err(Exhausted));
+            assert_eq!(one.send.seal(&mut buf, &[]), Err(Exhausted));
             assert_eq!(two.receive.open(&mut buf), Err(OpenError::Exhausted));
             assert_eq!(&buf, b"text that must not be touched");
         }
