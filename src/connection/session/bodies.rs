@@ -375,7 +375,10 @@ impl Session {
             match self.take_turn(id, now, frame) {
                 Turn::Full => return false,
                 Turn::More { again: true } => {}
-                Turn::More { again: false } => self.bulk.line.rotate_left(1),
+                Turn::More { again: false } => {
+                    self.bulk.line.pop_front();
+                    self.bulk.line.push_back(id);
+                }
                 Turn::Over => drop(self.bulk.line.pop_front()),
             }
             // One that has ended and lingers takes nobody's turn.
