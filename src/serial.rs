@@ -435,6 +435,7 @@ impl<S: Session> Line<S> {
     }
 
     /// The longest packet that is stored.  SER-8
+    #[cfg_attr(target_os = "none", inline(never))]
     fn max_packet(&mut self) -> usize {
         let mut has_keys = false;
         self.each(|connection| has_keys |= connection.has_keys());

@@ -89,6 +89,7 @@ impl ReceiveCredit {
     }
 
     /// Notes that the application has taken messages of this cost; never more than came.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn release(&mut self, cost: u32) {
         self.released = self.released.saturating_add(cost.into()).min(self.spent);
     }
@@ -113,6 +114,7 @@ impl ReceiveCredit {
     }
 
     /// What counts as taken.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn taken(&self) -> u64 {
         self.released.saturating_add(self.lent).min(self.spent)
     }

@@ -355,6 +355,7 @@ impl Exchanges {
     }
 
     /// This side's body of a live exchange, until its end has left.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn outbound(&mut self, id: u64) -> Option<&mut Outbound> {
         self.bodies(id)?.outbound.as_mut()
     }
