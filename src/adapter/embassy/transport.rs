@@ -1,7 +1,8 @@
 //! Bytes in and out of a transport, through the caller's two buffers.
 
-use core::cell::RefCell;
+use core::cell::Cell;
 use core::convert::Infallible;
+use core::fmt;
 use core::future::{Future, pending, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
@@ -24,28 +25,21 @@ use embedded_io_async::{ErrorType, Read, Write};
 /// # let _: core::pin::Pin<&mut dyn Future<Output = core::convert::Infallible>> = io.as_mut();
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Buffers<'b> {
-    ways: RefCell<Ways<'b>>,
-}
-
-#[derive(Debug)]
-struct Ways<'b> {
     /// The buffer to read into, while nobody reads.
-    empty: Option<&'b mut [u8]>,
-    received: Option<Received<'b>>,
+    empty: Cell<Option<&'b mut [u8]>>,
+    received: Cell<Option<Received<'b>>>,
     /// The stream has ended.
-    eof: bool,
+    eof: Cell<bool>,
     /// The buffer to fill, while nobody writes.
-    free: Option<&'b mut [u8]>,
+    free: Cell<Option<&'b mut [u8]>>,
     /// One to be written, and how much of it.
-    full: Option<(&'b mut [u8], usize)>,
+    full: Cell<Option<(&'b mut [u8], usize)>>,
     /// The transport takes no more.
-    broken: bool,
+    broken: Cell<bool>,
 }
 
 /// What a read gave, and how much of it was taken.
-#[derive(Debug)]
 struct Received<'b> {
     buffer: &'b mut [u8],
     len: usize,
@@ -66,43 +60,58 @@ pub(super) trait Ports {
 
 impl Ports for Buffers<'_> {
     fn read(&self, take: &mut dyn FnMut(&[u8]) -> usize) -> bool {
-        let ways = &mut *self.ways.borrow_mut();
-        let Some(received) = &mut ways.received else { return false };
+        let Some(mut received) = self.received.take() else { return false };
         let more = take(&received.buffer[received.taken..received.len]);
         received.taken += more;
-        if received.taken >= received.len {
-            ways.empty = ways.received.take().map(|received| received.buffer);
+        if received.taken < received.len {
+            self.received.set(Some(received));
+        } else {
+            self.empty.set(Some(received.buffer));
         }
         more > 0
     }
 
     fn write(&self, fill: &mut dyn FnMut(&mut [u8]) -> usize) -> bool {
-        let ways = &mut *self.ways.borrow_mut();
-        let Some(buffer) = ways.free.take_if(|_| !ways.broken) else { return false };
-        match fill(buffer) {
-            0 => ways.free = Some(buffer),
-            len => ways.full = Some((buffer, len)),
+        if self.broken.get() {
+            return false;
         }
-        ways.full.is_some()
+        let Some(buffer) = self.free.take() else { return false };
+        let filled = fill(buffer);
+        if filled > 0 {
+            self.full.set(Some((buffer, filled)));
+        } else {
+            self.free.set(Some(buffer));
+        }
+        filled > 0
     }
 
     fn is_over(&self) -> bool {
-        let ways = self.ways.borrow();
-        (ways.eof || ways.broken) && ways.received.is_none()
+        (self.eof.get() || self.broken.get()) && !holds(&self.received)
     }
 
     fn is_written(&self) -> bool {
-        let ways = self.ways.borrow();
-        ways.free.is_some() || ways.broken
+        holds(&self.free) || self.broken.get()
     }
+}
+
+fn holds<T>(cell: &Cell<Option<T>>) -> bool {
+    let held = cell.take();
+    let holds = held.is_some();
+    cell.set(held);
+    holds
 }
 
 impl<'b> Buffers<'b> {
     /// With these two: where bytes arrive, and from where they leave.
     pub fn new(rx: &'b mut [u8], tx: &'b mut [u8]) -> Self {
-        let ways =
-            Ways { empty: Some(rx), received: None, free: Some(tx), full: None, eof: false, broken: false };
-        Self { ways: RefCell::new(ways) }
+        Self {
+            empty: Cell::new(Some(rx)),
+            received: Cell::new(None),
+            eof: Cell::new(false),
+            free: Cell::new(Some(tx)),
+            full: Cell::new(None),
+            broken: Cell::new(false),
+        }
     }
 
     /// The transport at work: to be pinned, and lent to a [`Runner`](super::Runner), which polls it.
@@ -128,21 +137,20 @@ impl<'b> Buffers<'b> {
 
     async fn read_on(&self, mut rx: impl Read) -> Infallible {
         loop {
-            let buffer =
-                poll_fn(|_| self.ways.borrow_mut().empty.take().map_or(Poll::Pending, Poll::Ready)).await;
+            let buffer = poll_fn(|_| self.empty.take().map_or(Poll::Pending, Poll::Ready)).await;
             let len = rx.read(buffer).await.unwrap_or(0).min(buffer.len());
             if len == 0 {
-                self.ways.borrow_mut().eof = true;
+                self.eof.set(true);
                 return pending().await;
             }
-            self.ways.borrow_mut().received = Some(Received { buffer, len, taken: 0 });
+            self.received.set(Some(Received { buffer, len, taken: 0 }));
         }
     }
 
     async fn write_on(&self, mut tx: impl Write) -> Infallible {
         let mut flushed = true;
         loop {
-            let next = poll_fn(|_| match self.ways.borrow_mut().full.take() {
+            let next = poll_fn(|_| match self.full.take() {
                 Some(full) => Poll::Ready(Some(full)),
                 None if flushed => Poll::Pending,
                 None => Poll::Ready(None),
@@ -151,7 +159,7 @@ impl<'b> Buffers<'b> {
                 Some((buffer, len)) => {
                     flushed = false;
                     let written = write_all(&mut tx, &buffer[..len]).await;
-                    self.ways.borrow_mut().free = Some(buffer);
+                    self.free.set(Some(buffer));
                     // The runner fills it again before the flush, where it has more.
                     yield_once().await;
                     written
@@ -162,10 +170,19 @@ impl<'b> Buffers<'b> {
                 }
             };
             if written.is_err() {
-                self.ways.borrow_mut().broken = true;
+                self.broken.set(true);
                 return pending().await;
             }
         }
+    }
+}
+
+impl fmt::Debug for Buffers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffers")
+            .field("eof", &self.eof)
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
     }
 }
 
