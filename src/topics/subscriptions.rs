@@ -169,6 +169,12 @@ impl Subscriptions {
         subscription.ready.reserve(subscription.pairs.len().saturating_sub(subscription.ready.len()));
     }
 
+    /// The pairs of a topic, one by one: what is done with one may be about all that is here.
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn pair_of(&self, topic: TopicId, place: usize) -> Option<PairKey> {
+        self.of_topic[topic.index()].get(place).copied()
+    }
+
     pub(super) fn is_any_full(&self, topic: TopicId, depth: usize) -> bool {
         self.of_topic[topic.index()].iter().any(|&pair| self.pairs[pair].queue.len() >= depth)
     }
@@ -189,8 +195,8 @@ impl Subscriptions {
     /// Drops, oldest first, what only queues of this topic hold, until there is room for a body of `len` bytes.
     pub(super) fn drop_unkept(&mut self, topic: TopicId, len: usize, bodies: &mut BodyPool) -> bool {
         // What a topic keeps is its newest, so the rest is at the front of each queue.
-        for place in 0..self.of_topic[topic.index()].len() {
-            let key = self.of_topic[topic.index()][place];
+        for place in 0.. {
+            let Some(key) = self.pair_of(topic, place) else { break };
             while let Some(&oldest) = self.pairs[key].queue.front()
                 && !bodies.is_kept(oldest.body)
             {
@@ -216,8 +222,8 @@ impl Subscriptions {
         depth: usize,
         bodies: &mut BodyPool,
     ) {
-        for place in 0..self.of_topic[topic.index()].len() {
-            let pair = self.of_topic[topic.index()][place];
+        for place in 0.. {
+            let Some(pair) = self.pair_of(topic, place) else { break };
             if self.pairs[pair].queue.len() < depth {
                 self.queue(pair, entry, bodies);
             } else {

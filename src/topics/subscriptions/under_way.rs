@@ -89,8 +89,8 @@ impl Subscriptions {
         if self.half_sent == 0 {
             return;
         }
-        for place in 0..self.of_topic[topic.index()].len() {
-            let pair = self.of_topic[topic.index()][place];
+        for place in 0.. {
+            let Some(pair) = self.pair_of(topic, place) else { break };
             let key = self.pairs[pair].subscription;
             let subscription = &mut self.all[key];
             let Some(under_way) = &mut subscription.under_way else { continue };
@@ -116,8 +116,8 @@ impl Subscriptions {
         if self.half_sent == 0 {
             return false;
         }
-        for place in 0..self.of_topic[topic.index()].len() {
-            let pair = self.of_topic[topic.index()][place];
+        for place in 0.. {
+            let Some(pair) = self.pair_of(topic, place) else { break };
             let key = self.pairs[pair].subscription;
             let body = self.all[key].under_way.as_ref().filter(|under_way| under_way.pair == pair);
             if body.and_then(|under_way| under_way.body).is_none_or(|body| bodies.is_kept(body)) {
