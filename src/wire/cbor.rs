@@ -167,6 +167,7 @@ pub(crate) trait Sink {
         }
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     fn long_head(&mut self, major: u8, value: u64) {
         // Copies whose length is known, which are one instruction each.
         let initial = |info| [major << 5 | info];

@@ -63,32 +63,32 @@ impl<'a> Message<'a> {
     fn head(&self, out: &mut impl Sink) {
         match *self {
             Self::Accept => begin(out, 1, kind::ACCEPT),
-            Self::Close { status } => numbers(out, kind::CLOSE, [status.number().into()]),
-            Self::Goaway { last } => numbers(out, kind::GOAWAY, [last]),
-            Self::Ping { token } => numbers(out, kind::PING, [token]),
-            Self::Pong { token } => numbers(out, kind::PONG, [token]),
+            Self::Close { status } => numbers(out, kind::CLOSE, &[status.number().into()]),
+            Self::Goaway { last } => numbers(out, kind::GOAWAY, &[last]),
+            Self::Ping { token } => numbers(out, kind::PING, &[token]),
+            Self::Pong { token } => numbers(out, kind::PONG, &[token]),
             Self::Request { id, deadline_ms, more, method, body } => {
                 request_head(id, deadline_ms, out);
                 request_name(more, method, body, out);
             }
             Self::Response { id, status, more, body } => {
                 let fields = [id, status.number().into(), bit(more, flag::MORE)];
-                numbers_before(out, kind::RESPONSE, fields, body);
+                numbers_before(out, kind::RESPONSE, &fields, body);
             }
-            Self::Busy { id, retry_ms } => numbers(out, kind::BUSY, [id, retry_ms.into()]),
-            Self::Cancel { id, status } => numbers(out, kind::CANCEL, [id, status.number().into()]),
-            Self::Data { id, chunk } => numbers_before(out, kind::DATA, [id], chunk),
-            Self::End { id, status } => numbers(out, kind::END, [id, status.number().into()]),
-            Self::Credit { id, limit } => numbers(out, kind::CREDIT, [id, limit]),
+            Self::Busy { id, retry_ms } => numbers(out, kind::BUSY, &[id, retry_ms.into()]),
+            Self::Cancel { id, status } => numbers(out, kind::CANCEL, &[id, status.number().into()]),
+            Self::Data { id, chunk } => numbers_before(out, kind::DATA, &[id], chunk),
+            Self::End { id, status } => numbers(out, kind::END, &[id, status.number().into()]),
+            Self::Credit { id, limit } => numbers(out, kind::CREDIT, &[id, limit]),
             Self::Subscribe { id, limit, filter, from } => subscribe(out, id, limit, filter, from),
             Self::Publication(publication) => publication.head(out),
             Self::Continuation(Continuation { id, more, abort, chunk }) => {
                 let fields = [id, bit(more, flag::MORE) | bit(abort, flag::ABORT)];
-                numbers_before(out, kind::CONTINUATION, fields, chunk);
+                numbers_before(out, kind::CONTINUATION, &fields, chunk);
             }
             Self::Missed { id, unknown, count } => {
                 let fields = [id, bit(unknown, flag::UNKNOWN), count.into()];
-                numbers(out, kind::MISSED, fields);
+                numbers(out, kind::MISSED, &fields);
             }
             Self::Ignorable => begin(out, 1, kind::PADDING),
         }
@@ -226,20 +226,22 @@ fn subscribe(out: &mut impl Sink, id: u64, limit: u64, filter: &str, from: Optio
 }
 
 /// A message that is nothing but numbers.
-fn numbers<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N]) {
-    begin(out, 1 + N as u64, kind);
-    for field in fields {
-        out.unsigned(field);
-    }
+fn numbers(out: &mut impl Sink, kind: u8, fields: &[u64]) {
+    leading(out, 0, kind, fields);
 }
 
 /// A message that is numbers, up to the bytes behind them.
-fn numbers_before<const N: usize>(out: &mut impl Sink, kind: u8, fields: [u64; N], content: &[u8]) {
-    begin(out, 2 + N as u64, kind);
-    for field in fields {
-        out.unsigned(field);
-    }
+fn numbers_before(out: &mut impl Sink, kind: u8, fields: &[u64], content: &[u8]) {
+    leading(out, 1, kind, fields);
     out.bytes_head(content.len());
+}
+
+/// The numbers of a message that has so many elements behind them.
+fn leading(out: &mut impl Sink, behind: u64, kind: u8, fields: &[u64]) {
+    begin(out, 1 + fields.len() as u64 + behind, kind);
+    for field in fields {
+        out.unsigned(*field);
+    }
 }
 
 fn begin(out: &mut impl Sink, elements: u64, kind: u8) {
