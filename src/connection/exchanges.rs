@@ -187,11 +187,13 @@ impl Exchanges {
         id % 2 == self.next_id % 2
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn ours(&mut self, id: u64) -> Option<&mut Opened> {
         let at = place_of(&self.ours, id)?;
         self.ours.get_mut(at)
     }
 
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub(crate) fn theirs(&mut self, id: u64) -> Option<&mut Taken> {
         let at = place_of(&self.theirs, id)?;
         self.theirs.get_mut(at)
@@ -384,6 +386,7 @@ impl Exchanges {
 
 /// Where a table has an exchange.  Ids of one opener differ by two, and most exchanges are opened and ended one behind the
 /// other: mostly it is where it would be if there were no gaps behind it, or it was the oldest and has ended.
+#[cfg_attr(not(target_os = "none"), inline)]
 fn place_of<R: Record>(table: &VecDeque<R>, id: u64) -> Option<usize> {
     let newer = table.back()?.id().checked_sub(id)? / 2;
     let guess = usize::try_from(newer).ok().and_then(|newer| (table.len() - 1).checked_sub(newer));
