@@ -8,18 +8,38 @@ use crate::board::flash;
 /// How long a hash is.
 pub const HASH_LEN: usize = 32;
 
+/// The hash of an image.  What it is made of is in the flash once, not wherever an image is hashed.
+struct Hash(Sha256);
+
+impl Hash {
+    #[inline(never)]
+    fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    #[inline(never)]
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    #[inline(never)]
+    fn finish(self) -> [u8; HASH_LEN] {
+        self.0.finalize().into()
+    }
+}
+
 /// An image that comes in, of which only its hash is kept.  A real one would go to the other half of the flash.
 pub struct Incoming {
     /// The exchange that it comes in.
     pub id: ExchangeId,
     expected: [u8; HASH_LEN],
-    hash: Sha256,
+    hash: Hash,
 }
 
 impl Incoming {
     /// An image that is announced by its hash; none, where that is no hash.
     pub fn new(id: ExchangeId, head: &[u8]) -> Option<Self> {
-        Some(Self { id, expected: head.try_into().ok()?, hash: Sha256::new() })
+        Some(Self { id, expected: head.try_into().ok()?, hash: Hash::new() })
     }
 
     /// Takes the next bytes.
@@ -29,7 +49,7 @@ impl Incoming {
 
     /// The answer: whether it is what was announced, and what it is.
     pub fn finish(self) -> [u8; 1 + HASH_LEN] {
-        let hash: [u8; HASH_LEN] = self.hash.finalize().into();
+        let hash = self.hash.finish();
         let mut answer = [0; 1 + HASH_LEN];
         answer[0] = (hash == self.expected).into();
         answer[1..].copy_from_slice(&hash);
@@ -57,7 +77,7 @@ impl Outgoing {
 
     /// The hash of all of it.
     pub fn hash(&self) -> [u8; HASH_LEN] {
-        let mut hash = Sha256::new();
+        let mut hash = Hash::new();
         let mut chunk = [0; 64];
         let mut at = 0;
         while at < self.len {
@@ -66,7 +86,7 @@ impl Outgoing {
             hash.update(&chunk[..read]);
             at += read;
         }
-        hash.finalize().into()
+        hash.finish()
     }
 
     /// Writes as much as the connection has room for; whether that was the last of it.
