@@ -1,5 +1,6 @@
 //! What a runner and its handles share: the exchanges that handles have open.
 
+use core::array;
 use core::cell::{RefCell, RefMut};
 use core::fmt;
 use core::mem;
@@ -66,7 +67,7 @@ impl Link {
         let count = exchanges.min(SLOTS).min(memory.len());
         let table = Table {
             memory,
-            slots: Default::default(),
+            slots: array::from_fn(|_| Slot::free()),
             left: Default::default(),
             count,
             owner: None,
@@ -98,14 +99,15 @@ impl Link {
     }
 
     /// The table, for the runner that has the link; none for one that another has taken it from.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(super) fn owned_by(&self, owner: LinkId) -> Option<RefMut<'_, Table>> {
-        let table = self.table.borrow_mut();
+        let table = self.table();
         (table.owner == Some(owner)).then_some(table)
     }
 
     /// A new runner has the link; what an earlier one left is over.
     pub(super) fn begin(&self, owner: LinkId, device: &Device) {
-        let mut table = self.table.borrow_mut();
+        let mut table = self.table();
         table.on_closed();
         table.owner = Some(owner);
         let limits = device.config().limits();
@@ -159,17 +161,12 @@ impl Table {
         if !out.push(self.memory, name.as_bytes()) || !out.push(self.memory, body) {
             return Err(SendError::TooLarge { len: name.len() + body.len(), max: share });
         }
-        self.slots[index] = Slot {
-            state: State::Asked(ask),
-            out,
-            name_len: name.len(),
-            deadline,
-            inward: Store::new(middle, to),
-            window: self.window,
-            reading: true,
-            writing: halves,
-            ..Slot::default()
-        };
+        // It is as a free one is otherwise.
+        let slot = &mut self.slots[index];
+        slot.state = State::Asked(ask);
+        (slot.out, slot.inward) = (out, Store::new(middle, to));
+        (slot.name_len, slot.deadline, slot.window) = (name.len(), deadline, self.window);
+        (slot.reading, slot.writing) = (true, halves);
         self.wake_runner();
         Ok(index)
     }
@@ -246,10 +243,10 @@ impl Table {
         if !slot.reading && !slot.writing {
             let left = self.left.iter_mut().find(|left| left.is_none());
             match (slot.id(), left) {
-                (None, _) => *slot = Slot::default(),
+                (None, _) => slot.clear(),
                 (Some(id), Some(left)) => {
                     *left = Some((id, slot.given_up.or(Some(Status::CANCELLED))));
-                    *slot = Slot::default();
+                    slot.clear();
                 }
                 // So many are under way that this one has to wait in its slot.
                 (Some(_), None) => {}
@@ -285,7 +282,7 @@ impl Table {
                 State::Open(..) => slot.end(Answer::Failed(Failure::Disconnected), BodyError::Disconnected),
             }
             if slot.is_done() {
-                *slot = Slot::default();
+                slot.clear();
             }
         }
         self.left = Default::default();
@@ -307,7 +304,7 @@ impl Table {
         let Some(slot) = slots.find(|slot| slot.id() == Some(id)) else { return false };
         slot.take(self.memory, event);
         if slot.is_done() {
-            *slot = Slot::default();
+            slot.clear();
             self.owed.wake();
         }
         true

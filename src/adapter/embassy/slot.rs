@@ -109,6 +109,19 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// One that nobody holds.
+    // Two dozen fields: one function where flash is scarce.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(super) fn free() -> Self {
+        Self::default()
+    }
+
+    /// Nobody holds it any more.
+    #[cfg_attr(target_os = "none", inline(never))]
+    pub(super) fn clear(&mut self) {
+        *self = Self::free();
+    }
+
     pub(super) fn id(&self) -> Option<ExchangeId> {
         match self.state {
             State::Open(id, _) => Some(id),
