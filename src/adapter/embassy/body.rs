@@ -11,6 +11,7 @@ use embedded_io_async::{ErrorType, Read, Write};
 use super::exchange::Exchange;
 use super::link::Link;
 use super::slot::{Bodies, Slot};
+use super::watchers;
 use crate::adapter::error::{BodyError, no_success};
 use crate::{Connection, ExchangeId, Instant, Status};
 
@@ -47,7 +48,7 @@ impl<'d> BodyReader<'d> {
                 if let Some(end) = slot.read_end {
                     return Poll::Ready(end.map(|()| 0));
                 }
-                slot.reader = Some(task.waker().clone());
+                watchers::keep(&mut slot.reader, task.waker());
                 return Poll::Pending;
             }
             let bytes = slot.inward.bytes(memory);
@@ -118,7 +119,7 @@ impl<'d> BodyWriter<'d> {
             // Until it is handed over, the request itself lies there.
             let len = if slot.id().is_some() { bytes.len().min(slot.out.room()) } else { 0 };
             if len == 0 && !bytes.is_empty() {
-                slot.writer = Some(task.waker().clone());
+                watchers::keep(&mut slot.writer, task.waker());
                 return Poll::Pending;
             }
             slot.out.push(memory, &bytes[..len]);

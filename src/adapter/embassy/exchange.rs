@@ -11,6 +11,7 @@ use super::error::CallError;
 use super::handle::Handle;
 use super::link::{Lent, Link};
 use super::slot::{Answer, Ask};
+use super::watchers;
 use crate::{Body, Request, SendError, ToSliceError};
 
 impl<'d> Handle<'d> {
@@ -221,7 +222,7 @@ impl<'d> Exchange<'d> {
         if let Some(answer) = slot.answer {
             return Poll::Ready(answer);
         }
-        slot.reader = Some(task.waker().clone());
+        watchers::keep(&mut slot.reader, task.waker());
         Poll::Pending
     }
 

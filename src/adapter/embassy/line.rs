@@ -14,6 +14,7 @@ use super::runner::{Ready, Step};
 use super::transport::Buffers;
 use crate::adapter::defaults::BETWEEN_OFFERS;
 use crate::serial::{Line, Redial};
+use crate::time::sooner;
 use crate::{Admission, Connection, Event, ExchangeId, Instant, PeerId, Seed};
 
 /// Fresh seeds, one for each session: from the hardware's source of random numbers.  `None`: no session now.
@@ -173,7 +174,7 @@ impl<'a> LineRunner<'a> {
             if self.sessions.over {
                 return Poll::Ready(None);
             }
-            let wakes_at = self.sessions.poll_timeout().into_iter().chain(self.desk.next_deadline()).min();
+            let wakes_at = sooner(self.sessions.poll_timeout(), self.desk.next_deadline());
             if self.drive.sleep(task, wakes_at).is_pending() {
                 return Poll::Pending;
             }
@@ -234,7 +235,7 @@ impl Sessions<'_> {
 
     fn poll_timeout(&mut self) -> Option<Instant> {
         let redial = self.redial.as_ref().and_then(Redial::poll_timeout);
-        self.line.poll_timeout().into_iter().chain(redial).min()
+        sooner(self.line.poll_timeout(), redial)
     }
 }
 

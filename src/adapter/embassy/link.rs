@@ -13,8 +13,9 @@ use super::handle::Handle;
 use super::owed::Owed;
 use super::slot::{Answer, Ask, Slot, State};
 use super::store::Store;
-use super::watchers::Watchers;
+use super::watchers::{self, Watchers};
 use crate::adapter::error::BodyError;
+use crate::time::sooner;
 use crate::{
     Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, RequestHead, SendError, Status,
     StopCause, SubscribeOptions,
@@ -259,10 +260,7 @@ impl Table {
     // What the runner does
 
     pub(super) fn set_runner(&mut self, waker: &Waker) {
-        match &mut self.runner {
-            Some(kept) => kept.clone_from(waker),
-            None => self.runner = Some(waker.clone()),
-        }
+        watchers::keep(&mut self.runner, waker);
     }
 
     pub(super) fn on_connected(&mut self, peer: PeerId) {
@@ -338,11 +336,8 @@ impl Table {
 
     /// When a command is too late that waits for its turn, or a subscription that was not accepted.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.slots[..self.count]
-            .iter()
-            .filter(|slot| slot.answer.is_none())
-            .filter_map(|slot| slot.deadline)
-            .min()
+        let waiting = self.slots[..self.count].iter().filter(|slot| slot.answer.is_none());
+        waiting.fold(None, |first, slot| sooner(first, slot.deadline))
     }
 }
 

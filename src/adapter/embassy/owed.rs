@@ -34,7 +34,7 @@ impl Owed {
     }
 
     pub(super) fn contains(&self, to: ExchangeId) -> bool {
-        self.answers.iter().any(|answer| answer.to == to)
+        self.place_of(to).is_some()
     }
 
     /// How many wait for an exchange to be free.
@@ -65,7 +65,7 @@ impl Owed {
 
     /// Nothing is owed any more: it was answered, or nobody waits for it.
     pub(super) fn settle(&mut self, to: ExchangeId) {
-        if let Some(at) = self.answers.iter().position(|answer| answer.to == to)
+        if let Some(at) = self.place_of(to)
             && let Some(waker) = self.answers.swap_remove(at).waiting
         {
             waker.wake();
@@ -74,11 +74,17 @@ impl Owed {
 
     /// Answers for the responders that are gone, as far as there is room.
     pub(super) fn pay(&mut self, connection: &mut Connection) {
-        self.answers.retain(|answer| match answer.instead {
-            // Otherwise nobody waits any more.
-            Some(status) => connection.respond(answer.to, status, &[]) == Err(SendError::Full),
-            None => true,
-        });
+        let mut at = 0;
+        while let Some(answer) = self.answers.get(at) {
+            if let Some(status) = answer.instead
+                && connection.respond(answer.to, status, &[]) != Err(SendError::Full)
+            {
+                // It is answered, or nobody waits any more.
+                self.answers.swap_remove(at);
+            } else {
+                at += 1;
+            }
+        }
     }
 
     /// The connection has ended.
@@ -87,7 +93,12 @@ impl Owed {
         self.answers.clear();
     }
 
+    #[cfg_attr(target_os = "none", inline(never))]
+    fn place_of(&self, to: ExchangeId) -> Option<usize> {
+        self.answers.iter().position(|answer| answer.to == to)
+    }
+
     fn find(&mut self, to: ExchangeId) -> Option<&mut Answer> {
-        self.answers.iter_mut().find(|answer| answer.to == to)
+        self.place_of(to).and_then(|at| self.answers.get_mut(at))
     }
 }

@@ -10,6 +10,7 @@ use super::drive::{Drive, Transport, Turn, now};
 use super::handle::Responder;
 use super::link::Link;
 use super::transport::Buffers;
+use crate::time::sooner;
 use crate::{CloseReason, Connection, Event, ExchangeId, Instant, Status};
 
 /// What happened next on a connection, for the program that runs it.
@@ -174,8 +175,8 @@ impl<'a> Runner<'a> {
             if self.ended.is_some_and(|ended| now >= ended.until || self.drive.is_flushed()) {
                 return Poll::Ready(None);
             }
-            let mine = [self.desk.next_deadline(), self.ended.map(|ended| ended.until)];
-            let wakes_at = self.connection.poll_timeout().into_iter().chain(mine.into_iter().flatten()).min();
+            let mine = sooner(self.desk.next_deadline(), self.ended.map(|ended| ended.until));
+            let wakes_at = sooner(self.connection.poll_timeout(), mine);
             if self.drive.sleep(task, wakes_at).is_pending() {
                 return Poll::Pending;
             }

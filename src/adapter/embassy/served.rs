@@ -65,12 +65,17 @@ impl Served {
 
     /// Says what is owed, and publishes, as far as there is room and credit.
     pub(super) fn settle(&mut self, device: &Device, connection: &mut Connection) {
-        for (id, owes) in &mut self.subscriptions {
+        let mut at = 0;
+        while let Some((id, owes)) = self.subscriptions.get_mut(at) {
             while let Some(next) = pay(connection, *id, *owes) {
                 *owes = next;
             }
+            if *owes == Owes::Done {
+                self.subscriptions.swap_remove(at);
+            } else {
+                at += 1;
+            }
         }
-        self.subscriptions.retain(|(_, owes)| *owes != Owes::Done);
         // What finds no room is tried again in the next turn, as soon as something was sent.
         let _crowded = device.with_topics(|topics| offers::pump(topics, self.link, connection));
     }

@@ -8,6 +8,7 @@ use core::task::Poll;
 
 use super::exchange::Exchange;
 use super::slot::Head;
+use super::watchers;
 use crate::adapter::error::{BodyError, Gap, SubscribeError};
 use crate::{Missed, Point, Topic};
 
@@ -107,7 +108,7 @@ impl<'d> RawSubscription<'d> {
             if slot.read_end.is_some() {
                 return Poll::Ready(None);
             }
-            slot.reader = Some(task.waker().clone());
+            watchers::keep(&mut slot.reader, task.waker());
             Poll::Pending
         })
         .await

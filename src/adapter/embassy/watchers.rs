@@ -46,6 +46,16 @@ impl Watchers {
     }
 }
 
+/// Keeps whom to wake, in place of whom it was before.
+// A few calls through a waker's table: one function where flash is scarce.
+#[cfg_attr(target_os = "none", inline(never))]
+pub(super) fn keep(place: &mut Option<Waker>, waker: &Waker) {
+    match place {
+        Some(kept) => kept.clone_from(waker),
+        None => *place = Some(waker.clone()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
