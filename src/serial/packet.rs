@@ -196,6 +196,7 @@ fn encode(bytes: &mut [u8], start: usize, packet: usize) -> usize {
 }
 
 /// What a packet takes on the line, with its zero bytes.
+#[cfg_attr(target_os = "none", inline(never))]
 const fn encoded_len_max(len: usize) -> usize {
     cobs::max_encoding_length(len) + 2
 }
