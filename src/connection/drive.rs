@@ -273,8 +273,9 @@ impl Connection {
     /// Seals whole frames of a body straight from the application's bytes, where nothing else waits; how many bytes.
     pub(super) fn write_through(&mut self, id: u64, bytes: &[u8]) -> usize {
         let mut taken = 0;
-        // Where something is on its way already, the stream takes no more for now.
-        let idle = self.wire.is_empty() && self.ending.is_none();
+        // Where something is on its way already, the stream takes no more for now; where flash is scarce, a second copy is
+        // cheaper than the code that spares it.
+        let idle = cfg!(not(target_os = "none")) && self.wire.is_empty() && self.ending.is_none();
         while idle && self.has_room_for_frame() {
             let State::Session(session) = &mut self.state else { break };
             match session.write_through(self.clock, id, &bytes[taken..], self.wire.buffer()) {
