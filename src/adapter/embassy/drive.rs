@@ -19,6 +19,16 @@ pub(super) fn now() -> Instant {
     Instant::from_micros(embassy_time::Instant::now().as_micros())
 }
 
+/// The earlier of two moments, of which there may be none.
+// Where flash is scarce one function.
+#[cfg_attr(target_os = "none", inline(never))]
+pub(super) fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
+    }
+}
+
 /// What speaks the protocol on a transport: a connection, or a line with its sessions.
 pub(super) trait Speaker {
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) -> usize;

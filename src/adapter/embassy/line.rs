@@ -7,14 +7,13 @@ use core::task::{Context, Poll};
 
 use super::desk::Desk;
 use super::device::Device;
-use super::drive::{Drive, Speaker, Transport, Turn, now};
+use super::drive::{Drive, Speaker, Transport, Turn, now, sooner};
 use super::handle::Responder;
 use super::link::Link;
 use super::runner::{Ready, Step};
 use super::transport::Buffers;
 use crate::adapter::defaults::BETWEEN_OFFERS;
 use crate::serial::{Line, Redial};
-use crate::time::sooner;
 use crate::{Admission, Connection, Event, ExchangeId, Instant, PeerId, Seed};
 
 /// Fresh seeds, one for each session: from the hardware's source of random numbers.  `None`: no session now.

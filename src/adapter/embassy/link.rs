@@ -9,13 +9,13 @@ use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use super::device::Device;
+use super::drive::sooner;
 use super::handle::Handle;
 use super::owed::Owed;
 use super::slot::{Answer, Ask, Slot, State};
 use super::store::Store;
 use super::watchers::{self, Watchers};
 use crate::adapter::error::BodyError;
-use crate::time::sooner;
 use crate::{
     Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, RequestHead, SendError, Status,
     StopCause, SubscribeOptions,

@@ -6,11 +6,10 @@ use core::task::{Context, Poll};
 
 use super::desk::Desk;
 use super::device::Device;
-use super::drive::{Drive, Transport, Turn, now};
+use super::drive::{Drive, Transport, Turn, now, sooner};
 use super::handle::Responder;
 use super::link::Link;
 use super::transport::Buffers;
-use crate::time::sooner;
 use crate::{CloseReason, Connection, Event, ExchangeId, Instant, Status};
 
 /// What happened next on a connection, for the program that runs it.
