@@ -74,7 +74,9 @@ impl BodyPool {
         let size = size_of(body.len());
         let key = self.idle[class_of(body.len())].pop().unwrap_or_else(|| {
             self.held += size;
-            self.slots.insert(Slot { buffer: Vec::with_capacity(size), ..Slot::default() })
+            let key = self.slots.insert();
+            self.slots[key].buffer.reserve_exact(size);
+            key
         });
         let slot = &mut self.slots[key];
         slot.buffer.extend_from_slice(body);

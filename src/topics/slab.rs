@@ -36,15 +36,14 @@ pub(super) struct Slab<T> {
 }
 
 impl<T: Default> Slab<T> {
-    pub(super) fn insert(&mut self, value: T) -> Key<T> {
-        let key = self.free.pop().unwrap_or_else(|| {
+    /// Takes a place, in which all is as by default.  So nothing is made elsewhere and moved there.
+    pub(super) fn insert(&mut self) -> Key<T> {
+        self.free.pop().unwrap_or_else(|| {
             // A place is tens of bytes, so that memory ends long before the numbers do.
             let key = Key(self.places.len() as u32, PhantomData);
             self.places.push(T::default());
             key
-        });
-        self[key] = value;
-        key
+        })
     }
 
     /// Frees a place. What was there is the caller's, so that it can put right what pointed to it.

@@ -123,13 +123,11 @@ impl Subscriptions {
     /// Adds a subscription that `check_room` allowed.
     pub(super) fn add(&mut self, link: LinkId, id: ExchangeId, filter: &str) -> SubscriptionKey {
         let link_key = self.link_of(link);
-        let key = self.all.insert(Subscription {
-            link: link_key,
-            id,
-            filter: filter.into(),
-            ..Subscription::default()
-        });
-        self.all[key].place = self.filters.add(filter, key);
+        let key = self.all.insert();
+        let place = self.filters.add(filter, key);
+        let subscription = &mut self.all[key];
+        (subscription.link, subscription.id, subscription.place) = (link_key, id, place);
+        subscription.filter = filter.into();
         self.links[link_key].subscriptions.insert(id, key);
         key
     }
@@ -138,7 +136,8 @@ impl Subscriptions {
         if let Some(&key) = self.by_link.get(&id) {
             return key;
         }
-        let key = self.links.insert(Link { id, ..Link::default() });
+        let key = self.links.insert();
+        self.links[key].id = id;
         self.by_link.insert(id, key);
         let missing = self.links.len().saturating_sub(self.woken.len());
         self.woken.reserve(missing);
@@ -160,7 +159,9 @@ impl Subscriptions {
 
     pub(super) fn join(&mut self, subscription: SubscriptionKey, topic: TopicId) {
         let of_topic = &mut self.of_topic[topic.index()];
-        let key = self.pairs.insert(Pair { subscription, topic, place: of_topic.len(), ..Pair::default() });
+        let key = self.pairs.insert();
+        let pair = &mut self.pairs[key];
+        (pair.subscription, pair.topic, pair.place) = (subscription, topic, of_topic.len());
         of_topic.push(key);
         let subscription = &mut self.all[subscription];
         subscription.pairs.push(key);
