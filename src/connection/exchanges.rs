@@ -388,18 +388,25 @@ impl Exchanges {
 /// other: mostly it is where it would be if there were no gaps behind it, or it was the oldest and has ended.
 #[cfg_attr(not(target_os = "none"), inline)]
 fn place_of<R: Record>(table: &VecDeque<R>, id: u64) -> Option<usize> {
-    let newer = table.back()?.id().checked_sub(id)? / 2;
-    let guess = usize::try_from(newer).ok().and_then(|newer| (table.len() - 1).checked_sub(newer));
-    if let Some(at) = guess
-        && table.get(at).is_some_and(|record| record.id() == id)
-    {
-        return Some(at);
+    // Where flash is scarce tables are short, and nothing is guessed.
+    if cfg!(not(target_os = "none")) {
+        let newer = table.back()?.id().checked_sub(id)? / 2;
+        let guess = usize::try_from(newer).ok().and_then(|newer| (table.len() - 1).checked_sub(newer));
+        if let Some(at) = guess
+            && table.get(at).is_some_and(|record| record.id() == id)
+        {
+            return Some(at);
+        }
+        if table.front()?.id() > id {
+            return None;
+        }
     }
-    let at = if table.front()?.id() > id { return None } else { from(table, id) };
+    let at = from(table, id);
     table.get(at).filter(|record| record.id() == id).map(|_| at)
 }
 
 /// Where the ids of a table begin that are not below this one.
+#[cfg_attr(target_os = "none", inline(never))]
 fn from<R: Record>(table: &VecDeque<R>, id: u64) -> usize {
     let (mut low, mut high) = (0, table.len());
     while low < high {
@@ -438,10 +445,14 @@ pub(crate) fn line_up(line: &mut VecDeque<u64>, id: u64, stands: &mut dyn FnMut(
 
 /// The first exchange above this id whose time is over, or which has stalled.
 fn overdue<R: Record>(table: &VecDeque<R>, above: u64, now: Instant) -> Option<(u64, Overdue)> {
-    table.range(from(table, above.saturating_add(1))..).find_map(|record| {
-        let (_, why) = record.ends_at().filter(|(at, _)| *at <= now)?;
-        Some((record.id(), why))
-    })
+    let mut place = from(table, above.saturating_add(1));
+    while let Some(record) = table.get(place) {
+        match record.ends_at() {
+            Some((at, why)) if at <= now => return Some((record.id(), why)),
+            _ => place += 1,
+        }
+    }
+    None
 }
 
 /// When the first of a table ends for want of time, or of movement.
