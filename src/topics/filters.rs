@@ -138,8 +138,13 @@ impl<'a, M> Walk<'a, M> {
     fn skip(&mut self, filter: &[u8], mut depth: usize, mut start: usize) {
         let mut above = filter.get(start..).and_then(|rest| rest.split(|byte| *byte == BETWEEN).next());
         loop {
-            let greater = |candidate: &&[u8]| above.is_none_or(|above| *candidate > above);
-            if let Some(level) = self.candidates(depth).into_iter().flatten().filter(greater).min() {
+            let mut least = None;
+            for level in self.candidates(depth).into_iter().flatten() {
+                if above.is_none_or(|above| level > above) && least.is_none_or(|least| level < least) {
+                    least = Some(level);
+                }
+            }
+            if let Some(level) = least {
                 let mut from = self.from.take().unwrap_or_default();
                 from.clear();
                 from.extend_from_slice(&filter[..start.min(filter.len())]);
