@@ -75,9 +75,11 @@ impl Exchanges {
 
     /// Makes the tables, which are empty, as large as they may ever be.
     pub(crate) fn reserve(&mut self, limits: &Limits) {
-        self.ours.reserve_exact(limits.exchanges_out());
-        self.theirs.reserve_exact(limits.exchanges_in());
-        self.credited.reserve_exact(limits.subscriptions_in.into());
+        debug_assert!(self.ours.is_empty() && self.theirs.is_empty() && self.credited.is_empty());
+        // New ones: code that makes room in one can also move what lies in it.
+        self.ours = VecDeque::with_capacity(limits.exchanges_out());
+        self.theirs = VecDeque::with_capacity(limits.exchanges_in());
+        self.credited = VecDeque::with_capacity(limits.subscriptions_in.into());
         let subscriptions = limits.subscriptions_out.into();
         self.spare.reserve_exact(subscriptions);
         self.spare.extend((0..subscriptions).map(|_| Subscription::spare(FILTER_AT_REST)));
