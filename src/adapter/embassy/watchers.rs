@@ -40,7 +40,7 @@ impl Watchers {
 
     /// Something has changed.
     pub(super) fn wake(&mut self) {
-        for (_, waker) in self.wakers.drain(..) {
+        while let Some((_, waker)) = self.wakers.pop() {
             waker.wake();
         }
     }
