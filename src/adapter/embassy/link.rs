@@ -1,6 +1,5 @@
 //! What a runner and its handles share: the exchanges that handles have open.
 
-use core::array;
 use core::cell::{RefCell, RefMut};
 use core::fmt;
 use core::mem;
@@ -40,7 +39,8 @@ pub struct Link {
 
 pub(super) struct Table {
     memory: &'static mut [u8],
-    slots: [Slot; SLOTS],
+    /// None where nobody holds one.
+    slots: [Option<Slot>; SLOTS],
     /// Exchanges that were given up, so that their slots are free already, and with which status where the connection does
     /// not know yet.
     left: [Option<(ExchangeId, Option<Status>)>; SLOTS],
@@ -68,7 +68,7 @@ impl Link {
         let count = exchanges.min(SLOTS).min(memory.len());
         let table = Table {
             memory,
-            slots: array::from_fn(|_| Slot::free()),
+            slots: Default::default(),
             left: Default::default(),
             count,
             owner: None,
@@ -147,10 +147,9 @@ impl Table {
         if self.peer.is_none() {
             return Err(SendError::NotConnected);
         }
-        let free = |slot: &Slot| matches!(slot.state, State::Free);
         // Those first that the peer waits for.
         let first = if matches!(ask, Ask::Respond { .. }) { 0 } else { self.owed.waiting() };
-        let mut places = (0..self.count).filter(|index| free(&self.slots[*index]));
+        let mut places = (0..self.count).filter(|index| self.slots[*index].is_none());
         let index = places.nth(first).ok_or(SendError::TooMany)?;
         let share = self.memory.len() / self.count;
         let (from, to) = (index * share, (index + 1) * share);
@@ -162,8 +161,7 @@ impl Table {
         if !out.push(self.memory, name.as_bytes()) || !out.push(self.memory, body) {
             return Err(SendError::TooLarge { len: name.len() + body.len(), max: share });
         }
-        // It is as a free one is otherwise.
-        let slot = &mut self.slots[index];
+        let slot = held(&mut self.slots[index]);
         slot.state = State::Asked(ask);
         (slot.out, slot.inward) = (out, Store::new(middle, to));
         (slot.name_len, slot.deadline, slot.window) = (name.len(), deadline, self.window);
@@ -197,12 +195,12 @@ impl Table {
 
     /// A slot and the memory in which its bytes lie.
     pub(super) fn slot(&mut self, index: usize) -> (&mut Slot, &mut [u8]) {
-        (&mut self.slots[index], self.memory)
+        (held(&mut self.slots[index]), self.memory)
     }
 
     /// A reply of so many bytes was read; what follows it is its body.
     pub(super) fn took_reply(&mut self, index: usize, len: usize) {
-        let slot = &mut self.slots[index];
+        let slot = held(&mut self.slots[index]);
         slot.inward.advance(len);
         if slot.inward.is_empty() {
             // Empty chunks that came behind it are taken as well.  CRD-4
@@ -215,13 +213,13 @@ impl Table {
     pub(super) fn set_idle(&mut self, index: usize, idle: Option<Duration>) {
         let millis = |idle: Duration| u32::try_from(idle.as_micros().div_ceil(1_000)).unwrap_or(u32::MAX);
         let idle = idle.map_or(u32::MAX, millis);
-        self.slots[index].idle = Some(NonZeroU32::new(idle).unwrap_or(NonZeroU32::MIN));
+        held(&mut self.slots[index]).idle = Some(NonZeroU32::new(idle).unwrap_or(NonZeroU32::MIN));
         self.wake_runner();
     }
 
     /// The reading end is gone, and with it the exchange, unless that is over.
     pub(super) fn drop_reader(&mut self, index: usize) {
-        let slot = &mut self.slots[index];
+        let slot = held(&mut self.slots[index]);
         slot.reading = false;
         slot.given_up.get_or_insert(Status::CANCELLED);
         slot.write_end.get_or_insert(BodyError::Cancelled);
@@ -230,7 +228,7 @@ impl Table {
 
     /// The writing end is gone: a body that was not finished is given up.
     pub(super) fn drop_writer(&mut self, index: usize) {
-        let slot = &mut self.slots[index];
+        let slot = held(&mut self.slots[index]);
         slot.writing = false;
         if slot.write_end.is_none() {
             slot.reset.get_or_insert(Status::CANCELLED);
@@ -240,14 +238,15 @@ impl Table {
 
     /// Frees a slot that nobody holds; what is open is given up beside it.
     fn tidy(&mut self, index: usize) {
-        let slot = &mut self.slots[index];
+        let place = &mut self.slots[index];
+        let Some(slot) = place else { return };
         if !slot.reading && !slot.writing {
             let left = self.left.iter_mut().find(|left| left.is_none());
             match (slot.id(), left) {
-                (None, _) => slot.clear(),
+                (None, _) => *place = None,
                 (Some(id), Some(left)) => {
                     *left = Some((id, slot.given_up.or(Some(Status::CANCELLED))));
-                    slot.clear();
+                    *place = None;
                 }
                 // So many are under way that this one has to wait in its slot.
                 (Some(_), None) => {}
@@ -273,14 +272,15 @@ impl Table {
         self.peer = None;
         self.close = None;
         self.session = self.session.wrapping_add(1);
-        for slot in &mut self.slots[..self.count] {
+        for place in &mut self.slots {
+            let Some(slot) = place else { continue };
             match slot.state {
-                State::Free | State::Over => {}
+                State::Over => {}
                 State::Asked(_) => slot.end(Answer::Failed(Failure::NotExecuted), BodyError::Disconnected),
                 State::Open(..) => slot.end(Answer::Failed(Failure::Disconnected), BodyError::Disconnected),
             }
             if slot.is_done() {
-                slot.clear();
+                *place = None;
             }
         }
         self.left = Default::default();
@@ -298,14 +298,16 @@ impl Table {
             left.take_if(|_| is_last(event));
             return true;
         }
-        let mut slots = self.slots[..self.count].iter_mut();
-        let Some(slot) = slots.find(|slot| slot.id() == Some(id)) else { return false };
-        slot.take(self.memory, event);
-        if slot.is_done() {
-            slot.clear();
-            self.owed.wake();
+        for place in &mut self.slots {
+            let Some(slot) = place.as_mut().filter(|slot| slot.id() == Some(id)) else { continue };
+            slot.take(self.memory, event);
+            if slot.is_done() {
+                *place = None;
+                self.owed.wake();
+            }
+            return true;
         }
-        true
+        false
     }
 
     /// Hands over what handles have asked, as far as the connection takes it.
@@ -319,11 +321,11 @@ impl Table {
                 let _ended = connection.cancel_with(*id, status);
             }
         }
-        for slot in &mut self.slots[..self.count] {
+        for slot in self.slots.iter_mut().flatten() {
             match slot.state {
                 State::Asked(ask) => hand_over(slot, self.memory, &mut self.owed, connection, ask, now),
                 State::Open(id, _) => move_on(slot, self.memory, connection, id, now),
-                State::Free | State::Over => {}
+                State::Over => {}
             }
         }
         self.owed.pay(connection);
@@ -331,12 +333,12 @@ impl Table {
 
     /// Whether this exchange is a handle's.
     pub(super) fn owns(&self, id: ExchangeId) -> bool {
-        self.slots[..self.count].iter().any(|slot| slot.id() == Some(id))
+        self.slots.iter().flatten().any(|slot| slot.id() == Some(id))
     }
 
     /// When a command is too late that waits for its turn, or a subscription that was not accepted.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let waiting = self.slots[..self.count].iter().filter(|slot| slot.answer.is_none());
+        let waiting = self.slots.iter().flatten().filter(|slot| slot.answer.is_none());
         waiting.fold(None, |first, slot| sooner(first, slot.deadline))
     }
 }
@@ -353,7 +355,7 @@ impl<'d> Lent<'d> {
     pub(super) fn of(link: &'d Link, index: usize) -> (Self, Store, Store) {
         let mut table = link.table();
         let memory = mem::take(&mut table.memory);
-        let slot = &table.slots[index];
+        let slot = held(&mut table.slots[index]);
         (Self { link, memory }, slot.out, slot.inward)
     }
 }
@@ -362,6 +364,13 @@ impl Drop for Lent<'_> {
     fn drop(&mut self) {
         self.link.table().memory = mem::take(&mut self.memory);
     }
+}
+
+/// The slot that a handle holds, or takes.
+// Two dozen fields: one function where flash is scarce.
+#[cfg_attr(target_os = "none", inline(never))]
+fn held(place: &mut Option<Slot>) -> &mut Slot {
+    place.get_or_insert_default()
 }
 
 /// Gives a command to the connection, or keeps it where there is no room.

@@ -33,13 +33,12 @@ pub(super) enum Ask {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum State {
-    #[default]
-    Free,
     /// It waits for its turn at the connection.
     Asked(Ask),
     /// The connection has it under this id, perhaps with bodies in chunks.
     Open(ExchangeId, Option<&'static Bodies>),
     /// It is over, but for what its handle has not looked at.
+    #[default]
     Over,
 }
 
@@ -109,19 +108,6 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// One that nobody holds.
-    // Two dozen fields: one function where flash is scarce.
-    #[cfg_attr(target_os = "none", inline(never))]
-    pub(super) fn free() -> Self {
-        Self::default()
-    }
-
-    /// Nobody holds it any more.
-    #[cfg_attr(target_os = "none", inline(never))]
-    pub(super) fn clear(&mut self) {
-        *self = Self::free();
-    }
-
     pub(super) fn id(&self) -> Option<ExchangeId> {
         match self.state {
             State::Open(id, _) => Some(id),
