@@ -23,8 +23,8 @@ impl Hash {
     }
 
     #[inline(never)]
-    fn finish(self) -> [u8; HASH_LEN] {
-        self.0.finalize().into()
+    fn finish(&mut self) -> [u8; HASH_LEN] {
+        self.0.finalize_reset().into()
     }
 }
 
@@ -48,7 +48,7 @@ impl Incoming {
     }
 
     /// The answer: whether it is what was announced, and what it is.
-    pub fn finish(self) -> [u8; 1 + HASH_LEN] {
+    pub fn finish(&mut self) -> [u8; 1 + HASH_LEN] {
         let hash = self.hash.finish();
         let mut answer = [0; 1 + HASH_LEN];
         answer[0] = (hash == self.expected).into();
@@ -76,6 +76,8 @@ impl Outgoing {
     }
 
     /// The hash of all of it.
+    // A function of its own: what it needs of the stack is not there while connections do their work.
+    #[inline(never)]
     pub fn hash(&self) -> [u8; HASH_LEN] {
         let mut hash = Hash::new();
         let mut chunk = [0; 64];

@@ -207,7 +207,7 @@ impl<'a> Server<'a> {
         if self.incoming.is_some() {
             return Some(Status::UNAVAILABLE.into());
         }
-        let Some(incoming) = Incoming::new(id, head) else { return Some(Status::BAD_REQUEST.into()) };
+        let Some(mut incoming) = Incoming::new(id, head) else { return Some(Status::BAD_REQUEST.into()) };
         if !more {
             return Some(self.bytes(&incoming.finish()));
         }
@@ -227,7 +227,7 @@ impl<'a> Server<'a> {
 
     /// The body of a request has ended; only now there is something to answer.
     fn body_ended(&mut self, id: ExchangeId, status: Status) {
-        let Some(incoming) = self.incoming.take_if(|incoming| incoming.id == id) else { return };
+        let Some(mut incoming) = self.incoming.take_if(|incoming| incoming.id == id) else { return };
         let answer = if status.is_ok() { self.bytes(&incoming.finish()) } else { Status::CANCELLED.into() };
         self.answer = Some((id, answer));
     }
