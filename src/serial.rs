@@ -94,7 +94,7 @@ const MOST_ENDED: usize = 3;
 pub struct Line<S> {
     running: Option<Slot<S>>,
     candidate: Option<Slot<S>>,
-    /// Those that have left, for [`Line::poll_ended`]; at most [`MOST_ENDED`].
+    /// Those that have left, for [`Line::poll_ended`]; at most [`MOST_ENDED`] where that is polled as said above.
     ended: VecDeque<S>,
     incoming: Incoming,
     outgoing: Outgoing,

@@ -73,7 +73,7 @@ impl Exchanges {
         }
     }
 
-    /// Makes the tables, which are empty, as large as they may ever be.
+    /// Makes the tables, which are empty, as large as they may ever be; before the first exchange of either side.
     pub(crate) fn reserve(&mut self, limits: &Limits) {
         debug_assert!(self.ours.is_empty() && self.theirs.is_empty() && self.credited.is_empty());
         // New ones: code that makes room in one can also move what lies in it.

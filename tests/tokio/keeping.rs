@@ -2,14 +2,18 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_core::Stream;
 use minicbor::{Decode, Encode};
 use symbolon::tokio::{ConnectError, Device, Gap, Handle, SubscribeError};
 use symbolon::{CloseReason, Kind, Missed, Overflow, Status, SubscribeOptions, Timeouts, Topic, TopicLimits};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 use super::connections::served;
 use super::{Double, Doubled, Room, builder, device, smaller_and_larger, soon, until};
@@ -392,4 +396,35 @@ async fn what_comes_on_the_next_connection_was_not_missed() {
     for level in 1..=4 {
         assert_eq!(soon(levels.next()).await, Some(Ok(Level(level))));
     }
+}
+
+/// The reader's thread knows nothing of the runtime, also where the subscription is made anew.
+#[tokio::test]
+async fn a_subscription_may_be_read_outside_the_runtime() {
+    let (a, b) = (device(1), tank(2));
+    let keeper = a.keep(b.peer_id(), [served(&b).await]).await;
+    let mut levels = keeper.subscribe::<Level>(SubscribeOptions::default()).await;
+    let (told, mut hear) = mpsc::unbounded_channel();
+    let reader = std::thread::spawn(move || {
+        let mut task = Context::from_waker(Waker::noop());
+        loop {
+            match Pin::new(&mut levels).poll_next(&mut task) {
+                Poll::Ready(Some(Ok(Level(9)))) => break,
+                Poll::Ready(next) => told.send(next).unwrap(),
+                Poll::Pending => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    });
+    let first = async {
+        while hear.is_empty() {
+            b.publish(&Level(1)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon(first).await;
+    assert_eq!(hear.recv().await, Some(Some(Ok(Level(1)))));
+    b.close().await;
+    b.publish(&Level(9)).await.unwrap();
+    until(|| reader.is_finished()).await;
+    reader.join().unwrap();
 }

@@ -35,7 +35,8 @@ pub async fn serve(app: &'static App) {
         loop {
             match select(runner.next(), server.retry()).await {
                 Either::First(Some(step)) => server.handle(step),
-                // A UART never does.
+                // A UART never does, as long as its reading never fails: a driver that reports damaged bytes as errors would
+                // end the line here, and is to leave that to the packets' own checks.
                 Either::First(None) => fault::stop("the line has ended"),
                 Either::Second(()) => {}
             }

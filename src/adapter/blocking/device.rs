@@ -311,8 +311,9 @@ impl Device {
     ///
     /// Nothing else is stopped: whatever is accepted later stands.  A [`Listener`] goes on, and is stopped first, by
     /// dropping its [`Server`](super::Server); so does a [`SerialLine`], which may begin its next session, and has a
-    /// [`close`](SerialLine::close) of its own; and a [`Keeper`] would dial again.  Connections whose handshake is on its way go on as well, dialled here or
-    /// by others.  After the close the device may dial and listen as before.
+    /// [`close`](SerialLine::close) of its own.  A [`Keeper`] goes on as well, and would dial again: it is dropped first.
+    /// Connections whose handshake is on its way go on, dialled here or by others.  After the close the device may dial and
+    /// listen as before.
     ///
     /// A handler that waits for this is itself one that is waited for: it uses [`Handle::begin_close`] of each of
     /// [`links`](Self::links).

@@ -23,7 +23,7 @@ impl Device {
     /// for by [`link`](Self::link); two tasks that each dial the same peer take it from each other, and one that is to
     /// last is [kept](Self::keep).  SPEC §18
     ///
-    /// It waits at most as long as [`Timeouts::handshake`](crate::Timeouts) says, once for all sockets and once for each
+    /// It waits at most as long as [`Timeouts::handshake`](crate::Timeouts) says, once for all sockets, or a quarter of a second for each where that is more, and once for each
     /// handshake; looking up a host's name takes as long as the operating system takes.
     ///
     /// # Errors
@@ -45,23 +45,23 @@ impl Device {
     /// As [`connect`](Self::connect), but for being let in.
     pub fn dial(&self, address: impl ToSocketAddrs, peer: PeerId) -> Result<Handle, ConnectError> {
         let addresses: Vec<_> = address.to_socket_addrs()?.collect();
-        self.reach(&addresses, peer, None, || true)
+        self.reach(&addresses, peer, None, || true).unwrap_or_else(|| Err(ConnectError::nowhere()))
     }
 
-    /// Dials each of these addresses, until the peer is found, or it is no use to `go_on`; something else may have `failed`
-    /// before.
+    /// Dials each of these addresses, until the peer is found; `None` where that is not `wanted` any more.  Something else may
+    /// have `failed` before.
     pub(super) fn reach(
         &self,
         addresses: &[SocketAddr],
         peer: PeerId,
         mut failed: Option<ConnectError>,
-        go_on: impl Fn() -> bool,
-    ) -> Result<Handle, ConnectError> {
+        wanted: impl Fn() -> bool,
+    ) -> Option<Result<Handle, ConnectError>> {
         let addresses = &addresses[..addresses.len().min(ADDRESSES)];
         let mut left = self.base().config.timeouts().handshake;
         for (tried, address) in addresses.iter().enumerate() {
-            if !go_on() {
-                break;
+            if !wanted() {
+                return None;
             }
             // What never answers leaves time for the others.
             let share = left / u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
@@ -71,11 +71,11 @@ impl Device {
             let reached =
                 socket.map_err(ConnectError::from).and_then(|socket| self.shake_hands(socket, peer));
             match reached {
-                Ok(handle) => return Ok(handle),
+                Ok(handle) => return Some(Ok(handle)),
                 Err(error) => failed = Some(ConnectError::or_later(failed, error)),
             }
         }
-        Err(failed.unwrap_or_else(ConnectError::nowhere))
+        Some(Err(failed.unwrap_or_else(ConnectError::nowhere)))
     }
 
     fn shake_hands(&self, socket: TcpStream, peer: PeerId) -> Result<Handle, ConnectError> {

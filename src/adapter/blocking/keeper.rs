@@ -12,6 +12,7 @@ use std::vec::Vec;
 use super::device::Device;
 use super::handle::Handle;
 use super::kept_subscription::KeptSubscription;
+use crate::adapter::host::defaults::ADDRESSES;
 use crate::adapter::host::error::ConnectError;
 use crate::adapter::host::keeping::{self, Keeping, Next};
 use crate::adapter::host::link::lock;
@@ -24,7 +25,7 @@ use crate::{Instant, PeerId, SubscribeOptions, Topic};
 /// stands, nothing is dialled.  One that ends, or whose end has begun, is replaced within a second, whatever has ended it;
 /// also where this device has closed it.  One that has ended within ten seconds counts as a try that has failed.
 ///
-/// Dropping the last clone ends the trying, and closes nothing; a [`KeptSubscription`] holds one.  Whoever wants to leave
+/// Dropping the last clone ends the trying, and closes no connection that stands; a [`KeptSubscription`] holds one.  Whoever wants to leave
 /// drops them first.
 ///
 /// ```
@@ -96,7 +97,7 @@ impl Keeper {
             thread::Builder::new().name("symbolon-keep".to_string()).spawn(move || watch.keep())?;
             Ok(dialling)
         };
-        keepers.find_or_make(peer, |_| true, make).map(Self)
+        keepers.find_or_make(peer, make).map(Self)
     }
 
     /// The peer that is kept.
@@ -234,40 +235,53 @@ impl Watch {
     fn dial(&self, addresses: &[String]) -> Option<Result<(), ConnectError>> {
         let (known, names): (Vec<_>, Vec<_>) = addresses
             .iter()
-            .map(|address| (address, address.parse::<SocketAddr>()))
-            .partition(|(_, parsed)| parsed.is_ok());
-        let known: Vec<SocketAddr> = known.into_iter().filter_map(|(_, parsed)| parsed.ok()).collect();
-        let go_on = || self.is_wanted();
-        // What has to be looked up may take long where there is no internet.
-        let mut reached = self.device.reach(&known, self.peer, None, go_on);
-        for (name, _) in names {
-            let Err(failed) = reached else { break };
-            if !go_on() {
+            .take(ADDRESSES)
+            .map(|address| address.parse::<SocketAddr>().map_err(|_| address))
+            .partition(Result::is_ok);
+        let known: Vec<SocketAddr> = known.into_iter().filter_map(Result::ok).collect();
+        let wanted = || self.is_wanted();
+        let mut room = ADDRESSES - known.len();
+        let mut failed = match self.device.reach(&known, self.peer, None, wanted)? {
+            Ok(handle) => return self.let_in(&handle),
+            Err(error) => (!known.is_empty()).then_some(error),
+        };
+        // Behind those that are known: without internet a look takes long.
+        for name in names.into_iter().filter_map(Result::err) {
+            if !wanted() {
                 return None;
             }
-            let failed = (!known.is_empty()).then_some(failed);
-            reached = match name.to_socket_addrs() {
-                Ok(found) => self.device.reach(&found.collect::<Vec<_>>(), self.peer, failed, go_on),
+            let found = name.to_socket_addrs().map(|found| found.take(room).collect::<Vec<_>>());
+            let reached = match found {
+                Ok(found) => {
+                    room -= found.len();
+                    self.device.reach(&found, self.peer, failed, wanted)?
+                }
                 Err(error) => Err(ConnectError::or_later(failed, error.into())),
             };
-        }
-        match reached {
-            Ok(handle) if lock(&self.state).over => {
-                handle.begin_close();
-                None
+            match reached {
+                Ok(handle) => return self.let_in(&handle),
+                Err(error) => failed = Some(error),
             }
-            Ok(handle) => Some(handle.connected().map_err(ConnectError::from)),
-            Err(_) if !go_on() => None,
-            Err(error) => Some(Err(error)),
         }
+        Some(Err(failed.unwrap_or_else(ConnectError::nowhere)))
+    }
+
+    fn let_in(&self, handle: &Handle) -> Option<Result<(), ConnectError>> {
+        if lock(&self.state).over {
+            handle.begin_close();
+            return None;
+        }
+        Some(handle.connected().map_err(ConnectError::from))
     }
 
     /// Whether a connection is still to be made, at the addresses that are being tried.
     fn is_wanted(&self) -> bool {
-        let state = lock(&self.state);
-        let wanted = !state.over && !state.keeping.is_fresh();
-        drop(state);
-        wanted && self.link().is_none()
+        let (stands, now) = (self.link().is_some(), self.device.now());
+        let mut state = lock(&self.state);
+        if stands {
+            state.keeping.on_standing(now);
+        }
+        !stands && !state.over && !state.keeping.is_fresh()
     }
 }
 

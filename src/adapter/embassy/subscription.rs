@@ -140,7 +140,11 @@ impl<'d, T: Topic> Subscription<'d, T> {
     /// Dropped, nothing is lost.
     pub async fn next(&mut self) -> Option<Result<T, Gap>> {
         let head = match self.raw.wait().await? {
-            Next::Missed(missed) => return Some(Err(Gap::Missed(missed))),
+            Next::Missed(missed) => {
+                // The publication whose gap was told has been superseded.
+                self.told = false;
+                return Some(Err(Gap::Missed(missed)));
+            }
             Next::Publication(head) => head,
         };
         let exchange = &self.raw.exchange;

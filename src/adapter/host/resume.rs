@@ -29,6 +29,7 @@ impl Resume {
             SubscribeError::Send(_) | SubscribeError::Status(_) => Self::No,
         }
     }
+
     /// How long another connection is waited for, before the same one is tried again if it still stands.  `closing` is what
     /// the closing of one takes at most.
     pub(crate) fn patience(self, closing: Duration) -> Duration {

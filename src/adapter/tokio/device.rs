@@ -234,8 +234,9 @@ impl Device {
     /// those that [`links`](Self::links) gave before.
     ///
     /// Nothing else is stopped: whatever is accepted later stands.  A [`Listener`] goes on, and is dropped first; where a
-    /// task serves it, that task is aborted.  So does a [`Keeper`], which would dial again.  Connections whose handshake is on its way go on as well, dialled here or by
-    /// others; a dial is given up by dropping its future.  After the close the device may dial and listen as before.
+    /// task serves it, that task is aborted.  A [`Keeper`] goes on as well, and would dial again: it is dropped first.
+    /// Connections whose handshake is on its way go on, dialled here or by others; a dial is given up by dropping its future.
+    /// After the close the device may dial and listen as before.
     ///
     /// A handler that waits for this is itself one that is waited for: it uses [`Handle::begin_close`] of each of
     /// [`links`](Self::links).  A connection made by [`attach`](Self::attach) ends while its runner runs, or is dropped.

@@ -108,8 +108,12 @@ impl Attempts {
         self.room -= self.waiting.len() - before;
     }
 
-    /// Those of a host and a port; nothing waits for the name to be looked up.
-    pub(super) fn add_host(&mut self, address: String) {
+    /// Those of hosts and ports; nothing waits for names to be looked up.
+    pub(super) fn add_hosts(&mut self, addresses: Vec<String>) {
+        addresses.into_iter().take(ADDRESSES).for_each(|address| self.add_host(address));
+    }
+
+    fn add_host(&mut self, address: String) {
         match address.parse() {
             Ok(address) => self.add(Vec::from([address])),
             Err(_) => {
@@ -121,23 +125,29 @@ impl Attempts {
 
     /// The first connection on which the peer has proven who it is.
     pub(super) async fn first(mut self) -> Result<Handle, ConnectError> {
-        let mut failed = None;
+        let (mut failed, mut due) = (None, time::Instant::now());
         loop {
-            if let Some(address) = self.waiting.pop_front() {
+            if due <= time::Instant::now()
+                && let Some(address) = self.waiting.pop_front()
+            {
                 self.under_way.spawn(attempt(self.device.clone(), address, self.peer));
+                due = time::Instant::now() + BETWEEN_ADDRESSES;
             }
             let joining = self.under_way.join_next();
             let joined = if self.waiting.is_empty() {
                 joining.await
             } else {
-                let Ok(joined) = time::timeout(BETWEEN_ADDRESSES, joining).await else { continue };
+                let Ok(joined) = time::timeout_at(due, joining).await else { continue };
                 joined
             };
             let Some(joined) = joined else { return Err(failed.unwrap_or_else(ConnectError::nowhere)) };
             match joined.unwrap_or_else(|error| Err(io::Error::from(error).into())) {
                 Ok(Came::Peer(connection)) => return connection.disarm().ok_or_else(ConnectError::nowhere),
                 Ok(Came::Addresses(addresses)) => self.add(addresses),
-                Err(error) => failed = Some(ConnectError::or_later(failed, error)),
+                Err(error) => {
+                    failed = Some(ConnectError::or_later(failed, error));
+                    due = time::Instant::now();
+                }
             }
         }
     }

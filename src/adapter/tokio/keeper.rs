@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::vec::Vec;
 
+use ::tokio::runtime;
 use ::tokio::sync::Notify;
 use ::tokio::task::AbortHandle;
 use ::tokio::time;
@@ -28,7 +29,7 @@ use crate::{PeerId, SubscribeOptions, Topic};
 /// stands, nothing is dialled.  One that ends, or whose end has begun, is replaced within a second, whatever has ended it;
 /// also where this device has closed it.  One that has ended within ten seconds counts as a try that has failed.
 ///
-/// Dropping the last clone ends the trying, and closes nothing; a [`KeptSubscription`] holds one.  Whoever wants to leave
+/// Dropping the last clone ends the trying, and closes no connection that stands; a [`KeptSubscription`] holds one.  Whoever wants to leave
 /// drops them first.
 ///
 /// ```
@@ -69,7 +70,8 @@ pub struct Keeper(Arc<Dialling>);
 /// The task that dials, for as long as there is a keeper.
 pub(super) struct Dialling {
     watch: Arc<Watch>,
-    task: AbortHandle,
+    /// Where it runs.
+    task: Mutex<(runtime::Handle, AbortHandle)>,
 }
 
 /// What that task shares with the keepers.
@@ -95,11 +97,16 @@ impl Keeper {
         let make = || {
             let (keeping, changed) = (Mutex::default(), Notify::new());
             let watch = Arc::new(Watch { device: device.clone(), peer, keeping, changed });
-            let task = ::tokio::spawn(keep(watch.clone())).abort_handle();
+            let task = Mutex::new(spawn(&watch));
             Ok::<_, std::convert::Infallible>(Dialling { watch, task })
         };
-        // Where its runtime has gone, so has its task.
-        let Ok(dialling) = keepers.find_or_make(peer, |dialling| !dialling.task.is_finished(), make);
+        let Ok(dialling) = keepers.find_or_make(peer, make);
+        let mut task = lock(&dialling.task);
+        if task.1.is_finished() {
+            // The runtime in which it was made has ended.
+            *task = spawn(&dialling.watch);
+        }
+        drop(task);
         Self(dialling)
     }
 
@@ -132,7 +139,7 @@ impl Keeper {
 
     /// Has these addresses tried instead of those before, and at once, where they are others; for a peer that was found
     /// somewhere else.  Each is a host and a port, looked up anew at each try; 16 addresses are tried at most.  A connection
-    /// that stands is left alone.
+    /// that stands, or waits for the peer to let this device in, is left alone.
     pub fn set_addresses<A: ToString>(&self, addresses: impl IntoIterator<Item = A>) {
         let addresses = addresses.into_iter().map(|address| address.to_string()).collect();
         let others = lock(&self.watch().keeping).set_addresses(addresses);
@@ -150,6 +157,11 @@ impl Keeper {
     /// A connection that stands, and is another one than that; waits for it.
     pub(super) async fn connected_after(&self, before: &Handle) -> Handle {
         self.watch().wait(|link| link.filter(|link| !Arc::ptr_eq(&link.core, &before.core))).await
+    }
+
+    /// Where its task runs.
+    pub(super) fn runtime(&self) -> runtime::Handle {
+        lock(&self.0.task).0.clone()
     }
 
     pub(super) fn device(&self) -> &Device {
@@ -181,12 +193,16 @@ impl Watch {
     /// Tries all of these, and waits until both sides have let each other in; `None` where that is of no more use.
     async fn dial(&self, addresses: Vec<String>) -> Option<Result<(), ConnectError>> {
         let mut attempts = Attempts::new(&self.device, self.peer);
-        addresses.into_iter().for_each(|address| attempts.add_host(address));
+        attempts.add_hosts(addresses);
         let mut first = pin!(attempts.first());
         loop {
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            if self.link().is_some() || lock(&self.keeping).is_fresh() {
+            if self.link().is_some() {
+                lock(&self.keeping).on_standing(self.device.now());
+                return None;
+            }
+            if lock(&self.keeping).is_fresh() {
                 return None;
             }
             let reached = poll_fn(|task| match first.as_mut().poll(task) {
@@ -194,13 +210,20 @@ impl Watch {
                 Poll::Pending => changed.as_mut().poll(task).map(|()| None),
             });
             match reached.await {
-                // From here on the peer may take it for the newest: it is not given up any more.
+                // From here on the peer may take it for the newest: it is not given up for another one.
                 Some(Ok(handle)) => return Some(dial::let_in(handle).await.map(drop)),
                 Some(Err(error)) => return Some(Err(error)),
                 None => {}
             }
         }
     }
+}
+
+/// The runtime of this task, and one that dials in it.
+fn spawn(watch: &Arc<Watch>) -> (runtime::Handle, AbortHandle) {
+    let runtime = runtime::Handle::current();
+    let task = runtime.spawn(keep(watch.clone())).abort_handle();
+    (runtime, task)
 }
 
 /// Dials whenever no connection stands; for ever.
@@ -227,7 +250,7 @@ async fn keep(watch: Arc<Watch>) {
 
 impl Drop for Dialling {
     fn drop(&mut self) {
-        self.task.abort();
+        lock(&self.task).1.abort();
     }
 }
 

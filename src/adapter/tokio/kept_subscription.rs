@@ -22,8 +22,8 @@ use crate::{Point, SubscribeOptions, Topic};
 ///
 /// Where the connection ends it subscribes on the next one, behind the last value that came: what the publisher has kept
 /// since then comes as if nothing had been, and the rest is told as a gap.  Where nothing had come yet that is all that is
-/// kept, behind a gap of unknown length.  While the publisher is *unavailable* it is tried again each second.  It ends where
-/// the publisher refuses it, or ends it and stays.
+/// kept, behind a gap of unknown length.  Where the publisher is *unavailable*, does not answer, or too many are open, it is
+/// tried again after a second.  It ends where the publisher refuses it, or ends it and stays.
 ///
 /// It is about one topic, since with wildcards nothing can be gone on from (SPEC §14.4): for those there is
 /// [`Handle::subscribe_raw`] on each connection that [`Keeper::connected`] gives.
@@ -96,7 +96,9 @@ impl<T: Topic> KeptSubscription<T> {
 impl Subscribing {
     /// Subscribes on the connection that stands, or comes; where it was on one before, as `Resume` says.
     fn new<T: Topic>(keeper: Keeper, before: Option<(Handle, Resume)>, options: SubscribeOptions) -> Self {
-        Self(::tokio::spawn(async move {
+        // The task that polls may be nobody's but an executor's of another kind.
+        let runtime = keeper.runtime();
+        Self(runtime.spawn(async move {
             if let Some((before, resume)) = &before {
                 let patience = resume.patience(keeper.device().base().config.timeouts().close);
                 let _another = time::timeout(patience, keeper.connected_after(before)).await;
