@@ -10,7 +10,7 @@ use crate::adapter::host::defaults::ADDRESSES;
 use crate::adapter::host::error::ConnectError;
 use crate::{Admission, PeerId, Role};
 
-/// A socket has at least this long, how many addresses there may be.
+/// A socket has at least this long, however many addresses there are.
 const SHORTEST: Duration = Duration::from_millis(250);
 
 impl Device {
@@ -23,8 +23,9 @@ impl Device {
     /// for by [`link`](Self::link); two tasks that each dial the same peer take it from each other, and one that is to
     /// last is [kept](Self::keep).  SPEC §18
     ///
-    /// It waits at most as long as [`Timeouts::handshake`](crate::Timeouts) says, once for all sockets, or a quarter of a second for each where that is more, and once for each
-    /// handshake; looking up a host's name takes as long as the operating system takes.
+    /// It waits at most as long as [`Timeouts::handshake`](crate::Timeouts) says, once for all sockets, or a quarter of a
+    /// second for each where that is more, and once for each handshake; looking up a host's name takes as long as the
+    /// operating system takes.
     ///
     /// # Errors
     ///

@@ -25,8 +25,8 @@ use crate::{Instant, PeerId, SubscribeOptions, Topic};
 /// stands, nothing is dialled.  One that ends, or whose end has begun, is replaced within a second, whatever has ended it;
 /// also where this device has closed it.  One that has ended within ten seconds counts as a try that has failed.
 ///
-/// Dropping the last clone ends the trying, and closes no connection that stands; a [`KeptSubscription`] holds one.  Whoever wants to leave
-/// drops them first.
+/// Dropping the last clone ends the trying, and closes no connection that stands; a [`KeptSubscription`] holds one.  Whoever
+/// wants to leave drops them first.
 ///
 /// ```
 /// use minicbor::{Decode, Encode};
@@ -249,6 +249,9 @@ impl Watch {
         for name in names.into_iter().filter_map(Result::err) {
             if !wanted() {
                 return None;
+            }
+            if room == 0 {
+                break;
             }
             let found = name.to_socket_addrs().map(|found| found.take(room).collect::<Vec<_>>());
             let reached = match found {

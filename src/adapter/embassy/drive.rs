@@ -20,7 +20,7 @@ pub(super) fn now() -> Instant {
 }
 
 /// The earlier of two moments, of which there may be none.
-// Where flash is scarce one function.
+// The core has the same for itself; a linker that folds makes one function of both.
 #[cfg_attr(target_os = "none", inline(never))]
 pub(super) fn sooner(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {

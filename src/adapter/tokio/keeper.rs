@@ -29,8 +29,8 @@ use crate::{PeerId, SubscribeOptions, Topic};
 /// stands, nothing is dialled.  One that ends, or whose end has begun, is replaced within a second, whatever has ended it;
 /// also where this device has closed it.  One that has ended within ten seconds counts as a try that has failed.
 ///
-/// Dropping the last clone ends the trying, and closes no connection that stands; a [`KeptSubscription`] holds one.  Whoever wants to leave
-/// drops them first.
+/// Dropping the last clone ends the trying, and closes no connection that stands; a [`KeptSubscription`] holds one.  Whoever
+/// wants to leave drops them first.
 ///
 /// ```
 /// use minicbor::{Decode, Encode};
