@@ -2,7 +2,7 @@
 //!
 //! What does not wait is here, once for all.  `host` is what `tokio` and `blocking` share; what `embassy`, which has no std,
 //! shares with them stands beside it: `defaults` is what is the same everywhere, `error` how bodies and subscriptions fail,
-//! `offers` what topics hold for a connection, `trace` what a logger is told.
+//! `offers` what topics hold for a connection, `trace` what a logger is told.  `mdns` finds devices for both host adapters.
 
 #![cfg_attr(
     feature = "std",
@@ -21,6 +21,8 @@ pub mod embassy;
 mod error;
 #[cfg(feature = "std")]
 mod host;
+#[cfg(feature = "mdns")]
+pub mod mdns;
 mod offers;
 #[cfg(feature = "tokio")]
 pub mod tokio;

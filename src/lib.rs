@@ -65,6 +65,7 @@
 //! | `std` (default) | [`blocking`]; [`Identity::generate`], [`Identity::load_or_create`], [`Seed::random`] |
 //! | `tokio` | the adapter for tokio |
 //! | `embassy`, `embedded-io-async-v0_7` | the adapter for embassy: its umbrella, and the version of the traits in its API |
+//! | `mdns` | [`mdns`]: devices find each other on the local network |
 //! | `tracing`, `log` | what adapters have to tell, without keys and bodies |
 //! | `defmt` | the same on targets without an operating system, and `Format` for errors and ids |
 //! | `test-util` | two devices that meet in memory, for the tests of your program; brings `tokio` |
@@ -113,6 +114,9 @@ mod wire;
 #[cfg(feature = "embedded-io-async-v0_7")]
 #[cfg_attr(docsrs, doc(cfg(feature = "embassy")))]
 pub use adapter::embassy;
+#[cfg(feature = "mdns")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mdns")))]
+pub use adapter::mdns;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use adapter::tokio;

@@ -67,16 +67,21 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("ed25519_dalek", &["crypto"]),
     ("futures_core", &["adapter/tokio"]),
     ("getrandom", &["adapter/host", "identity"]),
+    ("mdns_sd", &["adapter/mdns"]),
     ("minicbor", &["typed"]),
     ("sha2", &["crypto"]),
     ("smol_str", &["adapter/host"]),
     ("snow", &["noise"]),
     ("socket2", &["adapter/host"]),
-    ("std", &["adapter/blocking", "adapter/host", "adapter/tokio", "crypto/aws_lc", "identity/file"]),
+    ("std", STD),
     ("tokio", &["adapter/tokio"]),
     ("x25519_dalek", &["crypto"]),
     ("zeroize", &["crypto", "identity", "noise"]),
 ];
+
+/// Where there is an operating system, and a heap to spare.
+const STD: &[&str] =
+    &["adapter/blocking", "adapter/host", "adapter/mdns", "adapter/tokio", "crypto/aws_lc", "identity/file"];
 
 /// The adapters with an operating system below them, and what they share: `embassy` stands beside, and has none of this.
 const HOST: &[&str] = &["adapter/blocking", "adapter/host", "adapter/tokio"];

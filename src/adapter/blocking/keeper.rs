@@ -16,6 +16,8 @@ use crate::adapter::host::defaults::ADDRESSES;
 use crate::adapter::host::error::ConnectError;
 use crate::adapter::host::keeping::{self, Keeping, Next};
 use crate::adapter::host::link::lock;
+#[cfg(feature = "mdns")]
+use crate::adapter::mdns::{self, LocalNetwork};
 use crate::{Instant, PeerId, SubscribeOptions, Topic};
 
 /// Keeps a connection with one peer, for as long as this or a clone of it is there; made by [`Device::keep`].
@@ -60,7 +62,12 @@ use crate::{Instant, PeerId, SubscribeOptions, Topic};
 pub struct Keeper(Arc<Dialling>);
 
 /// The thread that dials, for as long as there is a keeper.
-pub(super) struct Dialling(Arc<Watch>);
+pub(super) struct Dialling {
+    watch: Arc<Watch>,
+    /// Where else the peer is looked for.
+    #[cfg(feature = "mdns")]
+    finding: Mutex<Option<mdns::Watch>>,
+}
 
 /// What that thread shares with the keepers.
 struct Watch {
@@ -84,7 +91,7 @@ pub(super) type Keepers = keeping::Keepers<Dialling>;
 /// Has the keeper of this peer look again, if there is one.
 pub(super) fn on_change(keepers: &Keepers, peer: PeerId) {
     if let Some(dialling) = keepers.find(peer) {
-        dialling.0.change(|_| {});
+        dialling.watch.change(|_| {});
     }
 }
 
@@ -93,7 +100,11 @@ impl Keeper {
         let make = || {
             let (state, changed) = (Mutex::default(), Condvar::new());
             let watch = Arc::new(Watch { device: device.clone(), peer, state, changed });
-            let dialling = Dialling(watch.clone());
+            let dialling = Dialling {
+                watch: watch.clone(),
+                #[cfg(feature = "mdns")]
+                finding: Mutex::default(),
+            };
             thread::Builder::new().name("symbolon-keep".to_string()).spawn(move || watch.keep())?;
             Ok(dialling)
         };
@@ -142,6 +153,23 @@ impl Keeper {
         });
     }
 
+    /// Has the addresses tried as well that the peer makes known on this network: those that were heard last, eight of them,
+    /// behind eight of those that are set.  New ones are tried within five seconds, and what is being tried is tried to its
+    /// end.  The network is held for as long as there is a keeper of this peer; another one takes its place.  SPEC §23
+    #[cfg(feature = "mdns")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "mdns")))]
+    pub fn find_in(&self, network: &LocalNetwork) {
+        let watch = Arc::downgrade(&self.0.watch);
+        let found = network.watch_peer(self.peer(), move |found| {
+            let Some(watch) = watch.upgrade() else { return };
+            watch.change(|state| {
+                state.keeping.on_rumour(&found.addresses);
+            });
+        });
+        let before = lock(&self.0.finding).replace(found);
+        drop(before);
+    }
+
     /// Subscribes on the connection that stands, or is next to, and on each later one again, behind what has come already.
     /// It does not wait: nothing is sent before the first value is waited for.
     pub fn subscribe<T: Topic>(&self, options: SubscribeOptions) -> KeptSubscription<T> {
@@ -162,7 +190,7 @@ impl Keeper {
     }
 
     fn watch(&self) -> &Watch {
-        &self.0.0
+        &self.0.watch
     }
 }
 
@@ -290,7 +318,7 @@ impl Watch {
 
 impl Drop for Dialling {
     fn drop(&mut self) {
-        self.0.change(|state| state.over = true);
+        self.watch.change(|state| state.over = true);
     }
 }
 

@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 use std::mem;
+#[cfg(feature = "mdns")]
+use std::net::SocketAddr;
 use std::string::String;
+#[cfg(feature = "mdns")]
+use std::string::ToString;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use std::vec::Vec;
 
 use super::backoff::Backoff;
+use super::defaults::ADDRESSES;
 use super::error::ConnectError;
 use super::link::lock;
 use crate::{Instant, PeerId};
@@ -18,8 +23,38 @@ pub(crate) struct Keeping {
     addresses: Vec<String>,
     /// They have not been tried.
     fresh: bool,
+    /// Where somebody says that the peer is; whether that is so, only dialling shows.
+    rumoured: Vec<String>,
+    rumours: Rumours,
     backoff: Backoff,
     failed: Option<Arc<ConnectError>>,
+}
+
+/// When what was heard of a peer makes its keeper dial sooner than otherwise.  MDN-4
+///
+/// Anybody may spread them, so there is a pause between two.
+#[derive(Debug, Default)]
+struct Rumours {
+    /// One has not been tried.
+    fresh: bool,
+    /// When the next may be.
+    due: Option<Instant>,
+}
+
+impl Rumours {
+    const PAUSE: Duration = Duration::from_secs(5);
+
+    /// How long one that has not been tried still waits.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        self.fresh.then(|| self.due.map_or(Duration::ZERO, |due| due.saturating_since(now)))
+    }
+
+    /// All addresses are tried.
+    fn on_dial(&mut self, now: Instant) {
+        if mem::take(&mut self.fresh) {
+            self.due = Some(now + Self::PAUSE);
+        }
+    }
 }
 
 /// What its keeper does, until something changes: a connection with the peer stands, or ends, or there are other addresses.
@@ -34,6 +69,10 @@ pub(crate) enum Next {
 }
 
 impl Keeping {
+    /// How many addresses that were heard of are tried at most; the others belong to the program.
+    #[cfg(feature = "mdns")]
+    const RUMOURED: usize = ADDRESSES / 2;
+
     /// What is to be done now, where a connection with the peer `stands` or does not; counts on it that it is done.
     pub(crate) fn next(&mut self, now: Instant, stands: bool) -> Next {
         if stands {
@@ -41,17 +80,28 @@ impl Keeping {
             return Next::Wait;
         }
         self.backoff.on_gone(now);
-        if self.addresses.is_empty() {
+        if self.addresses.is_empty() && self.rumoured.is_empty() {
             // The peer may dial.
             return Next::Wait;
         }
         if mem::take(&mut self.fresh) {
             self.backoff.on_new_addresses();
         }
-        match self.backoff.left(now) {
-            Duration::ZERO => Next::Dial(self.addresses.clone()),
+        let left = self.backoff.left(now);
+        match self.rumours.left(now).map_or(left, |rumour| rumour.min(left)) {
+            Duration::ZERO => {
+                self.rumours.on_dial(now);
+                Next::Dial(self.all_addresses())
+            }
             left => Next::Sleep(left),
         }
+    }
+
+    /// Those that the program knows, and room for what was heard besides.
+    fn all_addresses(&self) -> Vec<String> {
+        let known = self.addresses.iter().take(ADDRESSES - self.rumoured.len());
+        let heard = self.rumoured.iter().filter(|address| !self.addresses.contains(address));
+        known.chain(heard).cloned().collect()
     }
 
     /// A connection stands, also where the keeper finds none when it looks next.
@@ -79,6 +129,18 @@ impl Keeping {
         let others = sorted(&self.addresses) != sorted(&addresses);
         if others {
             (self.addresses, self.fresh) = (addresses, true);
+        }
+        others
+    }
+
+    /// Somebody says that the peer is there: tried beside the others, and soon.  What was heard before counts no more, but where
+    /// this is nothing: then it may still be there.  Says whether there is something new.
+    #[cfg(feature = "mdns")]
+    pub(crate) fn on_rumour(&mut self, addresses: &[SocketAddr]) -> bool {
+        let addresses: Vec<String> = addresses.iter().take(Self::RUMOURED).map(ToString::to_string).collect();
+        let others = !addresses.is_empty() && self.rumoured != addresses;
+        if others {
+            (self.rumoured, self.rumours.fresh) = (addresses, true);
         }
         others
     }
@@ -129,6 +191,7 @@ impl<K> Keepers<K> {
 #[cfg(test)]
 mod tests {
     use std::io;
+    #[cfg(not(feature = "mdns"))]
     use std::string::ToString;
 
     use super::*;
@@ -171,6 +234,52 @@ mod tests {
         assert!(keeping.set_addresses(addresses(&[2])));
         assert!(keeping.is_fresh());
         assert_eq!(keeping.next(START, false), Next::Dial(addresses(&[2])));
+    }
+
+    #[cfg(feature = "mdns")]
+    fn heard(ports: std::ops::Range<u16>) -> Vec<SocketAddr> {
+        ports.map(|port| ([192, 0, 2, 1], port).into()).collect()
+    }
+
+    // MDN-4
+    #[test]
+    #[cfg(feature = "mdns")]
+    fn what_is_heard_is_tried_beside_what_is_known_and_at_once_but_not_all_the_time() {
+        let mut keeping = Keeping::default();
+        assert!(keeping.on_rumour(&heard(7..8)));
+        assert_eq!(keeping.next(START, false), Next::Dial(std::vec!["192.0.2.1:7".to_string()]));
+        keeping.set_addresses(std::vec!["lamp:1".to_string(), "192.0.2.1:7".to_string()]);
+        let both = Next::Dial(std::vec!["lamp:1".to_string(), "192.0.2.1:7".to_string()]);
+        assert_eq!(keeping.next(START, false), both, "each once");
+        keeping.on_dialled(START, Err(error()));
+        assert!(!keeping.on_rumour(&heard(7..8)) && !keeping.on_rumour(&[]));
+        assert!(matches!(keeping.next(START, false), Next::Sleep(left) if left <= SECOND));
+
+        for tried in 100..105 {
+            keeping.on_dialled(START + SECOND, Err(error()));
+            assert!(keeping.on_rumour(&heard(tried..tried + 1)));
+            assert!(!keeping.is_fresh(), "what is under way goes on");
+        }
+        let pause = START + Rumours::PAUSE;
+        assert_eq!(keeping.next(START + Rumours::PAUSE * 9 / 10, false), Next::Sleep(Rumours::PAUSE / 10));
+        assert!(
+            matches!(keeping.next(pause, false), Next::Dial(all) if all.contains(&"192.0.2.1:104".to_string()))
+        );
+        keeping.on_dialled(pause, Err(error()));
+        assert!(matches!(keeping.next(pause, false), Next::Sleep(left) if left > SECOND), "{keeping:?}");
+    }
+
+    // MDN-4
+    #[test]
+    #[cfg(feature = "mdns")]
+    fn what_is_heard_takes_no_more_than_half_of_the_room() {
+        let mut keeping = Keeping::default();
+        keeping.on_rumour(&heard(0..100));
+        let known: Vec<u16> = (0..100).collect();
+        keeping.set_addresses(addresses(&known));
+        let Next::Dial(all) = keeping.next(START, false) else { panic!("nothing is dialled") };
+        let heard = heard(0..8).iter().map(ToString::to_string).collect();
+        assert_eq!(all, [addresses(&known[..8]), heard].concat());
     }
 
     #[test]

@@ -20,6 +20,8 @@ use super::kept_subscription::KeptSubscription;
 use crate::adapter::host::error::ConnectError;
 use crate::adapter::host::keeping::{self, Keeping, Next};
 use crate::adapter::host::link::lock;
+#[cfg(feature = "mdns")]
+use crate::adapter::mdns::{self, LocalNetwork};
 use crate::{PeerId, SubscribeOptions, Topic};
 
 /// Keeps a connection with one peer, for as long as this or a clone of it is there; made by [`Device::keep`].
@@ -72,6 +74,9 @@ pub(super) struct Dialling {
     watch: Arc<Watch>,
     /// Where it runs.
     task: Mutex<(runtime::Handle, AbortHandle)>,
+    /// Where else the peer is looked for.
+    #[cfg(feature = "mdns")]
+    finding: Mutex<Option<mdns::Watch>>,
 }
 
 /// What that task shares with the keepers.
@@ -98,7 +103,12 @@ impl Keeper {
             let (keeping, changed) = (Mutex::default(), Notify::new());
             let watch = Arc::new(Watch { device: device.clone(), peer, keeping, changed });
             let task = Mutex::new(spawn(&watch));
-            Ok::<_, std::convert::Infallible>(Dialling { watch, task })
+            Ok::<_, std::convert::Infallible>(Dialling {
+                watch,
+                task,
+                #[cfg(feature = "mdns")]
+                finding: Mutex::default(),
+            })
         };
         let Ok(dialling) = keepers.find_or_make(peer, make);
         let mut task = lock(&dialling.task);
@@ -146,6 +156,23 @@ impl Keeper {
         if others {
             self.watch().changed.notify_waiters();
         }
+    }
+
+    /// Has the addresses tried as well that the peer makes known on this network: those that were heard last, eight of them,
+    /// behind eight of those that are set.  New ones are tried within five seconds, and what is being tried is tried to its
+    /// end.  The network is held for as long as there is a keeper of this peer; another one takes its place.  SPEC §23
+    #[cfg(feature = "mdns")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "mdns")))]
+    pub fn find_in(&self, network: &LocalNetwork) {
+        let watch = Arc::downgrade(&self.0.watch);
+        let found = network.watch_peer(self.peer(), move |found| {
+            let Some(watch) = watch.upgrade() else { return };
+            if lock(&watch.keeping).on_rumour(&found.addresses) {
+                watch.changed.notify_waiters();
+            }
+        });
+        let before = lock(&self.0.finding).replace(found);
+        drop(before);
     }
 
     /// Subscribes on the connection that stands, or is next to, and on each later one again, behind what has come already.

@@ -71,6 +71,10 @@ const WITHOUT_VECTORS: &[(&str, &str)] = &[
     ("HSK-5", "a key that is given is not fresh; tests/handshake"),
     ("LAN-1", "how often is only seen under load; tests/lanes.rs"),
     ("LAN-3", "what overtakes is only seen under load; tests/lanes.rs"),
+    ("MDN-1", "about a network; tests/mdns.rs"),
+    ("MDN-2", "about a network; tests/mdns.rs"),
+    ("MDN-3", "about a network; tests/mdns.rs"),
+    ("MDN-4", "about a network; tests/mdns_flood.rs"),
 ];
 
 fn all_vectors() -> Vec<Value> {
