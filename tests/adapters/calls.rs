@@ -1,5 +1,6 @@
 //! Calls: both ways, at once, refused, late, nested, and as long as they may be.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -53,6 +54,7 @@ pub fn refusals_arrive_as_they_were_given(pair: Pair) {
             .on("busy/no/hint", |_, _| Err(Refusal::Busy(Duration::ZERO)))
             .on("hot", |_, _| Err(OVERHEATED.into()))
             .on("much", |_, _| Ok(vec![0; 20_000].into()))
+            .on("no/file", |_, _| Err(io::Error::other("it is nobody's affair why"))?)
             .on("panics", |_, _| panic!("meant"))
     };
     // The one is no friend of the other's, and the other is one.
@@ -67,7 +69,10 @@ pub fn refusals_arrive_as_they_were_given(pair: Pair) {
         assert_eq!(end.call_raw("$sys/nothing", b"", None), status(Status::NOT_FOUND));
         assert_eq!(end.call_raw("math/double", b"\xff", None), status(Status::BAD_REQUEST));
         assert!(matches!(end.call_raw("a//b", b"", None), Err(CallError::Send(SendError::Name(_)))));
-        assert_eq!(end.call_raw("busy", b"", None), Err(CallError::Busy(Duration::from_millis(1_500))));
+        let busy = CallError::Busy(Duration::from_millis(1_500));
+        assert!(!busy.may_have_executed());
+        assert_eq!(end.call_raw("busy", b"", None), Err(busy));
+        assert_eq!(end.call_raw("no/file", b"", None), status(Status::FAILED));
         assert_eq!(end.call_raw("busy/no/hint", b"", None), Err(CallError::Busy(Duration::ZERO)));
         assert_eq!(end.call_raw("hot", b"", None), status(OVERHEATED));
         assert_eq!(end.call_raw("much", b"", None), status(Status::TOO_LARGE));

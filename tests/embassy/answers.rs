@@ -96,6 +96,7 @@ async fn an_answer_waits_for_an_exchange_and_goes_before_calls() {
         drop(call);
         let called = handle.call_raw("echo", b"", &mut other, None).await;
         assert_eq!(called, Err(CallError::Send(SendError::TooMany)), "answers come first");
+        assert!(called.is_err_and(|error| !error.may_have_executed()));
         assert_eq!(tokio::join!(one, two), (Ok(()), Ok(())));
         let mut replies = Vec::new();
         for call in calls {

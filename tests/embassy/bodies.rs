@@ -160,6 +160,7 @@ async fn a_head_is_waited_for_and_a_body_has_its_time() {
         for _ in 0..3 {
             let late = handle.fetch(&Never).await.map(drop);
             assert_eq!(late, Err(CallError::Failed(Failure::DeadlinePassed)));
+            assert!(late.is_err_and(|error| error.may_have_executed()));
         }
         let (head, body) = handle.fetch(&Photo { len: 5_000 }).await.unwrap();
         assert_eq!((head, read_all(body).await.len()), (5_000, 5_000));

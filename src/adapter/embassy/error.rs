@@ -37,6 +37,15 @@ pub enum CallError {
     Status(Status),
 }
 
+impl CallError {
+    /// Whether the peer's handler may have run, so that what is repeated may happen twice.  `false` is certain; an answer of
+    /// the peer's counts as `true` whatever its [`Status`], since a handler may say any.  SPEC §16.4
+    #[must_use]
+    pub const fn may_have_executed(&self) -> bool {
+        !matches!(self, Self::Busy(_) | Self::Encode(_) | Self::Failed(Failure::NotExecuted) | Self::Send(_))
+    }
+}
+
 impl From<Answer> for CallError {
     fn from(answer: Answer) -> Self {
         match answer {

@@ -52,6 +52,29 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether the peer's handler may have run, so that what is repeated may happen twice.  `false` is certain; an answer of
+    /// the peer's counts as `true` whatever its [`Status`], since a handler may say any.  SPEC §16.4
+    ///
+    /// ```
+    /// use symbolon::SendError;
+    /// use symbolon::blocking::CallError;
+    ///
+    /// assert!(!CallError::Send(SendError::Full).may_have_executed(), "it is safe to ask again");
+    /// assert!(CallError::Disconnected.may_have_executed());
+    /// ```
+    #[must_use]
+    pub const fn may_have_executed(&self) -> bool {
+        match self {
+            Self::Busy(_) | Self::Encode(_) | Self::NotExecuted | Self::Send(_) => false,
+            Self::BadBody(_)
+            | Self::DeadlinePassed
+            | Self::Disconnected
+            | Self::Stalled
+            | Self::Status(..)
+            | Self::Unsupported => true,
+        }
+    }
+
     /// Of an exchange that was opened.
     pub(crate) fn failed(failure: Failure) -> Self {
         match failure {
@@ -210,6 +233,13 @@ impl From<CallError> for Refusal {
 /// As [`Status::FAILED`].
 impl From<EncodeError> for Refusal {
     fn from(_: EncodeError) -> Self {
+        Self::Status(Status::FAILED)
+    }
+}
+
+/// As [`Status::FAILED`]: of what went wrong here, the caller learns nothing.
+impl From<io::Error> for Refusal {
+    fn from(_: io::Error) -> Self {
         Self::Status(Status::FAILED)
     }
 }
