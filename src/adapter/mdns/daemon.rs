@@ -93,15 +93,14 @@ impl Daemon {
         peer: Option<PeerId>,
         changed: impl FnMut(Found) + Send + 'static,
     ) -> Arc<Watcher> {
-        if let Some(peer) = peer
-            && lock(&self.table).seek(peer)
-        {
-            self.ask_again.store(true, Ordering::Relaxed);
-        }
         self.watchers.add(peer, changed, || {
-            let mut known = self.devices();
-            known.retain(|found| peer.is_none_or(|peer| found.peer == peer));
-            known
+            let mut table = lock(&self.table);
+            let Some(peer) = peer else { return table.devices() };
+            if table.seek(peer) {
+                self.ask_again.store(true, Ordering::Relaxed);
+            }
+            let found = table.find(peer);
+            if found.addresses.is_empty() { Vec::new() } else { Vec::from([found]) }
         })
     }
 
