@@ -94,6 +94,7 @@ mod buffer;
 mod config;
 mod connection;
 mod crypto;
+mod description;
 mod error;
 mod exchange;
 mod identity;
@@ -126,6 +127,7 @@ pub use adapter::{Builder, blocking};
 pub use config::{Admission, Config, ConfigError, Limits, Timeouts};
 pub use connection::{Connection, Event, Failure, Following, Memory, Publication, RequestHead, StopCause};
 pub use crypto::Provider;
+pub use description::{Description, DescriptionError, MethodDescription, TopicDescription};
 pub use error::{CloseReason, HandshakeError, PeerMisbehaved, SendError, TimedOut};
 pub use exchange::ExchangeId;
 #[cfg(feature = "std")]

@@ -144,6 +144,18 @@ impl<H> Router<H> {
         if route.allow.allows(peer) { Ok(&route.handler) } else { Err(Status::DENIED) }
     }
 
+    /// Whether a method has a handler, whoever may call it.
+    pub fn serves(&self, method: &str) -> bool {
+        self.place_of(method).is_ok()
+    }
+
+    /// The methods that this peer may call, in the ascending order of their names, each with its handler: what a device
+    /// tells that it serves.  SPEC §22
+    pub fn methods(&self, peer: PeerId) -> impl Iterator<Item = (&str, &H)> + Clone {
+        let allowed = self.routes.iter().filter(move |route| route.allow.allows(peer));
+        allowed.map(|route| (&*route.method, &route.handler))
+    }
+
     fn place_of(&self, method: &str) -> Result<usize, usize> {
         self.routes.binary_search_by(|route| (*route.method).cmp(method))
     }
@@ -194,6 +206,16 @@ mod tests {
         assert_eq!(router.route(OWNER, "c"), Err(Status::DENIED));
         assert_eq!(router.route(OWNER, "d"), Err(Status::NOT_FOUND));
         assert_eq!(router.route(OWNER, "$sys/a"), Err(Status::NOT_FOUND));
+    }
+
+    #[test]
+    fn each_peer_has_the_methods_that_it_may_call() {
+        let mut router = Router::new();
+        assert_eq!(router.on("b", 1), Ok(()));
+        assert_eq!(router.on_for("c", Allow::only([OWNER]), 2), Ok(()));
+        assert_eq!(router.on("a", 3), Ok(()));
+        assert!(router.methods(OWNER).eq([("a", &3), ("b", &1), ("c", &2)]));
+        assert!(router.methods(GUEST).eq([("a", &3), ("b", &1)]));
     }
 
     /// NAM-1

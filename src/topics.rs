@@ -154,6 +154,12 @@ impl Topics {
         self.place_of(name).ok().map(|place| self.by_name[place])
     }
 
+    /// The topics that were declared, in the ascending order of their names, each with its kind: what a device tells that it
+    /// publishes.  SPEC §22
+    pub fn declared(&self) -> impl Iterator<Item = (&str, Kind)> + Clone {
+        self.by_name.iter().map(|id| (self.name(*id), self.topics[id.index()].kind))
+    }
+
     fn place_of(&self, name: &str) -> Result<usize, usize> {
         self.by_name.binary_search_by(|id| self.name(*id).cmp(name))
     }

@@ -11,7 +11,7 @@ const LEVELS_MAX: usize = 4;
 /// How many elements an array may have.  SPEC §8.1
 const ELEMENTS_MAX: u64 = 32;
 /// The highest key of a map.  SPEC §8.1
-const KEY_MAX: u64 = 23;
+pub(crate) const KEY_MAX: u64 = 23;
 
 /// Which rule of the encoding was broken.  SPEC §8.1
 #[cfg_attr(all(feature = "defmt", target_os = "none"), derive(defmt::Format))]
@@ -220,7 +220,6 @@ impl<'a> Slot<'a> {
     }
 
     /// How many bytes there were, those included that were left out.
-    #[cfg(target_os = "none")]
     pub(crate) fn count(&self) -> usize {
         self.at
     }
@@ -270,7 +269,7 @@ impl Sink for Counter {
 }
 
 /// Checks the first item and returns what is behind it.  It calls itself at most `levels` deep.
-fn skip(bytes: &[u8], levels: usize) -> Result<&[u8], EncodingError> {
+pub(crate) fn skip(bytes: &[u8], levels: usize) -> Result<&[u8], EncodingError> {
     let (item, mut rest) = read(bytes)?;
     let (Item::Array(count) | Item::Map(count)) = item else {
         return Ok(rest);

@@ -27,6 +27,8 @@ pub const LAYERS: &[(&str, &[&str])] = &[
     // One table and one router for a device: they know nothing of links but a number.
     ("topics", &["exchange", "name", "publication", "status", "wire"]),
     ("router", &["identity", "name", "status"]),
+    // What a device tells of these two.
+    ("description", &["name", "topics", "wire"]),
     // One link.
     (
         "connection",

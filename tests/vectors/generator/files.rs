@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    admission, bodies, cobs_packets, encoding, endings, exchanges, framing, handshakes, identity, lines,
-    payloads, preambles, publications, refusals, suites, timers, transport,
+    admission, bodies, cobs_packets, descriptions, encoding, endings, exchanges, framing, handshakes,
+    identity, lines, payloads, preambles, publications, refusals, suites, timers, transport,
 };
 use crate::script::Script;
 
@@ -14,6 +14,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("admission.json", scripts(admission::scripts())),
         ("bodies.json", scripts(bodies::scripts())),
         ("cobs.json", vectors("cobs", cobs_packets::vectors())),
+        ("descriptions.json", vectors("description", descriptions::vectors())),
         ("encoding.json", encoding::file()),
         ("endings.json", scripts(endings::scripts())),
         ("exchanges.json", scripts(exchanges::scripts())),

@@ -35,6 +35,7 @@ mod adapter {
 mod admission;
 mod bodies;
 mod cobs_packets;
+mod descriptions;
 mod encoding;
 mod endings;
 mod exchanges;

@@ -2,7 +2,7 @@
 
 from jsonform import from_json, to_json
 from scripts import Failure, run_script
-from symbolon import cbor, cobs, identity, messages
+from symbolon import cbor, cobs, description, identity, messages
 from symbolon.handshake import Handshake, HandshakeFailed, Limits, decode_payload, encode_payload
 from symbolon.peer import Config, Peer
 from symbolon.preamble import SUITES
@@ -45,6 +45,18 @@ def check_payload(vector, _):
     ensure(vector["result"] == "accepted", "not refused")
     said = {"identity": peer_id.hex(), "proof": proof.hex(), **{k: to_json(v) for k, v in vars(limits).items()}}
     ensure(said == vector["fields"], f"{said}")
+
+
+def check_description(vector, _):
+    data = unhex(vector, "description")
+    try:
+        fields = description.decode(data)
+    except description.Bad as error:
+        ensure(vector["result"] == "refused", str(error))
+        return
+    ensure(vector["result"] == "accepted", "not refused")
+    ensure(fields == vector["fields"], f"{fields}")
+    ensure((description.encode(fields) == data) == vector["canonical"], f"encode: {description.encode(fields).hex()}")
 
 
 def check_cobs(vector, _):
@@ -180,8 +192,8 @@ def check_script(vector, setups):
             raise Failure(f"(chunks of {size or 'all'}) {failure}") from None
 
 
-CHECKS = {"encoding": check_encoding, "payload": check_payload, "cobs": check_cobs, "identity": check_identity,
-          "handshake": check_handshake, "mutation": check_mutation, "transport": check_transport,
+CHECKS = {"encoding": check_encoding, "payload": check_payload, "description": check_description,
+          "cobs": check_cobs, "identity": check_identity, "handshake": check_handshake, "mutation": check_mutation, "transport": check_transport,
           "script": check_script}
 
 

@@ -11,7 +11,7 @@ class Malformed(ValueError):
     """The bytes are not in the profile of SPEC §8.1 (ENC-1)."""
 
 
-def _head(data, at):
+def head(data, at):
     """Reads the head of an item: (major type, argument, where its content begins)."""
     if at >= len(data):
         raise Malformed("breaks off")
@@ -36,7 +36,7 @@ def check(data, at=0, level=1):
     first = data[at] if at < len(data) else None
     if first in SIMPLE:
         return at + 1
-    major, value, at = _head(data, at)
+    major, value, at = head(data, at)
     if major in (0, 1):
         return at
     if major in (2, 3):
@@ -58,7 +58,7 @@ def check(data, at=0, level=1):
         last_key = -1
         for _ in range(value):
             if major == 5:
-                kind, key, at = _head(data, at)
+                kind, key, at = head(data, at)
                 if kind != 0 or key > 23 or key <= last_key:
                     raise Malformed("map key")
                 last_key = key
