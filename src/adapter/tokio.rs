@@ -44,6 +44,7 @@
 mod body;
 mod builder;
 mod core;
+mod description;
 mod device;
 mod dial;
 mod exchange;
@@ -77,6 +78,7 @@ pub use test_util::{Meeting, meet};
 ///
 /// Its methods, with examples, stand at [`symbolon::Builder`](crate::Builder): [`trust`](Builder::trust) and
 /// [`admit`](Builder::admit); [`on`](Builder::on), [`on_for`](Builder::on_for) and [`on_raw`](Builder::on_raw);
-/// [`topic`](Builder::topic) and [`allow_subscribe`](Builder::allow_subscribe); [`limits`](Builder::limits),
-/// [`timeouts`](Builder::timeouts) and [`call_timeout`](Builder::call_timeout).
+/// [`topic`](Builder::topic) and [`allow_subscribe`](Builder::allow_subscribe); [`name`](Builder::name) and
+/// [`describe_method`](Builder::describe_method); [`limits`](Builder::limits), [`timeouts`](Builder::timeouts) and
+/// [`call_timeout`](Builder::call_timeout).
 pub type Builder = super::host::builder::Builder<Handler>;

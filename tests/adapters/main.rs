@@ -5,6 +5,7 @@ mod bodies;
 mod bytes;
 mod calls;
 mod connections;
+mod descriptions;
 mod peers;
 mod proxy;
 mod publications;
@@ -168,6 +169,13 @@ mod conversations {
             a_reader_that_sleeps_delays_nobody,
             a_call_overtakes_bodies,
             nothing_is_lost_however_it_races;
+        descriptions:
+            a_device_tells_what_it_offers,
+            who_may_less_is_told_less,
+            a_question_with_a_body_is_a_bad_request,
+            a_device_that_does_not_tell_is_one_without_the_method,
+            a_description_longer_than_a_frame_comes_in_chunks,
+            a_device_with_too_much_to_tell_says_so;
         connections:
             a_stranger_is_refused,
             a_wrong_key_is_not_taken,

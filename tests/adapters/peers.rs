@@ -13,8 +13,8 @@ use symbolon::tokio::{
     CallError, ConnectError, Delivery, Gap, Refusal, SubscribeError, SubscribeOptions, {self},
 };
 use symbolon::{
-    Allow, CloseReason, Identity, Kind, Limits, PeerId, Point, PublishError, SecretKey, Seed, Timeouts,
-    blocking,
+    Allow, CloseReason, Description, Identity, Kind, Limits, PeerId, Point, PublishError, SecretKey, Seed,
+    Timeouts, blocking,
 };
 
 use super::bodies::{self, StreamMethod, Streams};
@@ -39,6 +39,7 @@ pub trait Handle: Streams + fmt::Debug + Send + Sync {
     fn call(&self, request: &Double) -> Result<Doubled, CallError>;
     fn call_secret(&self) -> Result<Doubled, CallError>;
     fn call_raw(&self, method: &str, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError>;
+    fn describe(&self) -> Result<Description<'static>, CallError>;
     fn subscribe(&self, filter: &str, options: SubscribeOptions) -> Result<Box<dyn Feed>, SubscribeError>;
     fn subscribe_counts(&self, options: SubscribeOptions) -> Result<Box<dyn Counts>, SubscribeError>;
     fn close(&self) -> CloseReason;
@@ -98,6 +99,10 @@ pub struct Plan {
     trusted: Option<Vec<PeerId>>,
     friends: Vec<PeerId>,
     private: Option<String>,
+    name: Option<String>,
+    methods_described: Vec<(String, String)>,
+    topics_described: Vec<(String, String)>,
+    tells: bool,
 }
 
 /// A device that lets everyone in, and knows `math/double` and `echo`.
@@ -112,6 +117,10 @@ pub fn plan(number: u8) -> Plan {
         trusted: None,
         friends: Vec::new(),
         private: None,
+        name: None,
+        methods_described: Vec::new(),
+        topics_described: Vec::new(),
+        tells: true,
     }
 }
 
@@ -174,6 +183,27 @@ impl Plan {
         self.private = Some(filter.into());
         self
     }
+
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    pub fn describe_method(mut self, method: &str, text: &str) -> Self {
+        self.methods_described.push((method.into(), text.into()));
+        self
+    }
+
+    pub fn describe_topic(mut self, topic: &str, text: &str) -> Self {
+        self.topics_described.push((topic.into(), text.into()));
+        self
+    }
+
+    /// Tells nobody what it offers.
+    pub fn untold(mut self) -> Self {
+        self.tells = false;
+        self
+    }
 }
 
 /// What both builders have.
@@ -192,6 +222,18 @@ macro_rules! common {
         builder = builder.allow_subscribe(move |_, filter| private.as_deref() != Some(filter));
         for (name, kind) in &plan.topics {
             builder = builder.topic_raw(name, *kind);
+        }
+        for (method, text) in &plan.methods_described {
+            builder = builder.describe_method(method, text);
+        }
+        for (topic, text) in &plan.topics_described {
+            builder = builder.describe_topic(topic, text);
+        }
+        if let Some(name) = &plan.name {
+            builder = builder.name(name);
+        }
+        if !plan.tells {
+            builder = builder.without_description();
         }
         builder
     }};
@@ -275,6 +317,10 @@ impl Handle for blocking::Handle {
 
     fn call_raw(&self, method: &str, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError> {
         self.call_raw(method, body, timeout)
+    }
+
+    fn describe(&self) -> Result<Description<'static>, CallError> {
+        self.describe()
     }
 
     fn subscribe(&self, filter: &str, options: SubscribeOptions) -> Result<Box<dyn Feed>, SubscribeError> {
@@ -429,6 +475,10 @@ impl Handle for tokio::Handle {
 
     fn call_raw(&self, method: &str, body: &[u8], timeout: Option<Duration>) -> Result<Bytes, CallError> {
         wait(self.call_raw(method, body, timeout))
+    }
+
+    fn describe(&self) -> Result<Description<'static>, CallError> {
+        wait(self.describe())
     }
 
     fn subscribe(&self, filter: &str, options: SubscribeOptions) -> Result<Box<dyn Feed>, SubscribeError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use symbolon::blocking::{BuildError, Builder, Device};
 use symbolon::name::NameError;
-use symbolon::{ConfigError, DeclareError, Kind, Limits, RouteError};
+use symbolon::{ConfigError, DeclareError, DescriptionError, Kind, Limits, RouteError};
 
 use super::{identity, timeouts};
 
@@ -28,6 +28,25 @@ fn a_mistake_is_named_with_what_it_is_about() {
     assert_eq!(mistake(declared("")), empty);
     assert_eq!(empty.to_string(), r#"topic "": the name is empty"#);
     assert_eq!(mistake(declared("$a")), topic("$a", DeclareError::Reserved));
+
+    let set = |builder: Builder| on(builder.topic_raw("lamp/state", Kind::State), "lamp/set");
+    let description =
+        |about: &str| BuildError::Description { about: about.into(), error: DescriptionError::Text };
+    let escape = description("\u{1b}[2J");
+    assert_eq!(mistake(|builder| set(builder).name("\u{1b}[2J")), escape);
+    let shown = r#"description of "\u{1b}[2J": a text is empty, too long, or holds a control character"#;
+    assert_eq!(escape.to_string(), shown);
+    assert_eq!(mistake(|builder| set(builder).describe_method("lamp/set", "")), description("lamp/set"));
+    assert_eq!(mistake(|builder| set(builder).describe_topic("lamp/state", "\n")), description("lamp/state"));
+    let undeclared = |about: &str| BuildError::Undeclared { about: about.into() };
+    assert_eq!(
+        mistake(|builder| set(builder).describe_method("lamp/state", "no method")),
+        undeclared("lamp/state")
+    );
+    assert_eq!(
+        mistake(|builder| set(builder).describe_topic("lamp/set", "no topic")),
+        undeclared("lamp/set")
+    );
 
     let hasty = timeouts(|timeouts| timeouts.probe = Duration::ZERO);
     let probe = BuildError::Config(ConfigError::Timeout("probe"));

@@ -3,6 +3,7 @@
 mod building;
 mod by_hand;
 mod closing;
+mod descriptions;
 mod handlers;
 mod keeping;
 #[path = "../common/lent.rs"]

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant as Clock};
 
 use symbolon::tokio::{Device, Handle, RawExchange};
 use symbolon::{
-    Admission, CloseReason, Config, Connection, Event, ExchangeId, Instant, RequestHead, Role, Seed, Status,
+    Admission, CloseReason, Config, Connection, Event, ExchangeId, Instant, RequestHead, Role, Seed,
+    SendError, Status,
 };
 use tokio::io::{AsyncReadExt, AsyncWrite, DuplexStream};
 
@@ -22,7 +23,7 @@ pub struct Peer {
 
 impl Peer {
     /// What `device` has dialled, and its handle.
-    async fn of(device: &Device) -> (Handle, Self) {
+    pub async fn of(device: &Device) -> (Handle, Self) {
         Self::numbered(9, device).await
     }
 
@@ -58,7 +59,7 @@ impl Peer {
     }
 
     /// Sends, reads once, and gives the requests that came.
-    async fn step(&mut self) -> Vec<ExchangeId> {
+    pub async fn step(&mut self) -> Vec<ExchangeId> {
         self.send();
         let mut bytes = vec![0; 65_536];
         let reading = self.stream.as_mut().unwrap().read(&mut bytes);
@@ -80,12 +81,38 @@ impl Peer {
         asked
     }
 
-    async fn request(&mut self) -> ExchangeId {
+    pub async fn request(&mut self) -> ExchangeId {
         loop {
             if let Some(id) = self.step().await.first() {
                 return *id;
             }
         }
+    }
+
+    /// Answers with this head; a body is to follow.
+    pub fn begin(&mut self, id: ExchangeId, head: &[u8]) {
+        self.connection.respond_more(self.now(), id, head).unwrap();
+        self.send();
+    }
+
+    /// Answers with this head, and with a body behind it, if there is one, as far as the other side takes it.
+    pub async fn answer(&mut self, id: ExchangeId, head: &[u8], mut body: &[u8]) {
+        if body.is_empty() {
+            self.connection.respond(id, Status::OK, head).unwrap();
+            self.send();
+            return;
+        }
+        self.begin(id, head);
+        while !body.is_empty() {
+            match self.connection.write(id, body) {
+                Ok(taken) => body = &body[taken..],
+                Err(SendError::Full) => {}
+                Err(_) => return,
+            }
+            self.step().await;
+        }
+        let _stopped = self.connection.finish(id);
+        self.send();
     }
 
     /// Answers with all of this body, closes, and leaves.

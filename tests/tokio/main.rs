@@ -7,6 +7,7 @@ mod calls;
 mod cancel_safety;
 mod closing;
 mod connections;
+mod descriptions;
 mod endings;
 mod fairness;
 mod handlers;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::description::describer;
 use super::device::{Context, Device, Handler, HandlerFn};
 use super::exchange::{Exchange, RawExchange};
 use crate::adapter::host::builder::Builder;
@@ -182,6 +183,6 @@ impl Builder<Handler> {
     ///
     /// [`BuildError`] names the first mistake.
     pub fn build(self) -> Result<Device, BuildError> {
-        Ok(Device::new(self.base()?))
+        Ok(Device::new(self.base(describer())?))
     }
 }

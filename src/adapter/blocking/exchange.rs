@@ -260,6 +260,12 @@ impl RawResponder {
         let_go(self.core.with(|state, _| state.link.send_reply(self.id, reply)));
     }
 
+    /// Answers with this where it fits into a frame; else gives itself back.
+    pub(super) fn send_whole(self, reply: &Bytes) -> Option<Self> {
+        let sent = self.core.with(|state, _| state.link.send_whole(self.id, reply));
+        (!sent).then_some(self)
+    }
+
     /// Answers with the head of a reply whose body follows; waits for room in the queue, as long as the caller does.
     ///
     /// # Errors

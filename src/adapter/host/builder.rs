@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use super::base::Base;
+use super::description::Words;
 use super::error::BuildError;
 use super::link::{Admit, AllowSubscribe, Shared};
 use crate::adapter::defaults::CALL_TIMEOUT;
@@ -51,6 +52,8 @@ pub struct Builder<H> {
     router: Router<H>,
     topic_limits: TopicLimits,
     topics: Vec<(String, Kind)>,
+    describes: bool,
+    words: Words,
     error: Option<BuildError>,
 }
 
@@ -67,6 +70,8 @@ impl<H> Builder<H> {
             router: Router::new(),
             topic_limits: TopicLimits::default(),
             topics: Vec::new(),
+            describes: true,
+            words: Words::default(),
             error: None,
         }
     }
@@ -133,6 +138,61 @@ impl<H> Builder<H> {
         self
     }
 
+    /// What people call this device, for those that ask what it offers: 1 to 64 bytes, no control character; the last one
+    /// counts.  A name that breaks this is told by `build`.
+    ///
+    /// Whoever is let in may ask ([`describe`](crate::blocking::Handle::describe)), and is told the methods and topics that
+    /// it may use, also by `allow_subscribe`, which is asked about each topic by its name; unless
+    /// [`without_description`](Self::without_description).  SPEC §22
+    ///
+    /// ```
+    /// use symbolon::{Identity, Kind, blocking::Device};
+    ///
+    /// # let phone = Device::builder(Identity::generate()?).build()?;
+    /// let lamp = Device::builder(Identity::generate()?)
+    ///     .name("Lamp in the hall")
+    ///     .trust([phone.peer_id()])
+    ///     .on_raw("lamp/set", |_, state| Ok(state))
+    ///     .describe_method("lamp/set", "Switches the lamp: \"on\" or \"off\".")
+    ///     .topic_raw("lamp/state", Kind::State)
+    ///     .build()?;
+    /// # let server = lamp.listen("127.0.0.1:0")?.spawn()?;
+    /// # let address = server.local_addr();
+    /// let told = phone.connect(address, lamp.peer_id())?.describe()?;
+    /// assert_eq!(told.name(), Some("Lamp in the hall"));
+    /// assert!(told.methods().map(|method| method.name).eq(["lamp/set"]));
+    /// assert!(told.topics().map(|topic| topic.name).eq(["lamp/state"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn name(mut self, name: &str) -> Self {
+        self.words.name = Some(name.into());
+        self
+    }
+
+    /// A text for people about a method, for those that ask what this device offers: 1 to 256 bytes, no control character.
+    /// A mistake, also a method that is not served, is told by `build`.
+    #[must_use]
+    pub fn describe_method(mut self, method: &str, text: &str) -> Self {
+        self.words.methods.insert(method.into(), text.into());
+        self
+    }
+
+    /// The same about a topic.
+    #[must_use]
+    pub fn describe_topic(mut self, topic: &str, text: &str) -> Self {
+        self.words.topics.insert(topic.into(), text.into());
+        self
+    }
+
+    /// Tells nobody what this device offers: who asks gets [`Status::NOT_FOUND`](crate::Status::NOT_FOUND), as from a
+    /// device that knows no such question.  SPEC §22
+    #[must_use]
+    pub fn without_description(mut self) -> Self {
+        self.describes = false;
+        self
+    }
+
     /// With these limits for each connection; [`Limits::default`] without this.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -169,7 +229,8 @@ impl<H> Builder<H> {
         self
     }
 
-    pub(crate) fn base<C>(self) -> Result<Base<H, C>, BuildError> {
+    /// `describer` is the adapter's handler that tells what the device offers.
+    pub(crate) fn base<C>(self, describer: H) -> Result<Base<H, C>, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -183,7 +244,10 @@ impl<H> Builder<H> {
                 return Err(BuildError::Topic { name, error });
             }
         }
+        self.words.check(|method| self.router.serves(method), |topic| topics.find(topic).is_some())?;
         let shared = Shared {
+            describer: self.describes.then_some(describer),
+            words: self.words,
             router: self.router,
             topics: Mutex::new(topics),
             admit: self.admit,

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use crate::adapter::error::{BodyError, SubscribeError};
 use crate::{
-    BadBody, CloseReason, ConfigError, DeclareError, EncodeError, Failure, PublishError, RouteError,
-    SendError, Status,
+    BadBody, CloseReason, ConfigError, DeclareError, DescriptionError, EncodeError, Failure, PublishError,
+    RouteError, SendError, Status,
 };
 
 /// Why a call has no reply, and whether the peer may have executed it; see
@@ -166,6 +166,15 @@ pub enum BuildError {
     /// Limits or timeouts.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The device's name, or a text for people.
+    #[error("description of {about:?}: {error}")]
+    Description {
+        /// The name that was given, or that of the method or topic.
+        about: String,
+        /// Why it cannot be told.
+        #[source]
+        error: DescriptionError,
+    },
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system")]
     Entropy,
@@ -186,6 +195,12 @@ pub enum BuildError {
         /// Why it was not declared.
         #[source]
         error: DeclareError,
+    },
+    /// A text is about a method that is not served, or a topic that was not declared.
+    #[error("a text about {about:?}, which there is not")]
+    Undeclared {
+        /// As it was given.
+        about: String,
     },
 }
 

@@ -19,12 +19,13 @@ use std::vec::Vec;
 
 use bytes::Bytes;
 
+use super::description::Words;
 use super::error::{CallError, Refusal};
 use crate::adapter::error::SubscribeError;
 use crate::adapter::offers;
 use crate::{
-    CloseReason, Connection, Event, ExchangeId, Failure, Instant, LinkId, PeerId, Point, Router, Status,
-    StopCause, Topics,
+    CloseReason, Connection, Description, Event, ExchangeId, Failure, Instant, LinkId, PeerId, Point, Router,
+    Status, StopCause, Topics,
 };
 pub(crate) use asks::Opening;
 use debts::{Debts, Owed, pay};
@@ -40,6 +41,26 @@ pub(crate) struct Shared<H> {
     pub(crate) topics: Mutex<Topics>,
     pub(crate) admit: Admit,
     pub(crate) allow_subscribe: AllowSubscribe,
+    /// What answers [`Description::METHOD`], where the device tells what it offers, and what it says for people.  SPEC §22
+    pub(crate) describer: Option<H>,
+    pub(crate) words: Words,
+}
+
+impl<H> Shared<H> {
+    /// The handler of a method, or why this peer has none.
+    fn route(&self, peer: PeerId, method: &str) -> Result<&H, Status> {
+        match self.router.route(peer, method) {
+            // Its name is reserved, so that no router has it.  SPEC §13
+            Err(Status::NOT_FOUND) if method == Description::METHOD => {
+                self.describer.as_ref().ok_or(Status::NOT_FOUND)
+            }
+            routed => routed,
+        }
+    }
+
+    pub(crate) fn may_subscribe(&self, peer: PeerId, filter: &str) -> bool {
+        decide(|| (self.allow_subscribe)(peer, filter))
+    }
 }
 
 /// Whether a peer that has proven itself is let in.
@@ -385,7 +406,7 @@ fn route<H: Serve>(
     deadline: Option<Instant>,
     more: bool,
 ) -> Result<Incoming<H>, Status> {
-    let handler = peer.map_or(Err(Status::DENIED), |peer| shared.router.route(peer, method))?;
+    let handler = peer.map_or(Err(Status::DENIED), |peer| shared.route(peer, method))?;
     if more && !handler.takes_chunks() {
         return Err(Status::UNSUPPORTED);
     }
@@ -400,8 +421,7 @@ fn subscribe<H>(
     filter: &str,
     from: Option<Point>,
 ) -> Result<(), Status> {
-    let allowed = peer.is_some_and(|peer| decide(|| (shared.allow_subscribe)(peer, filter)));
-    if !allowed {
+    if !peer.is_some_and(|peer| shared.may_subscribe(peer, filter)) {
         return Err(Status::DENIED);
     }
     lock(&shared.topics).subscribe(link, id, filter, from)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::description::describer;
 use super::device::{Context, Device, Handler, HandlerFn, Handling};
 use super::exchange::{Exchange, RawExchange};
 use crate::adapter::host::builder::Builder;
@@ -199,6 +200,6 @@ impl Builder<Handler> {
     ///
     /// [`BuildError`] names the first mistake.
     pub fn build(self) -> Result<Device, BuildError> {
-        Ok(Device::new(self.base()?))
+        Ok(Device::new(self.base(describer())?))
     }
 }

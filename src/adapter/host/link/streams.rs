@@ -391,6 +391,21 @@ impl<H: Serve> Link<H> {
         self.owe(Owed::Response(id, Status::OK, reply))
     }
 
+    /// The same where it fits into a frame, else `false`: then it goes in chunks.
+    pub(crate) fn send_whole(&mut self, id: ExchangeId, reply: &Bytes) -> bool {
+        let stream = self.streams.0.get_mut(&id).filter(|stream| stream.serving == Some(Serving::Begun));
+        let Some(stream) = stream else { return true };
+        match self.connection.respond(id, Status::OK, reply) {
+            Err(SendError::TooLarge { .. }) => return false,
+            Err(SendError::Full) => self.owed.push(Owed::Response(id, Status::OK, reply.clone())),
+            // Or nobody waits any more.
+            _ => {}
+        }
+        stream.serving = Some(Serving::Sent);
+        stream.end_reading(&mut self.woken);
+        true
+    }
+
     /// Whether the handler of a request that takes bodies in chunks has given all of its answer.
     pub(crate) fn has_answered(&self, id: ExchangeId) -> bool {
         let finished = |stream: &Stream| stream.write_end == Some(BodyError::Finished);
