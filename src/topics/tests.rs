@@ -68,6 +68,17 @@ fn drain(topics: &mut Topics, link: LinkId) -> Vec<String> {
     got
 }
 
+#[test]
+fn what_was_declared_is_listed_in_the_order_of_its_names() {
+    let mut topics = table();
+    let ticks = event(4, Overflow::DropOldest);
+    declare(&mut topics, "b", Kind::State);
+    declare(&mut topics, "a/b", ticks);
+    declare(&mut topics, "a", Kind::State);
+    assert_eq!(topics.declare("$a", Kind::State), Err(DeclareError::Reserved));
+    assert!(topics.declared().eq([("a", Kind::State), ("a/b", ticks), ("b", Kind::State)]));
+}
+
 /// PUB-2
 #[test]
 fn a_newer_state_replaces_the_one_that_waits_and_keeps_its_place() {
