@@ -24,6 +24,7 @@
 //! [`guide::firmware`](crate::guide::firmware) says what costs what, and how to choose.
 
 mod body;
+mod description;
 mod desk;
 mod device;
 mod drive;

@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod calls;
+mod descriptions;
 mod heap;
 mod line;
 #[path = "../common/meter.rs"]
@@ -91,6 +92,16 @@ pub fn serve(connection: &mut Connection, id: ExchangeId, method: &str, body: &[
 
 /// Runs a board's connection to its end, with small buffers.
 pub async fn run(board: &Board, connection: Connection, stream: DuplexStream) -> Option<CloseReason> {
+    run_with(board, connection, stream, serve).await
+}
+
+/// The same, which does this with each request.
+pub async fn run_with(
+    board: &Board,
+    connection: Connection,
+    stream: DuplexStream,
+    mut serve: impl FnMut(&mut Connection, ExchangeId, &str, &[u8]),
+) -> Option<CloseReason> {
     let (rx, tx) = split(stream);
     let (mut rx_bytes, mut tx_bytes) = ([0; 100], [0; 90]);
     let buffers = Buffers::new(&mut rx_bytes, &mut tx_bytes);
