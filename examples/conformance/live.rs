@@ -91,6 +91,7 @@ fn device(own: [u8; 32], other: [u8; 32], done: Sender<()>) -> Result<Device, Fa
     let every = Kind::Event { depth: 64, overflow: Overflow::Refuse };
     let device = Device::builder(identity(own)?)
         .trust([peer_id(other)])
+        .name("Rust")
         .topic_raw("count/a", every)
         .topic_raw("count/long", every)
         .on_raw("echo", |_, body| Ok(body))
@@ -136,10 +137,21 @@ fn work(link: &Handle) -> Result<(), Failure> {
         Err(CallError::Status(Status::NOT_FOUND, _)) => {}
         other => return Err(format!("a method that is not served: {other:?}").into()),
     }
+    offers(link)?;
     copy(link)?;
     publications(link)?;
     link.call_raw("done", b"", None)?;
     Ok(())
+}
+
+/// Both sides offer the same.
+fn offers(link: &Handle) -> Result<(), Failure> {
+    let told = link.describe()?;
+    let methods: Vec<_> = told.methods().map(|method| (method.name, method.reply_chunks)).collect();
+    let topics: Vec<_> = told.topics().map(|topic| (topic.name, topic.is_event)).collect();
+    let as_they_are = methods == [("copy", true), ("done", false), ("echo", false), ("publish", false)]
+        && topics == [("count/a", true), ("count/long", true)];
+    if as_they_are { Ok(()) } else { Err(format!("another offer: {told:?}").into()) }
 }
 
 fn copy(link: &Handle) -> Result<(), Failure> {

@@ -8,17 +8,23 @@ import selectors
 import socket
 import time
 
-from symbolon import identity, names
+from symbolon import description, identity, names
 from symbolon.handshake import Limits
 from symbolon.peer import Config, Peer
 from symbolon.preamble import SUITES
-from symbolon.statuses import CANCELLED, NOT_FOUND, OK
+from symbolon.statuses import BAD_REQUEST, CANCELLED, NOT_FOUND, OK
 
 LISTENER, DIALLER = bytes([0x4C]) * 32, bytes([0x44]) * 32
 LIMITS = Limits(max_frame=16640, max_requests=64, max_subscriptions=16, window=65536, silence=30000)
 GIVE_UP = 60  # seconds
 BURST = 1000  # at most so many sends, or recvs, before anything else is looked at
 LONG = bytes(i % 251 for i in range(100000))
+# What both sides offer; only the texts and the name are each one's own.
+OFFERED = {
+    "methods": [{"name": "copy", "chunks": 3}, {"name": "done", "chunks": 0}, {"name": "echo", "chunks": 0},
+                {"name": "publish", "chunks": 0}],
+    "topics": [{"name": "count/a", "kind": description.EVENT}, {"name": "count/long", "kind": description.EVENT}],
+}
 COPIED = bytes(i * 7 % 256 for i in range(200000))
 
 
@@ -32,7 +38,7 @@ def ensure(condition, what):
 
 
 class Server:
-    """Serves echo, copy, publish, done; accepts every subscription."""
+    """Serves echo, copy, publish, done, and tells that it does; accepts every subscription."""
 
     def __init__(self, peer):
         self.peer, self.now = peer, 0
@@ -48,6 +54,10 @@ class Server:
         if method == "copy" and e["more"]:
             self.copies.add(id_)
             self.do("respond", id_=id_, status=OK, body=b"", more=True)
+        elif method == description.METHOD:
+            wrong = e["more"] or e["body"]  # DSC-1
+            told = b"" if wrong else description.encode({"name": "Python", **OFFERED})
+            self.do("respond", id_=id_, status=BAD_REQUEST if wrong else OK, body=told)
         elif method == "echo":
             self.do("respond", id_=id_, status=OK, body=e["body"])
         elif method == "publish":
@@ -127,10 +137,18 @@ class Client:
             body = bytes(i % 256 for i in range(n))
             ensure((yield from self.call("echo", body)) == (OK, body), f"echo of {n} bytes")
         ensure((yield from self.call("nothing"))[0] == NOT_FOUND, "nothing")
+        yield from self.description()
         yield from self.copy()
         yield from self.subscription()
         ensure((yield from self.call("done"))[0] == OK, "done")
         self.finished = True
+
+    def description(self):
+        status, told = yield from self.call(description.METHOD)
+        ensure(status == OK, f"description: {status}")
+        fields = description.decode(told)
+        ensure(fields.pop("name") == "Rust" and fields == OFFERED, f"description: {fields}")
+        ensure((yield from self.call(description.METHOD, b"x"))[0] == BAD_REQUEST, "a body where there is none")
 
     def copy(self):
         id_ = self.open("request", method="copy", body=b"", more=True, chunks=True)
