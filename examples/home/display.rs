@@ -1,4 +1,4 @@
-//! Shows what the others publish.
+//! Shows what the others offer, and what they publish.
 
 use symbolon::tokio::{Delivery, Handle, SubscribeOptions};
 
@@ -10,6 +10,11 @@ pub async fn run() -> Result<(), Failure> {
     let member = Member::join("display", |builder| builder).await?;
     for name in ["sensor", "thermostat", "fan"] {
         let handle = member.meet(name).await?;
+        // It knows what to do with what they publish; what else they can do it hears from themselves.
+        let told = handle.describe().await?;
+        let methods: Vec<_> = told.methods().map(|method| method.name).collect();
+        let topics: Vec<_> = told.topics().map(|topic| topic.name).collect();
+        say(&format!("the {name} serves {}, publishes {}", methods.join(" and "), topics.join(" and ")));
         // One subscription to all topics of a device, by a wildcard.
         tokio::spawn(show(name, handle));
     }

@@ -10,7 +10,7 @@ use symbolon::{Identity, PeerId, SecretKey, Seed};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 
 use crate::Failure;
-use crate::messages::{About, Description};
+use crate::messages::{About, AboutMe};
 
 /// A device of the home, with its place in it.
 pub struct Member {
@@ -32,10 +32,10 @@ impl Member {
 
         let served = Arc::new(AtomicU64::new(0));
         let count = served.clone();
-        let builder = Device::builder(Identity::new(&secret, Seed::random()?)).trust(trusted);
+        let builder = Device::builder(Identity::new(&secret, Seed::random()?)).name(name).trust(trusted);
         let builder = builder.on(move |_, About| {
             let served = count.fetch_add(1, Ordering::Relaxed) + 1;
-            async move { Ok(Description { name: name.into(), served }) }
+            async move { Ok(AboutMe { name: name.into(), served }) }
         });
         let device = equip(builder).build()?;
         let listener = device.listen("127.0.0.1:0").await?;

@@ -9,7 +9,7 @@ pub struct About;
 
 /// What a device is, and how many requests it has served.
 #[derive(Debug, Encode, Decode)]
-pub struct Description {
+pub struct AboutMe {
     #[n(0)]
     pub name: String,
     #[n(1)]
@@ -18,7 +18,7 @@ pub struct Description {
 
 impl Request for About {
     const METHOD: &'static str = "about";
-    type Reply = Description;
+    type Reply = AboutMe;
 }
 
 /// Switches the fan.
