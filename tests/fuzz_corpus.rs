@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 /// A target's name, its function and its least number of scripts.
 type Target = (&'static str, fn(&[u8]), usize);
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 6] = [
     ("authenticated", fuzz::authenticated, 60),
     ("connection", fuzz::connection, 30),
+    ("description", fuzz::description, 50),
     ("framing", fuzz::framing, 38),
     ("handshake", fuzz::handshake, 70),
     ("line", fuzz::line, 10),
@@ -25,6 +26,11 @@ fn the_corpus_of_authenticated_breaks_no_promise() {
 #[test]
 fn the_corpus_of_connection_breaks_no_promise() {
     replay("connection");
+}
+
+#[test]
+fn the_corpus_of_description_breaks_no_promise() {
+    replay("description");
 }
 
 #[test]
@@ -185,6 +191,23 @@ fn random_cuts_make_no_difference() {
             script.extend((0..6).map(|_| operand(&mut random)));
         }
         fuzz::framing(&script);
+    }
+}
+
+/// One of the corpus, of which a few bytes are others.
+#[test]
+fn random_descriptions_break_no_promise() {
+    let mut random = generator();
+    for name in names("fuzz/corpus/description") {
+        let script = fs::read(folder(&format!("fuzz/corpus/description/{name}"))).expect("a script");
+        for run in 0..200 {
+            let mut spoilt = script.clone();
+            for _ in 0..run % 4 {
+                let place = random() % spoilt.len().max(1);
+                spoilt.get_mut(place).into_iter().for_each(|byte| *byte = random() as u8);
+            }
+            fuzz::description(&spoilt);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod cobs;
 mod commands;
 mod compose;
 mod connection;
+mod description;
 mod framing;
 mod handshake;
 mod line;
@@ -30,6 +31,7 @@ use symbolon::{Config, Identity, Limits, Provider, SecretKey, Seed};
 
 pub use authenticated::authenticated;
 pub use connection::connection;
+pub use description::description;
 pub use framing::framing;
 pub use handshake::handshake;
 pub use line::line;

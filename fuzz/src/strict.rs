@@ -65,8 +65,13 @@ pub fn messages(mut plaintext: &[u8]) -> (Vec<Told>, Option<Bad>) {
 
 /// The first item, canonical, and its length.
 pub fn item(bytes: &[u8]) -> Option<(Value, usize)> {
+    item_within(bytes, 4)
+}
+
+/// The same where only so many levels may still begin.
+pub fn item_within(bytes: &[u8], levels: usize) -> Option<(Value, usize)> {
     let mut rest = bytes;
-    let value = read(&mut rest, 4)?;
+    let value = read(&mut rest, levels)?;
     let len = bytes.len() - rest.len();
     let mut written = Vec::new();
     write(&value, &mut written);
