@@ -219,7 +219,7 @@ impl<'m> Description<'m> {
     /// }
     /// # let topics = Topics::new(7, Default::default());
     /// assert_eq!(describe(&topics, &mut [0; 64])?.methods().count(), 2);
-    /// assert_eq!(describe(&topics, &mut [0; 8]), Err(DescriptionError::NoRoom(40)));
+    /// assert_eq!(describe(&topics, &mut [0; 8]), Err(DescriptionError::NoRoom(37)));
     /// # Ok::<(), DescriptionError>(())
     /// ```
     pub fn encode_into<'e>(

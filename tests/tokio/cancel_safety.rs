@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 
 use bytes::Bytes;
-use symbolon::tokio::{CallError, Device, Handle, SubscribeOptions, meet};
+use symbolon::tokio::{Builder, CallError, Device, Handle, SubscribeOptions, meet};
 use symbolon::{CloseReason, Kind, Overflow, Role, Status, Topic};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
@@ -109,6 +109,27 @@ async fn dropped_at_any_await_calls_lose_nothing() {
         drop_everywhere(|| a.call_raw("echo", &[5; 9_000], None), check).await;
         no_slot_is_lost(&a, &room).await;
         works(&b).await;
+    }
+}
+
+/// Of an answer in one frame, and of one in chunks.
+#[tokio::test]
+async fn dropped_at_any_await_asking_what_is_offered_loses_nothing() {
+    let room = Room::new();
+    let limits =
+        limits(|limits| (limits.max_frame, limits.requests_in, limits.window) = (256, SLOTS as u16, 400));
+    let offers = |builder, topics: u32| {
+        (0..topics).fold(builder, |builder: Builder, number| {
+            builder.topic_raw(&format!("a/topic/with/the/number/{number:04}"), Kind::State)
+        })
+    };
+    for topics in [1, 60] {
+        let asker = builder(1).limits(limits).build().unwrap();
+        let asked = offers(room.serve(builder(2)), topics).limits(limits).build().unwrap();
+        let (a, _b) = in_memory(&asker, &asked, 300).await;
+        drop_everywhere(|| a.describe(), async || works(&a).await).await;
+        no_slot_is_lost(&a, &room).await;
+        assert_eq!(soon(a.describe()).await.unwrap().topics().count(), topics as usize);
     }
 }
 

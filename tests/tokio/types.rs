@@ -40,6 +40,7 @@ fn futures_are_sent(device: &Device, handle: &Handle, listener: &mut Listener, r
     assert_future_sent(|| device.publish(&Value));
     assert_future_sent(|| handle.call(&Double(1)));
     assert_future_sent(|| handle.call_raw("echo", b"", None));
+    assert_future_sent(|| handle.describe());
     assert_future_sent(|| handle.subscribe::<Value>());
     assert_future_sent(|| handle.connected());
     assert_future_sent(|| handle.closed());
