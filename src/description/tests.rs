@@ -48,6 +48,19 @@ fn descriptions_of_the_vectors() {
     }
 }
 
+/// The example of SPEC §22.
+#[test]
+fn the_example_of_the_specification() {
+    let methods = [
+        MethodDescription::new("lamp/photo").with_chunks(false, true),
+        MethodDescription::new("lamp/set").with_text("Switches it."),
+    ];
+    let topics = [TopicDescription::new("lamp/state", Kind::State)];
+    let lamp = Description::encode(Some("Lamp"), methods.into_iter(), topics.into_iter()).unwrap();
+    let hex: String = lamp.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(include_str!("../../SPEC.md").contains(&format!("\n{hex}\n")), "{hex}");
+}
+
 /// DSC-2: what is longer is none, and is not written.
 #[test]
 fn a_description_that_is_too_long_is_none() {
