@@ -154,7 +154,7 @@ impl<'b> Description<'b> {
 
     /// The methods that it serves, in the order of their names.
     pub fn methods(&self) -> impl Iterator<Item = MethodDescription<'_>> + Clone {
-        self.elements(&self.methods).filter_map(Element::method)
+        self.elements(&self.methods).map(Element::method)
     }
 
     /// The topics that it publishes, in the order of their names.
@@ -176,7 +176,7 @@ impl<'b> Description<'b> {
 impl Description<'static> {
     /// A description of a device with this name, these methods and these topics, each in the ascending order of their
     /// names, as [`Router::methods`](crate::Router::methods) and [`Topics::declared`](crate::Topics::declared) give
-    /// them.  The iterators run twice.
+    /// them.  The iterators run several times: to count, and to write.
     ///
     /// # Errors
     ///
@@ -199,8 +199,7 @@ impl Description<'static> {
 }
 
 impl<'m> Description<'m> {
-    /// The same in memory of the caller's, whose first bytes it takes: for programs without heap to spare.  The iterators
-    /// run once, and before that they are counted.
+    /// The same in memory of the caller's, whose first bytes it takes: for programs without heap to spare.
     ///
     /// # Errors
     ///

@@ -39,7 +39,7 @@ pub(super) fn parts(bytes: &[u8]) -> Result<Parts, DescriptionError> {
                 let end = bytes.len() - rest.len();
                 name = end - text.len()..end;
             }
-            1 => methods = Some(check_elements(bytes, &mut rest, |element| element.method().is_some())?),
+            1 => methods = Some(check_elements(bytes, &mut rest, |_| true)?),
             2 => topics = Some(check_elements(bytes, &mut rest, |element| element.topic().is_some())?),
             _ => rest = cbor::skip(rest, LEVELS_IN_MAP)?, // SPEC §22 (DSC-3)
         }
@@ -53,7 +53,7 @@ pub(super) fn parts(bytes: &[u8]) -> Result<Parts, DescriptionError> {
     Ok(Parts { name, methods, topics })
 }
 
-/// Checks an array of elements, each of the right kind, and says where they lie.
+/// Checks an array of elements, each of which is to fit its array, and says where they lie.
 fn check_elements<'b>(
     bytes: &'b [u8],
     rest: &mut &'b [u8],
@@ -109,11 +109,11 @@ impl<'b> Element<'b> {
         Ok(Self { name, number, text: words_for_people })
     }
 
-    pub(super) fn method(self) -> Option<MethodDescription<'b>> {
+    pub(super) fn method(self) -> MethodDescription<'b> {
         let Self { name, number, text } = self;
         let chunks = number.unwrap_or(0);
         let (request_chunks, reply_chunks) = (chunks & REQUEST_CHUNKS != 0, chunks & REPLY_CHUNKS != 0);
-        Some(MethodDescription { name, request_chunks, reply_chunks, text })
+        MethodDescription { name, request_chunks, reply_chunks, text }
     }
 
     /// `None` where its kind is missing, or unknown.
