@@ -14,7 +14,7 @@ use std::{env, thread};
 
 use symbolon::blocking::{Device, Keeper};
 use symbolon::mdns::{Found, LocalNetwork};
-use symbolon::{Identity, PeerId};
+use symbolon::{Description, Identity, PeerId};
 
 const USAGE: &str = "say `NAME --friend ID …`, and perhaps `--loopback`";
 
@@ -73,7 +73,7 @@ fn tell(own: PeerId, Found { peer, addresses, .. }: &Found) {
     }
 }
 
-/// Greets a friend whenever it is there.
+/// Greets a friend whenever it is there, and looks what it has.
 fn stay_with(friend: &Keeper) {
     let name = friend.peer().short().to_string();
     loop {
@@ -82,6 +82,16 @@ fn stay_with(friend: &Keeper) {
             Ok(greeting) => println!("{name}: {}", greeting.escape_ascii()),
             Err(error) => println!("{name} does not greet: {error}"),
         }
+        match link.describe() {
+            Ok(offers) => println!("{name} offers {}", list(&offers)),
+            Err(error) => println!("{name} does not say what it offers: {error}"),
+        }
         println!("{name} has left: {}", link.closed());
     }
+}
+
+fn list(offers: &Description<'_>) -> String {
+    let methods = offers.methods().map(|method| method.name.to_owned());
+    let topics = offers.topics().map(|topic| format!("topic {}", topic.name));
+    methods.chain(topics).collect::<Vec<_>>().join(", ")
 }
