@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::string::{String, ToString};
+use std::string::ToString;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::handle::Handle;
 use super::kept_subscription::KeptSubscription;
 use crate::adapter::host::defaults::ADDRESSES;
 use crate::adapter::host::error::ConnectError;
-use crate::adapter::host::keeping::{self, Keeping, Next};
+use crate::adapter::host::keeping::{self, Addresses, Keeping, Next};
 use crate::adapter::host::link::lock;
 #[cfg(feature = "mdns")]
 use crate::adapter::mdns::{self, LocalNetwork};
@@ -260,32 +260,33 @@ impl Watch {
     }
 
     /// Tries all of these, and waits until both sides have let each other in; `None` where that is of no more use.
-    fn dial(&self, addresses: &[String]) -> Option<Result<(), ConnectError>> {
-        let (known, names): (Vec<_>, Vec<_>) = addresses
-            .iter()
-            .take(ADDRESSES)
-            .map(|address| address.parse::<SocketAddr>().map_err(|_| address))
-            .partition(Result::is_ok);
-        let known: Vec<SocketAddr> = known.into_iter().filter_map(Result::ok).collect();
-        let wanted = || self.is_wanted();
-        let mut room = ADDRESSES - known.len();
-        let mut failed = match self.device.reach(&known, self.peer, None, wanted)? {
-            Ok(handle) => return self.let_in(&handle),
-            Err(error) => (!known.is_empty()).then_some(error),
-        };
-        // Behind those that are known: without internet a look takes long.
-        for name in names.into_iter().filter_map(Result::err) {
-            if !wanted() {
+    fn dial(&self, Addresses { known, heard }: &Addresses) -> Option<Result<(), ConnectError>> {
+        let mut room = ADDRESSES - heard.len();
+        let (numbers, names): (Vec<_>, Vec<_>) =
+            known.iter().take(ADDRESSES).map(|host| host.parse().map_err(|_| host)).partition(Result::is_ok);
+        let numbers: Vec<SocketAddr> = numbers.into_iter().filter_map(Result::ok).take(room).collect();
+        let names = names.into_iter().filter_map(Result::err).map(|name| Part::Name(name));
+        room -= numbers.len();
+        let mut failed = None;
+        // First those that need no look, which takes long without internet, and last what was only heard.
+        for part in [Part::Numbers(&numbers)].into_iter().chain(names).chain([Part::Numbers(heard)]) {
+            if !self.is_wanted() {
                 return None;
             }
-            if room == 0 {
-                break;
-            }
-            let found = name.to_socket_addrs().map(|found| found.take(room).collect::<Vec<_>>());
+            let found = match part {
+                Part::Numbers(addresses) => Ok(addresses.to_vec()),
+                Part::Name(name) if room > 0 => {
+                    name.to_socket_addrs().map(|found| found.take(room).collect())
+                }
+                Part::Name(_) => Ok(Vec::new()),
+            };
             let reached = match found {
+                Ok(found) if found.is_empty() => continue,
                 Ok(found) => {
-                    room -= found.len();
-                    self.device.reach(&found, self.peer, failed, wanted)?
+                    if let Part::Name(_) = part {
+                        room -= found.len();
+                    }
+                    self.device.reach(&found, self.peer, failed, || self.is_wanted())?
                 }
                 Err(error) => Err(ConnectError::or_later(failed, error.into())),
             };
@@ -314,6 +315,12 @@ impl Watch {
         }
         !stands && !state.over && !state.keeping.is_fresh()
     }
+}
+
+/// A part of the addresses, tried before the next.
+enum Part<'a> {
+    Numbers(&'a [SocketAddr]),
+    Name(&'a str),
 }
 
 impl Drop for Dialling {

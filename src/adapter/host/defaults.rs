@@ -13,3 +13,7 @@ pub(crate) const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
 /// How many addresses of a peer are tried at most; a name may have any number.
 pub(crate) const ADDRESSES: usize = 16;
+
+/// How many of them were only heard of, at most.
+#[cfg(feature = "mdns")]
+pub(crate) const HEARD: usize = ADDRESSES / 2;

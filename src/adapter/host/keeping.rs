@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 use std::mem;
-#[cfg(feature = "mdns")]
 use std::net::SocketAddr;
 use std::string::String;
-#[cfg(feature = "mdns")]
-use std::string::ToString;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 use std::vec::Vec;
 
 use super::backoff::Backoff;
-use super::defaults::ADDRESSES;
+#[cfg(feature = "mdns")]
+use super::defaults::HEARD;
 use super::error::ConnectError;
 use super::link::lock;
 use crate::{Instant, PeerId};
@@ -20,14 +18,28 @@ use crate::{Instant, PeerId};
 /// Where a peer is looked for, and what has come of it.
 #[derive(Debug, Default)]
 pub(crate) struct Keeping {
-    addresses: Vec<String>,
-    /// They have not been tried.
+    addresses: Addresses,
+    /// Those that are known have not been tried.
     fresh: bool,
-    /// Where somebody says that the peer is; whether that is so, only dialling shows.
-    rumoured: Vec<String>,
     rumours: Rumours,
     backoff: Backoff,
     failed: Option<Arc<ConnectError>>,
+}
+
+/// Where a peer is dialled.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Addresses {
+    /// Hosts and ports that the program knows.
+    pub(crate) known: Vec<String>,
+    /// Where somebody says that the peer is, which only dialling shows: tried behind those that are known, so that nobody
+    /// holds these up.
+    pub(crate) heard: Vec<SocketAddr>,
+}
+
+impl Addresses {
+    fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.heard.is_empty()
+    }
 }
 
 /// When what was heard of a peer makes its keeper dial sooner than otherwise.  MDN-4
@@ -61,7 +73,7 @@ impl Rumours {
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Next {
     /// Dials one of these.
-    Dial(Vec<String>),
+    Dial(Addresses),
     /// Waits this long, and asks again.
     Sleep(Duration),
     /// Waits.
@@ -69,10 +81,6 @@ pub(crate) enum Next {
 }
 
 impl Keeping {
-    /// How many addresses that were heard of are tried at most; the others belong to the program.
-    #[cfg(feature = "mdns")]
-    const RUMOURED: usize = ADDRESSES / 2;
-
     /// What is to be done now, where a connection with the peer `stands` or does not; counts on it that it is done.
     pub(crate) fn next(&mut self, now: Instant, stands: bool) -> Next {
         if stands {
@@ -80,7 +88,7 @@ impl Keeping {
             return Next::Wait;
         }
         self.backoff.on_gone(now);
-        if self.addresses.is_empty() && self.rumoured.is_empty() {
+        if self.addresses.is_empty() {
             // The peer may dial.
             return Next::Wait;
         }
@@ -91,17 +99,10 @@ impl Keeping {
         match self.rumours.left(now).map_or(left, |rumour| rumour.min(left)) {
             Duration::ZERO => {
                 self.rumours.on_dial(now);
-                Next::Dial(self.all_addresses())
+                Next::Dial(self.addresses.clone())
             }
             left => Next::Sleep(left),
         }
-    }
-
-    /// Those that the program knows, and room for what was heard besides.
-    fn all_addresses(&self) -> Vec<String> {
-        let known = self.addresses.iter().take(ADDRESSES - self.rumoured.len());
-        let heard = self.rumoured.iter().filter(|address| !self.addresses.contains(address));
-        known.chain(heard).cloned().collect()
     }
 
     /// A connection stands, also where the keeper finds none when it looks next.
@@ -120,27 +121,27 @@ impl Keeping {
     }
 
     /// Says whether they are others than before; in another order they are the same.
-    pub(crate) fn set_addresses(&mut self, addresses: Vec<String>) -> bool {
+    pub(crate) fn set_addresses(&mut self, known: Vec<String>) -> bool {
         let sorted = |addresses: &[String]| {
             let mut sorted = addresses.to_vec();
             sorted.sort_unstable();
             sorted
         };
-        let others = sorted(&self.addresses) != sorted(&addresses);
+        let others = sorted(&self.addresses.known) != sorted(&known);
         if others {
-            (self.addresses, self.fresh) = (addresses, true);
+            (self.addresses.known, self.fresh) = (known, true);
         }
         others
     }
 
-    /// Somebody says that the peer is there: tried beside the others, and soon.  What was heard before counts no more, but where
-    /// this is nothing: then it may still be there.  Says whether there is something new.
+    /// Somebody says that the peer is there: tried beside what is known, and soon.  What was heard before counts no more, but
+    /// where this is nothing: then it may still be there.  Says whether there is something new.
     #[cfg(feature = "mdns")]
-    pub(crate) fn on_rumour(&mut self, addresses: &[SocketAddr]) -> bool {
-        let addresses: Vec<String> = addresses.iter().take(Self::RUMOURED).map(ToString::to_string).collect();
-        let others = !addresses.is_empty() && self.rumoured != addresses;
+    pub(crate) fn on_rumour(&mut self, heard: &[SocketAddr]) -> bool {
+        let heard = &heard[..heard.len().min(HEARD)];
+        let others = !heard.is_empty() && self.addresses.heard != heard;
         if others {
-            (self.rumoured, self.rumours.fresh) = (addresses, true);
+            (self.addresses.heard, self.rumours.fresh) = (heard.to_vec(), true);
         }
         others
     }
@@ -191,7 +192,6 @@ impl<K> Keepers<K> {
 #[cfg(test)]
 mod tests {
     use std::io;
-    #[cfg(not(feature = "mdns"))]
     use std::string::ToString;
 
     use super::*;
@@ -199,8 +199,12 @@ mod tests {
     const START: Instant = Instant::from_millis(1_000_000);
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn addresses(ports: &[u16]) -> Vec<String> {
+    fn names(ports: &[u16]) -> Vec<String> {
         ports.iter().map(|port| std::format!("lamp:{port}")).collect()
+    }
+
+    fn dial(ports: &[u16]) -> Next {
+        Next::Dial(Addresses { known: names(ports), ..Addresses::default() })
     }
 
     fn error() -> ConnectError {
@@ -211,12 +215,12 @@ mod tests {
     fn it_dials_while_nothing_stands_and_only_where_there_is_an_address() {
         let mut keeping = Keeping::default();
         assert_eq!(keeping.next(START, false), Next::Wait);
-        assert!(keeping.set_addresses(addresses(&[1])));
+        assert!(keeping.set_addresses(names(&[1])));
         assert_eq!(keeping.next(START, true), Next::Wait);
-        assert_eq!(keeping.next(START, false), Next::Dial(addresses(&[1])), "they have not been tried");
+        assert_eq!(keeping.next(START, false), dial(&[1]), "they have not been tried");
         keeping.on_dialled(START, Err(error()));
         assert!(matches!(keeping.next(START, false), Next::Sleep(left) if left <= SECOND));
-        assert_eq!(keeping.next(START + SECOND, false), Next::Dial(addresses(&[1])));
+        assert_eq!(keeping.next(START + SECOND, false), dial(&[1]));
         keeping.on_dialled(START + SECOND, Ok(()));
         let next = keeping.next(START + SECOND, false);
         assert!(matches!(next, Next::Sleep(_)), "one that has ended already is as good as none: {next:?}");
@@ -225,61 +229,58 @@ mod tests {
     #[test]
     fn other_addresses_are_tried_at_once_and_the_same_are_not() {
         let mut keeping = Keeping::default();
-        keeping.set_addresses(addresses(&[1, 2]));
-        assert_eq!(keeping.next(START, false), Next::Dial(addresses(&[1, 2])));
+        keeping.set_addresses(names(&[1, 2]));
+        assert_eq!(keeping.next(START, false), dial(&[1, 2]));
         keeping.on_dialled(START, Err(error()));
-        assert!(!keeping.set_addresses(addresses(&[2, 1])));
+        assert!(!keeping.set_addresses(names(&[2, 1])));
         assert!(!keeping.is_fresh());
         assert!(matches!(keeping.next(START, false), Next::Sleep(_)));
-        assert!(keeping.set_addresses(addresses(&[2])));
+        assert!(keeping.set_addresses(names(&[2])));
         assert!(keeping.is_fresh());
-        assert_eq!(keeping.next(START, false), Next::Dial(addresses(&[2])));
-    }
-
-    #[cfg(feature = "mdns")]
-    fn heard(ports: std::ops::Range<u16>) -> Vec<SocketAddr> {
-        ports.map(|port| ([192, 0, 2, 1], port).into()).collect()
+        assert_eq!(keeping.next(START, false), dial(&[2]));
     }
 
     // MDN-4
     #[test]
     #[cfg(feature = "mdns")]
     fn what_is_heard_is_tried_beside_what_is_known_and_at_once_but_not_all_the_time() {
+        let heard = |port: u16| [SocketAddr::from(([192, 0, 2, 1], port))];
         let mut keeping = Keeping::default();
-        assert!(keeping.on_rumour(&heard(7..8)));
-        assert_eq!(keeping.next(START, false), Next::Dial(std::vec!["192.0.2.1:7".to_string()]));
-        keeping.set_addresses(std::vec!["lamp:1".to_string(), "192.0.2.1:7".to_string()]);
-        let both = Next::Dial(std::vec!["lamp:1".to_string(), "192.0.2.1:7".to_string()]);
-        assert_eq!(keeping.next(START, false), both, "each once");
+        assert!(keeping.on_rumour(&heard(7)));
+        let dial = |known: &[u16], heard: &[SocketAddr]| {
+            Next::Dial(Addresses { known: names(known), heard: heard.to_vec() })
+        };
+        assert_eq!(keeping.next(START, false), dial(&[], &heard(7)));
+        keeping.set_addresses(names(&[1]));
+        assert_eq!(keeping.next(START, false), dial(&[1], &heard(7)));
         keeping.on_dialled(START, Err(error()));
-        assert!(!keeping.on_rumour(&heard(7..8)) && !keeping.on_rumour(&[]));
+        assert!(!keeping.on_rumour(&heard(7)) && !keeping.on_rumour(&[]));
         assert!(matches!(keeping.next(START, false), Next::Sleep(left) if left <= SECOND));
 
-        for tried in 100..105 {
+        for port in 100..105 {
             keeping.on_dialled(START + SECOND, Err(error()));
-            assert!(keeping.on_rumour(&heard(tried..tried + 1)));
+            assert!(keeping.on_rumour(&heard(port)));
             assert!(!keeping.is_fresh(), "what is under way goes on");
         }
-        let pause = START + Rumours::PAUSE;
-        assert_eq!(keeping.next(START + Rumours::PAUSE * 9 / 10, false), Next::Sleep(Rumours::PAUSE / 10));
+        let pause = Rumours::PAUSE;
+        assert_eq!(keeping.next(START + pause * 9 / 10, false), Next::Sleep(pause / 10));
+        assert_eq!(keeping.next(START + pause, false), dial(&[1], &heard(104)));
+        keeping.on_dialled(START + pause, Err(error()));
         assert!(
-            matches!(keeping.next(pause, false), Next::Dial(all) if all.contains(&"192.0.2.1:104".to_string()))
+            matches!(keeping.next(START + pause, false), Next::Sleep(left) if left > SECOND),
+            "{keeping:?}"
         );
-        keeping.on_dialled(pause, Err(error()));
-        assert!(matches!(keeping.next(pause, false), Next::Sleep(left) if left > SECOND), "{keeping:?}");
     }
 
     // MDN-4
     #[test]
     #[cfg(feature = "mdns")]
-    fn what_is_heard_takes_no_more_than_half_of_the_room() {
+    fn no_more_is_heard_than_half_of_what_is_tried() {
+        let many: Vec<SocketAddr> = (1..100).map(|port| ([192, 0, 2, 1], port).into()).collect();
         let mut keeping = Keeping::default();
-        keeping.on_rumour(&heard(0..100));
-        let known: Vec<u16> = (0..100).collect();
-        keeping.set_addresses(addresses(&known));
+        keeping.on_rumour(&many);
         let Next::Dial(all) = keeping.next(START, false) else { panic!("nothing is dialled") };
-        let heard = heard(0..8).iter().map(ToString::to_string).collect();
-        assert_eq!(all, [addresses(&known[..8]), heard].concat());
+        assert_eq!(all.heard, many[..HEARD]);
     }
 
     #[test]

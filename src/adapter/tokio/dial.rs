@@ -15,6 +15,7 @@ use super::device::Device;
 use super::handle::Handle;
 use crate::adapter::host::defaults::ADDRESSES;
 use crate::adapter::host::error::ConnectError;
+use crate::adapter::host::keeping::Addresses;
 use crate::adapter::host::socket;
 use crate::{Admission, PeerId, Role, Status};
 
@@ -108,9 +109,12 @@ impl Attempts {
         self.room -= self.waiting.len() - before;
     }
 
-    /// Those of hosts and ports; nothing waits for names to be looked up.
-    pub(super) fn add_hosts(&mut self, addresses: Vec<String>) {
-        addresses.into_iter().take(ADDRESSES).for_each(|address| self.add_host(address));
+    /// Those that are known, and behind them what was heard; nothing waits for names to be looked up.
+    pub(super) fn add_all(&mut self, Addresses { known, heard }: Addresses) {
+        self.room -= heard.len();
+        known.into_iter().take(ADDRESSES).for_each(|address| self.add_host(address));
+        self.room += heard.len();
+        self.add(heard);
     }
 
     fn add_host(&mut self, address: String) {

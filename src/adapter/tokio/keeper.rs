@@ -3,10 +3,9 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::string::{String, ToString};
+use std::string::ToString;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::vec::Vec;
 
 use ::tokio::runtime;
 use ::tokio::sync::Notify;
@@ -18,7 +17,7 @@ use super::dial::{self, Attempts};
 use super::handle::Handle;
 use super::kept_subscription::KeptSubscription;
 use crate::adapter::host::error::ConnectError;
-use crate::adapter::host::keeping::{self, Keeping, Next};
+use crate::adapter::host::keeping::{self, Addresses, Keeping, Next};
 use crate::adapter::host::link::lock;
 #[cfg(feature = "mdns")]
 use crate::adapter::mdns::{self, LocalNetwork};
@@ -218,9 +217,9 @@ impl Watch {
     }
 
     /// Tries all of these, and waits until both sides have let each other in; `None` where that is of no more use.
-    async fn dial(&self, addresses: Vec<String>) -> Option<Result<(), ConnectError>> {
+    async fn dial(&self, addresses: Addresses) -> Option<Result<(), ConnectError>> {
         let mut attempts = Attempts::new(&self.device, self.peer);
-        attempts.add_hosts(addresses);
+        attempts.add_all(addresses);
         let mut first = pin!(attempts.first());
         loop {
             let mut changed = pin!(self.changed.notified());
