@@ -1,8 +1,12 @@
-//! What the host adapters (tokio and blocking) ask of a TCP socket.
+//! What the host adapters (tokio and blocking) ask of sockets.
 
 use std::io;
+#[cfg(feature = "mdns")]
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::SockRef;
+#[cfg(feature = "mdns")]
+use socket2::{Domain, Socket, Type};
 
 /// How many bytes the operating system may hold that have not left: whatever is asked waits behind them.  SPEC §12
 const UNSENT: u32 = 64 * 1024;
@@ -20,6 +24,20 @@ pub(crate) fn prepare(socket: SockRef<'_>) -> io::Result<()> {
 pub(crate) fn failed_for_one(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Whether this UDP port can be had beside other programs that share it, by either version of IP.
+#[cfg(feature = "mdns")]
+pub(crate) fn try_shared(port: u16) -> io::Result<()> {
+    let bind = |address: SocketAddr| {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+        socket.set_reuse_address(true)?;
+        #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())
+    };
+    let first = bind((Ipv4Addr::UNSPECIFIED, port).into());
+    first.or_else(|error| bind((Ipv6Addr::UNSPECIFIED, port).into()).map_err(|_| error))
 }
 
 /// Bytes on their way do not count, so this costs no throughput on long lines.
@@ -55,6 +73,16 @@ mod tests {
         stream.set_nonblocking(true).expect("a socket");
         let chunk = [7; 4_096];
         std::iter::from_fn(|| stream.write(&chunk).ok()).sum()
+    }
+
+    #[cfg(feature = "mdns")]
+    #[test]
+    fn a_port_that_somebody_does_not_share_cannot_be_had() {
+        let alone = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).expect("both versions of IP");
+        let port = alone.local_addr().expect("it is bound").port();
+        assert_eq!(try_shared(port).expect_err("taken").kind(), io::ErrorKind::AddrInUse);
+        drop(alone);
+        try_shared(port).expect("free");
     }
 
     #[test]

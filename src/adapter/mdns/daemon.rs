@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use std::vec::Vec;
 
 use mdns_sd::{
-    DaemonEvent, IfKind, Receiver, RecvTimeoutError, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent,
+    IfKind, MDNS_PORT, Receiver, RecvTimeoutError, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent,
     ServiceInfo,
 };
 
@@ -21,6 +21,7 @@ use super::table::Table;
 use super::watchers::{Watcher, Watchers};
 use crate::PeerId;
 use crate::adapter::host::link::lock;
+use crate::adapter::host::socket;
 
 /// SPEC §23
 const SERVICE: &str = "_symbolon._tcp.local.";
@@ -164,6 +165,8 @@ impl Drop for Daemon {
 
 /// The library, and what it hears.
 fn start(loopback: bool) -> io::Result<(ServiceDaemon, Receiver<ServiceEvent>)> {
+    // The library would go on without a socket, and say nothing.
+    socket::try_shared(MDNS_PORT)?;
     let library = ServiceDaemon::new().map_err(io::Error::other)?;
     let begun = begin(&library, loopback);
     if begun.is_err() {
@@ -173,21 +176,13 @@ fn start(loopback: bool) -> io::Result<(ServiceDaemon, Receiver<ServiceEvent>)> 
 }
 
 fn begin(library: &ServiceDaemon, loopback: bool) -> io::Result<Receiver<ServiceEvent>> {
-    let monitor = library.monitor().map_err(io::Error::other)?;
     if loopback {
         library.disable_interface(IfKind::All).map_err(io::Error::other)?;
         library.enable_interface(IfKind::LoopbackV4).map_err(io::Error::other)?;
     }
     let events = library.browse(SERVICE).map_err(io::Error::other)?;
-    // Only when it answers it has tried to open its sockets.
-    if records(library).is_none() {
-        return Err(io::Error::other("multicast DNS does not start"));
-    }
-    for event in monitor.try_iter() {
-        if let DaemonEvent::Error(error) = event {
-            return Err(io::Error::other(error));
-        }
-    }
+    // Only when it answers it has begun.
+    records(library).ok_or_else(|| io::Error::other("multicast DNS does not start"))?;
     Ok(events)
 }
 
