@@ -46,8 +46,12 @@ use crate::PeerId;
 ///
 /// Of what is heard, 256 announcements are kept, and those of peers that somebody [watches](Self::watch_peer) or
 /// [keeps](crate::blocking::Keeper::find_in) besides; eight addresses of each device.  When the records that the library
-/// below has in its memory are more than 4,096, which on no honest network they are, all of them are forgotten, and it asks
-/// anew.
+/// below counts are more than 4,096, all of them are forgotten, what this program makes known is taken back and made known
+/// again, and every device is told as gone and found anew.
+///
+/// That bounds the kinds of records, and not all that the library keeps: it remembers timers and names that it does not count.
+/// Whoever can send packets to UDP port 5353 of this machine can make it grow, use up a processor, and keep devices from being
+/// found; so this is for networks that are trusted not to do that, behind a firewall that keeps others out.
 #[derive(Clone)]
 pub struct LocalNetwork(Arc<Daemon>);
 
